@@ -1,0 +1,27 @@
+"""Benchmarks are named bench_*.py and import results.py beside them; real micrographs as in the tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    if file_path.suffix == ".py" and file_path.name.startswith("bench_"):
+        return pytest.Module.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MOTIFGPU_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real micrographs at {folder} (set MOTIFGPU_DATA)")
+    return folder

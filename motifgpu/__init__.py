@@ -1,0 +1,59 @@
+"""Motifs and their hierarchies in atomic-resolution micrographs, on a GPU when there is one.
+
+The public names are loaded when they are first used, so that importing the package is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "Analysis": "analysis",
+    "Columns": "columns",
+    "AffinityGraph": "affinity",
+    "ForceRelaxation": "estimators",
+    "Micrograph": "micrograph",
+    "MicrographReadError": "errors",
+    "Motifs": "motifs",
+    "PatchSize": "patch_size",
+    "StageError": "errors",
+    "affinity_graph": "affinity",
+    "analyze": "analysis",
+    "estimate_patch_size": "patch_size",
+    "extract_patches": "patches",
+    "find_columns": "columns",
+    "find_motifs": "motifs",
+    "nearest_neighbors": "neighbors",
+    "pca_start": "relaxation",
+    "read": "micrograph",
+    "reconstruct_patches": "zernike",
+    "relax": "relaxation",
+    "rotate_moments": "zernike",
+    "rotation_invariants": "zernike",
+    "simulate": "simulate",
+    "smooth": "smoothing",
+    "symmetry": "symmetry",
+    "zernike_basis": "zernike",
+    "zernike_moments": "zernike",
+}
+_MODULES = {"simulate"}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("motifgpu")
+    if name not in _HOME:
+        raise AttributeError(f"module 'motifgpu' has no attribute {name!r}")
+    module = importlib.import_module(f"motifgpu.{_HOME[name]}")
+    value = module if name in _MODULES else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,45 @@
+"""The exceptions a caller may want to tell apart."""
+
+from __future__ import annotations
+
+import os
+
+
+class StageError(ValueError):
+    """A stage cannot work on what it was given.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, which is the name of its module.
+    problem : str
+        What is wrong, with the value in it.
+    remedy : str
+        What the caller can do about it.
+    """
+
+    def __init__(self, stage: str, problem: str, remedy: str) -> None:
+        super().__init__(stage, problem, remedy)
+        self.stage, self.problem, self.remedy = stage, problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.problem}; {self.remedy}"
+
+
+class MicrographReadError(ValueError):
+    """A file cannot be read as a micrograph, whatever its reader threw.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    why : str
+        The reason and, where there is one, the remedy.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], why: str) -> None:
+        super().__init__(os.fspath(path), why)
+        self.path, self.why = os.fspath(path), why
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"
