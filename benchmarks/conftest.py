@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    if file_path.suffix == ".py" and file_path.name.startswith("bench_"):
+    named = parent.session.isinitpath(file_path)  # pytest collects files named on the command line itself
+    if file_path.suffix == ".py" and file_path.name.startswith("bench_") and not named:
         return pytest.Module.from_parent(parent, path=file_path)
     return None
 

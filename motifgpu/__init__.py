@@ -33,7 +33,7 @@ _HOME = {
     "rotation_invariants": "zernike",
     "simulate": "simulate",
     "smooth": "smoothing",
-    "symmetry": "symmetry",
+    "symmetry": "symmetries",
     "zernike_basis": "zernike",
     "zernike_moments": "zernike",
 }

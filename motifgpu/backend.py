@@ -71,6 +71,11 @@ def constant(a: np.ndarray, like: Array) -> Array:
     return from_numpy(a.astype(dtype_name(like)), like)
 
 
+def block(xp: ModuleType) -> int:
+    """Return how many elements to work on at a time: a processor's cache full, or a GPU busy."""
+    return 2**25 if is_cupy(xp) else 2**17
+
+
 def whole(x: Any, stage: str, name: str, low: int, high: int | None = None) -> int:
     """Check that an argument is a whole number from `low` to `high` and return it as an int.
 
@@ -87,6 +92,27 @@ def whole(x: Any, stage: str, name: str, low: int, high: int | None = None) -> i
     if isinstance(x, bool) or number < low or (high is not None and number > high):
         raise StageError(stage, f"{name} is {x!r}", f"give a whole number {wanted}")
     return number
+
+
+def bincount(index: Array, weights: Array | None, length: int) -> Array:
+    """Sum `weights` (n,) where `index` (n,) is equal, or count, into (length,): the scatter-add of the array API.
+
+    Every index must be at least 0 and below `length`. A namespace without a bincount goes over the host.
+    """
+    xp = array_namespace(index)
+    if is_cupy(xp) or array_api_compat.is_numpy_namespace(xp):
+        total = xp.bincount(index, weights, length)
+    else:
+        host = None if weights is None else to_numpy(weights)
+        total = np.bincount(to_numpy(index), host, length)
+        total = total if host is None else total.astype(host.dtype)
+        return from_numpy(total, index)
+    return total if weights is None else total.astype(weights.dtype)
+
+
+def median(x: Array) -> Array:
+    """Return the middle of `x` (n,), the upper one of two, as an array of no dimensions."""
+    return array_namespace(x).sort(x)[x.shape[0] // 2]
 
 
 def floating(
@@ -233,6 +259,47 @@ def gpu_name() -> str:
     import cupy
 
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+
+
+class CudaDevice:
+    """The current GPU, as the launchers of the CUDA kernels use it."""
+
+    def __init__(self) -> None:
+        import cupy
+
+        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+        self.name: str = properties["name"].decode()
+        self.shared_bytes: int = properties["sharedMemPerBlockOptin"]
+        self.multiprocessors: int = properties["multiProcessorCount"]
+
+    def compile(self, code: str, kernel: str) -> Callable[..., None]:
+        """Return one kernel of `code` as a callable (grid, block, arguments, shared bytes).
+
+        Multiplication and addition are not fused unless the kernel says so, so that results do not depend on
+        what the compiler fuses where.
+        """
+        import cupy
+
+        compiled = cupy.RawKernel(code, kernel, options=("-std=c++17", "--fmad=false"))
+
+        def launch(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], shared: int = 0) -> None:
+            if shared > 48 * 1024:
+                compiled.max_dynamic_shared_size_bytes = shared
+            compiled(grid, block, args, shared_mem=shared)
+
+        return launch
+
+
+def cuda_device() -> CudaDevice:
+    """Return the current GPU, the same object for the same GPU; call only when `gpu_problem` is None."""
+    import cupy
+
+    return _cuda_device(cupy.cuda.Device().id)
+
+
+@functools.cache
+def _cuda_device(number: int) -> CudaDevice:
+    return CudaDevice()
 
 
 def select(name: str) -> ModuleType:

@@ -1,0 +1,153 @@
+"""The demonstration: a simulated micrograph, its analysis, and the one held against the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motifgpu import simulate
+from motifgpu.backend import to_numpy
+from motifgpu.matching import score_detection
+from motifgpu.micrograph import Micrograph
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+_COUNTS = 30.0
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found beside what is true.
+
+    Attributes
+    ----------
+    figures : dict
+        The numbers, ready for JSON.
+    text : str
+        The same as a table to read.
+    """
+
+    figures: dict[str, Any]
+    text: str
+
+
+def simulated(
+    progress: Callable[[str, float], None] | None = None,
+) -> tuple[simulate.MonolayerSimulation, Analysis]:
+    """Simulate a defective MoSe2 monolayer at a usual dose and analyse it.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with what is being done and the fraction done.
+
+    Returns
+    -------
+    truth : MonolayerSimulation
+    analysis : Analysis
+    """
+    from motifgpu.analysis import analyze
+
+    truth = simulate.monolayer(
+        "MoSe2",
+        counts=_COUNTS,
+        angle=11.0,
+        vacancies=0.05,
+        divacancies=0.015,
+        dopants={"W": 0.03},
+        seed=_SEED,
+    )
+    micrograph = Micrograph(truth.image, truth.pixel_size_nm, "simulated MoSe2 monolayer", "Simulated MoSe2")
+    return truth, analyze(micrograph, seed=0, progress=progress)
+
+
+def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparison:
+    """Hold an analysis against the truth of its simulation.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    truth : MonolayerSimulation
+
+    Returns
+    -------
+    Comparison
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    spacing = float(np.linalg.norm(truth.u)) / np.sqrt(3)
+    found = to_numpy(analysis.columns.points)
+    detection = score_detection(
+        found, truth.points, truth.occupied, truth.image.shape, radius=spacing / 3, margin=spacing / 2
+    )
+    site_of = np.full(len(found), -1)
+    site_of[detection.match.found] = detection.match.reference
+    site = site_of[to_numpy(analysis.mask)]
+    labels = to_numpy(analysis.motifs.labels)[site >= 0]
+    environments = to_numpy(analysis.motifs.environments)[site >= 0]
+    site = site[site >= 0]
+    identity = truth.labels[site]
+
+    rows = []
+    for label, count in enumerate(to_numpy(analysis.motifs.counts).tolist()):
+        true = np.bincount(identity[labels == label], minlength=len(truth.names))
+        best = int(true.argmax())
+        rows.append(
+            {
+                "motif": label,
+                "columns": int(count),
+                "truth": truth.names[best],
+                "true_columns": int((identity == best).sum()),
+                "agree": float(true[best] / max(true.sum(), 1)),
+                "recall": float(true[best] / max((identity == best).sum(), 1)),
+            }
+        )
+    figures = {
+        "columns": len(found),
+        "true_columns": int(truth.occupied.sum()),
+        "precision": detection.precision,
+        "recall": detection.recall,
+        "position_error_px": detection.rms,
+        "identity_ami": float(adjusted_mutual_info_score(identity, labels)),
+        "environment_ami": float(adjusted_mutual_info_score(truth.environments[site], environments)),
+        "true_counts": {
+            name: int(count)
+            for name, count in zip(
+                truth.names, np.bincount(identity, minlength=len(truth.names)), strict=True
+            )
+        },
+        "motifs": rows,
+        "seconds": float(sum(analysis.timings.values())),
+    }
+    return Comparison(figures, _text(figures, truth))
+
+
+def _text(figures: dict[str, Any], truth: simulate.MonolayerSimulation) -> str:
+    height, width = truth.image.shape
+    kinds = sum(map(bool, figures["true_counts"].values()))
+    lines = [
+        f"Simulated MoSe2 monolayer, {height} x {width} px, {_COUNTS:g} counts at the peak, analysed in "
+        f"{figures['seconds']:.2f} s",
+        "",
+        f"{'':28}{'found':>10}{'truth':>10}",
+        f"{'atom columns':28}{figures['columns']:>10,}{figures['true_columns']:>10,}",
+        f"{'precision':28}{figures['precision']:>10.3f}{1:>10}",
+        f"{'recall':28}{figures['recall']:>10.3f}{1:>10}",
+        f"{'position error (px RMS)':28}{figures['position_error_px']:>10.3f}{0:>10}",
+        f"{'kinds of column':28}{len(figures['motifs']):>10}{kinds:>10}",
+        f"{'AMI, identity':28}{figures['identity_ami']:>10.3f}{1:>10}",
+        f"{'AMI, environment':28}{figures['environment_ami']:>10.3f}{1:>10}",
+        "",
+        f"{'motif':>6}{'columns':>10}  {'which is':<8}{'in truth':>10}{'precision':>11}{'recall':>9}",
+    ]
+    lines += [
+        f"{row['motif']:>6}{row['columns']:>10,}  {row['truth']:<8}{row['true_columns']:>10,}"
+        f"{row['agree']:>11.3f}{row['recall']:>9.3f}"
+        for row in figures["motifs"]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,269 @@
+"""Figures of an analysis, drawn with Matplotlib and without any global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnchoredOffsetbox
+
+from motifgpu.backend import to_numpy
+from motifgpu.palette import motif_color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from motifgpu.analysis import Analysis
+
+_STYLE: dict[str, Any] = {"fontsize": 10}
+
+
+def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    return Figure(figsize=size, layout="constrained", dpi=150).add_subplot() if ax is None else ax
+
+
+def display_range(image: np.ndarray) -> tuple[float, float]:
+    """Return the grey range that shows `image` well: its 0.5 and 99.5 percentiles, never of zero width."""
+    low, high = (float(q) for q in np.percentile(image, [0.5, 99.5]))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def nice_length(longest: float) -> float:
+    """Return the largest of 1, 2 and 5 times a power of ten that is not above `longest`."""
+    power = 10.0 ** math.floor(math.log10(longest))
+    return max(step * power for step in (1, 2, 5) if step * power <= longest * (1 + 1e-9))
+
+
+def add_scale_bar(ax: Axes, width_px: float, pixel_size_nm: float | None) -> float:
+    """Draw a scale bar of about a fifth of the width in the lower right corner.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Axes in pixel coordinates.
+    width_px : float
+        Width of the image, px.
+    pixel_size_nm : float or None
+        Without it the bar is in pixels.
+
+    Returns
+    -------
+    float
+        Length of the bar, nm or px.
+    """
+    from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+
+    scale = pixel_size_nm or 1.0
+    length = nice_length(0.22 * width_px * scale)
+    bar: AnchoredOffsetbox = AnchoredSizeBar(
+        ax.transData,
+        length / scale,
+        f"{length:g} {'nm' if pixel_size_nm else 'px'}",
+        "lower right",
+        pad=0.4,
+        borderpad=0.6,
+        sep=4,
+        color="white",
+        size_vertical=width_px / 120,
+        frameon=True,
+    )
+    bar.patch.set(facecolor="black", alpha=0.55, edgecolor="none")
+    ax.add_artist(bar)
+    return length
+
+
+def _show_image(ax: Axes, image: np.ndarray, pixel_size_nm: float | None) -> None:
+    low, high = display_range(image)
+    ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    ax.set(xticks=[], yticks=[], xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+    add_scale_bar(ax, image.shape[1], pixel_size_nm)
+
+
+def _per_motif(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the motifs, largest first and unassigned drawn below all, with the rows of each."""
+    for label in sorted(set(labels.tolist())):
+        yield label, np.flatnonzero(labels == label)
+
+
+def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """Draw the micrograph with its columns, coloured by motif, and a scale bar.
+
+    Columns too near the border for a patch are drawn as small grey crosses, predicted sites where no atom is
+    seen as open squares.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    image = to_numpy(analysis.micrograph.image)
+    height, width = image.shape
+    ax = _axes(ax, (7.5, 0.4 + 7.5 * min(max(height / width, 0.4), 1.6)))
+    _show_image(ax, image, analysis.micrograph.pixel_size_nm)
+    points, labels = to_numpy(analysis.points), to_numpy(analysis.motifs.labels)
+    mask, occupied = to_numpy(analysis.mask), to_numpy(analysis.columns.occupied)
+    every = to_numpy(analysis.columns.points)
+    spacing = math.sqrt(height * width / max(len(every), 1))
+    # Marker areas are in points squared; a third of the spacing in displayed points keeps neighbours apart.
+    shown = 72 * 7.2 / width
+    area = min(max((0.34 * spacing * shown) ** 2, 2.0), 120.0)
+    line = min(max(0.06 * spacing * shown, 0.4), 1.4)
+    ax.scatter(every[~mask, 1], every[~mask, 0], s=0.5 * area, c="0.7", marker="x", linewidths=0.5 * line)
+    for label, rows in _per_motif(labels):
+        for marker, seen in (("o", True), ("s", False)):
+            chosen = rows[occupied[mask][rows] == seen]
+            ax.scatter(
+                points[chosen, 1],
+                points[chosen, 0],
+                s=area,
+                marker=marker,
+                facecolors="none",
+                edgecolors=motif_color(label),
+                linewidths=line,
+                rasterized=True,
+            )
+    ax.set_title(f"{len(points):,} atom columns, {len(analysis.motifs.counts)} motifs", **_STYLE)
+    return ax
+
+
+def plot_layout(analysis: Analysis, ax: Axes | None = None, color_by: str = "motif") -> Axes:
+    """Draw the force-relaxed layout, a point a column.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    ax : matplotlib.axes.Axes, optional
+    color_by : {"motif", "environment"}
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    if color_by not in ("motif", "environment"):
+        raise ValueError(f"plots: color_by is {color_by!r}; choose motif or environment")
+    ax = _axes(ax, (6.5, 6.0))
+    layout = to_numpy(analysis.layout)
+    motifs = to_numpy(analysis.motifs.labels)
+    labels = motifs if color_by == "motif" else to_numpy(analysis.motifs.environments)
+    size = min(max(6000 / max(len(layout), 1), 1.0), 18.0)
+    counts = {label: len(rows) for label, rows in _per_motif(labels)}
+    for label, rows in _per_motif(labels):
+        ax.scatter(
+            layout[rows, 0],
+            layout[rows, 1],
+            s=size,
+            c=motif_color(label),
+            linewidths=0,
+            alpha=0.8,
+            rasterized=True,
+            label=f"{'unassigned' if label < 0 else label} ({counts[label]:,})",
+        )
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(f"Force-relaxed layout, coloured by {color_by}", **_STYLE)
+    if len(counts) <= 24:
+        ax.legend(title=color_by, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, markerscale=2)
+    return ax
+
+
+def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = 24) -> Figure:
+    """Draw the class average of each motif with its count: mean patch above, mean moments below.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    columns : int
+        Motifs in a row.
+    limit : int
+        Most motifs drawn, the largest ones; the title says how many there are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    averages = analysis.averages
+    total = len(averages.counts)
+    shown = min(total, limit)
+    across = max(1, min(columns, shown))
+    down = max(1, math.ceil(shown / across))
+    figure = Figure(figsize=(1.55 * across + 0.6, 3.35 * down + 0.5), layout="constrained", dpi=150)
+    title = f"Class averages ({shown} of {total} motifs)" if shown < total else "Class averages"
+    figure.suptitle(f"{title}: mean of the patches above, from the mean moments below", fontsize=9)
+    if not shown:
+        return figure
+    patches, rebuilt = to_numpy(averages.patches), to_numpy(averages.reconstructions)
+    counts = to_numpy(averages.counts)
+    low, high = float(patches[:shown].min()), float(patches[:shown].max())
+    high = high if high > low else low + 1.0
+    axes = figure.subplots(2 * down, across, squeeze=False)
+    for cell in axes.ravel():
+        cell.axis("off")
+    for label in range(shown):
+        row, column = divmod(label, across)
+        for half, picture in enumerate((patches[label], rebuilt[label])):
+            cell = axes[2 * row + half, column]
+            cell.axis("on")
+            cell.imshow(picture, cmap="inferno", vmin=low, vmax=high)
+            cell.set(xticks=[], yticks=[])
+            cell.spines[:].set(color=to_rgb(motif_color(label)), linewidth=2.5)
+            if half == 0:
+                cell.set_title(f"motif {label}\n{int(counts[label]):,} columns", fontsize=8)
+    return figure
+
+
+def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
+    """Draw the radial power spectrum with the peak that sets the patch size and the other candidates.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (6.5, 3.6))
+    size = analysis.patch_size
+    frequency, power = (to_numpy(a) for a in size.curve)
+    keep = power > 0
+    ax.semilogy(frequency[keep], power[keep], color="0.25", linewidth=1.2)
+    for candidate in size.candidates:
+        ax.axvline(2 / candidate, color="0.75", linewidth=0.8, linestyle=":")
+    ax.axvline(size.frequency, color="#D55E00", linewidth=1.6)
+    unit = analysis.micrograph.pixel_size_nm
+    text = f"patch {size.pixels:.1f} px" + (f" = {size.pixels * unit:.2f} nm" if unit else "")
+    ax.set_title(f"{text} (confidence {size.confidence:.2f})", **_STYLE)
+    ax.set(xlabel="spatial frequency (cycles/px)", ylabel="mean power")
+    ax.margins(x=0)
+    return ax
+
+
+def figures(analysis: Analysis) -> dict[str, Figure]:
+    """Draw every figure of an analysis.
+
+    Parameters
+    ----------
+    analysis : Analysis
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        By name: micrograph, layout, environments, class_averages, patch_size.
+    """
+    drawn: dict[str, Any] = {
+        "micrograph": plot_micrograph(analysis).figure,
+        "layout": plot_layout(analysis).figure,
+        "environments": plot_layout(analysis, color_by="environment").figure,
+        "class_averages": plot_class_averages(analysis),
+        "patch_size": plot_patch_size(analysis).figure,
+    }
+    return drawn

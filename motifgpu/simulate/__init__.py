@@ -1,0 +1,55 @@
+"""Seeded micrographs, patches and grids whose truth is known.
+
+A simulated micrograph is a sum of Gaussian columns whose height follows the atomic number to the power 1.7
+(incoherent annular dark field), dosed to a number of counts at the peak of the brightest pristine column.
+Every function takes a seed, returns the same bits for the same arguments, and says what is true about its
+picture in a frozen dataclass.
+"""
+
+from motifgpu.simulate.bilayer import STACKINGS, TWIST_CASES, bilayer, twist_case
+from motifgpu.simulate.boundaries import stacking_boundary, twin_boundary
+from motifgpu.simulate.crystal import crystal_p4m, stm_lattice
+from motifgpu.simulate.materials import ATOMIC_NUMBERS, MATERIALS
+from motifgpu.simulate.monolayer import monolayer
+from motifgpu.simulate.noise import gaussian_noise, poisson_noise, scan_noise
+from motifgpu.simulate.occupancy import EXCLUDED, ising_window_probabilities, occupancy_grid
+from motifgpu.simulate.patches import patches
+from motifgpu.simulate.tiling import tiling
+from motifgpu.simulate.truth import (
+    BilayerSimulation,
+    DefectSimulation,
+    MonolayerSimulation,
+    OccupancySimulation,
+    PatchSimulation,
+    Simulation,
+    TilingSimulation,
+)
+
+__all__ = [
+    "ATOMIC_NUMBERS",
+    "EXCLUDED",
+    "MATERIALS",
+    "STACKINGS",
+    "TWIST_CASES",
+    "BilayerSimulation",
+    "DefectSimulation",
+    "MonolayerSimulation",
+    "OccupancySimulation",
+    "PatchSimulation",
+    "Simulation",
+    "TilingSimulation",
+    "bilayer",
+    "crystal_p4m",
+    "gaussian_noise",
+    "ising_window_probabilities",
+    "monolayer",
+    "occupancy_grid",
+    "patches",
+    "poisson_noise",
+    "scan_noise",
+    "stacking_boundary",
+    "stm_lattice",
+    "tiling",
+    "twin_boundary",
+    "twist_case",
+]

@@ -1,0 +1,183 @@
+"""What is true about a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """A simulated micrograph and its truth; the arrays of length n have a row a site in view.
+
+    Attributes
+    ----------
+    image : (H, W) float32 ndarray
+        Counts, or arbitrary units where no dose was asked for.
+    clean : (H, W) float32 ndarray
+        The expectation of `image` given the displacements of its scan lines, background included.
+    background : (H, W) float32 ndarray
+        The part of `clean` that is no column; zero where none was asked for.
+    points : (n, 2) float32 ndarray
+        Sites as (row, col) in pixels, empty sites included, sorted by row and then column. They are where
+        the sites are without scan noise.
+    labels : (n,) int32 ndarray
+        Identity of the site: an index into `names`.
+    names : tuple of str
+        Names of the identities, those that do not occur included.
+    occupied : (n,) bool ndarray
+        False where no atom is left.
+    u, v : (2,) float64 ndarray
+        Lattice vectors before strain and drift, as (row, col) in pixels, v counter-clockwise from u as
+        displayed.
+    pixel_size_nm : float or None
+        Pixel size that gives the material its lattice constant; None where there is no material.
+    """
+
+    image: np.ndarray
+    clean: np.ndarray
+    background: np.ndarray
+    points: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    occupied: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    pixel_size_nm: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class MonolayerSimulation(Simulation):
+    """A micrograph of one layer, or of layers in registry, in which sites have a sublattice and a grain.
+
+    Attributes
+    ----------
+    environments : (n,) int32 ndarray
+        Identity together with those of the nearest sites, told apart by direction within the grain; a
+        neighbour that a grain boundary took away counts as one more identity. Numbered without gaps.
+    sublattice : (n,) int8 ndarray
+        0 for metal sites, 1 for chalcogen sites.
+    grain : (n,) int32 ndarray
+        Grain of the site; `u` and `v` are those of grain 0.
+    """
+
+    pixel_size_nm: float
+    environments: np.ndarray
+    sublattice: np.ndarray
+    grain: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class BilayerSimulation(Simulation):
+    """A micrograph of two layers that are rotated, scaled or shifted against each other.
+
+    `points` holds the sites of both layers, so that two of them may coincide in projection; `u` and `v` are
+    those of the first layer.
+
+    Attributes
+    ----------
+    layer : (n,) int8 ndarray
+        0 for the first layer, 1 for the second.
+    sublattice : (n,) int8 ndarray
+        0 for metal sites, 1 for chalcogen sites.
+    stacking : (n,) int32 ndarray
+        The high-symmetry stacking nearest to the local one at each site: an index into `stacking_names`.
+    stacking_names : tuple of str
+        AA', A'B and AB' for antiparallel layers; AA, AB and BA for parallel ones.
+    twist : float
+        Rotation of the second layer against the named stacking, degrees counter-clockwise.
+    moire : (2, 2) float64 ndarray or None
+        The two moire vectors in its rows, as (row, col) in pixels; None where the layers are commensurate
+        with equal cells.
+    domains : (m, 2) float32 ndarray
+        Centres of the domains in view, as (row, col) in pixels.
+    domain_labels : (m,) int32 ndarray
+        Stacking at each domain centre: an index into `stacking_names`.
+    """
+
+    layer: np.ndarray
+    sublattice: np.ndarray
+    stacking: np.ndarray
+    stacking_names: tuple[str, ...]
+    twist: float
+    moire: np.ndarray | None
+    domains: np.ndarray
+    domain_labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DefectSimulation(Simulation):
+    """A micrograph of a lattice in which sites that are missing belong to defects.
+
+    Attributes
+    ----------
+    defect : (n,) int32 ndarray
+        Number of the defect that the site belongs to, -1 for none.
+    """
+
+    defect: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class TilingSimulation(Simulation):
+    """A micrograph of a pentagonal tiling; the arrays of length m have a row a pentagon centre in view.
+
+    `points` holds the columns: pentagon corners and what stands in filled and excluded pentagons. `u` and `v`
+    are the sides of the square cell of four pentagons.
+
+    Attributes
+    ----------
+    centers : (m, 2) float32 ndarray
+        Pentagon centres, the means of their corners, as (row, col) in pixels, sorted by row and then column.
+    corners : (m, 5, 2) float32 ndarray
+        Corners of each pentagon, in order around it; the first two are the ends of its short edge.
+    states : (m,) int8 ndarray
+        0 hollow, 1 filled, `EXCLUDED` for pentagons that are neither.
+    indices : (m, 2) int32 ndarray
+        Row and column of each pentagon in the grid of states, counted on beyond the grid where the view is
+        larger: ``states == grid[tuple((indices % grid.shape).T)]``.
+    grid : (I, J) int8 ndarray
+        The grid of states, which repeats.
+    """
+
+    centers: np.ndarray
+    corners: np.ndarray
+    states: np.ndarray
+    indices: np.ndarray
+    grid: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class OccupancySimulation:
+    """A grid of occupancies and what is known about it.
+
+    Attributes
+    ----------
+    grid : (I, J) int8 ndarray
+        0, 1, or `EXCLUDED`.
+    fraction : float
+        Expected fraction of ones among the sites that are not excluded.
+    entropy_level2, entropy_level3 : float
+        Shannon entropy of the 2 x 2 and 4 x 4 windows of the unlimited grid without exclusions, in nats, with
+        windows that slide by one site.
+    """
+
+    grid: np.ndarray
+    fraction: float
+    entropy_level2: float
+    entropy_level3: float
+
+
+@dataclass(frozen=True, eq=False)
+class PatchSimulation:
+    """Simulated patches and the class of each.
+
+    Attributes
+    ----------
+    patches : (n, size, size) float32 ndarray
+    labels : (n,) int32 ndarray
+    """
+
+    patches: np.ndarray
+    labels: np.ndarray
