@@ -110,6 +110,12 @@ def bincount(index: Array, weights: Array | None, length: int) -> Array:
     return total if weights is None else total.astype(weights.dtype)
 
 
+def rows(x: Array, mask: Array) -> Array:
+    """Return the rows of `x` (n, ...) where `mask` (n,) is True."""
+    xp = array_namespace(x)
+    return xp.take(x, xp.nonzero(mask)[0], axis=0)
+
+
 def median(x: Array) -> Array:
     """Return the middle of `x` (n,), the upper one of two, as an array of no dimensions."""
     return array_namespace(x).sort(x)[x.shape[0] // 2]
@@ -171,6 +177,26 @@ def floating(
             "replace them first, for instance by the median of their neighbours",
         )
     return xp, x
+
+
+def labels(x: Any, stage: str, number: int) -> np.ndarray:
+    """Check the labels of `number` columns and return them on the host as int64.
+
+    Raises
+    ------
+    StageError
+        If they are not integers or not (number,).
+    """
+    host = to_numpy(x)
+    if host.dtype.kind not in "iu":
+        raise StageError(stage, f"labels have dtype {host.dtype}", "give integers, negative where unassigned")
+    if host.shape != (number,):
+        raise StageError(
+            stage,
+            f"labels have shape {host.shape} and there are {number} columns",
+            f"give labels of shape ({number},)",
+        )
+    return host.astype(np.int64)
 
 
 def _host_twin(module: ModuleType) -> Any:
@@ -271,6 +297,7 @@ class CudaDevice:
         self.name: str = properties["name"].decode()
         self.shared_bytes: int = properties["sharedMemPerBlockOptin"]
         self.multiprocessors: int = properties["multiProcessorCount"]
+        self._modules: dict[str, Any] = {}
 
     def compile(self, code: str, kernel: str) -> Callable[..., None]:
         """Return one kernel of `code` as a callable (grid, block, arguments, shared bytes).
@@ -280,9 +307,13 @@ class CudaDevice:
         """
         import cupy
 
-        compiled = cupy.RawKernel(code, kernel, options=("-std=c++17", "--fmad=false"))
+        if code not in self._modules:
+            self._modules[code] = cupy.RawModule(code=code, options=("-std=c++17", "--fmad=false"))
+        compiled = self._modules[code].get_function(kernel)
 
-        def launch(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], shared: int = 0) -> None:
+        def launch(
+            grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], shared: int = 0
+        ) -> None:
             if shared > 48 * 1024:
                 compiled.max_dynamic_shared_size_bytes = shared
             compiled(grid, block, args, shared_mem=shared)

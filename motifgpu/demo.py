@@ -82,6 +82,13 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparis
 
     spacing = float(np.linalg.norm(truth.u)) / np.sqrt(3)
     found = to_numpy(analysis.columns.points)
+    occupied = to_numpy(analysis.columns.occupied)
+
+    def inner(points: np.ndarray, chosen: np.ndarray) -> int:
+        """Count away from the border, where columns are cut."""
+        limit = np.array(truth.image.shape) - 1 - spacing / 2
+        return int((((points >= spacing / 2) & (points <= limit)).all(1) & chosen).sum())
+
     detection = score_detection(
         found, truth.points, truth.occupied, truth.image.shape, radius=spacing / 3, margin=spacing / 2
     )
@@ -108,8 +115,10 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparis
             }
         )
     figures = {
-        "columns": len(found),
-        "true_columns": int(truth.occupied.sum()),
+        "columns": inner(found, occupied),
+        "true_columns": inner(truth.points, truth.occupied),
+        "empty_sites": inner(found, ~occupied),
+        "true_empty_sites": inner(truth.points, ~truth.occupied),
         "precision": detection.precision,
         "recall": detection.recall,
         "position_error_px": detection.rms,
@@ -136,6 +145,7 @@ def _text(figures: dict[str, Any], truth: simulate.MonolayerSimulation) -> str:
         "",
         f"{'':28}{'found':>10}{'truth':>10}",
         f"{'atom columns':28}{figures['columns']:>10,}{figures['true_columns']:>10,}",
+        f"{'sites without an atom':28}{figures['empty_sites']:>10,}{figures['true_empty_sites']:>10,}",
         f"{'precision':28}{figures['precision']:>10.3f}{1:>10}",
         f"{'recall':28}{figures['recall']:>10.3f}{1:>10}",
         f"{'position error (px RMS)':28}{figures['position_error_px']:>10.3f}{0:>10}",

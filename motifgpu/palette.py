@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import colorsys
 
-# The first eight stay apart for colour-blind readers (after Okabe and Ito, black left out, grey kept for -1).
-_FIRST = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#8C564B")
+# Mid-tones that stand on a white page and on a dark micrograph.
+_FIRST = ("#2F7FD8", "#F0A000", "#1FA774", "#E5383B", "#9B5DE5", "#22B8CF", "#F15BB5", "#8A6D1B")
 UNASSIGNED = "#9A9A9A"
 
 

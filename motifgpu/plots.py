@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox
 
+from motifgpu import disc
 from motifgpu.backend import to_numpy
 from motifgpu.palette import motif_color
 
@@ -106,17 +107,21 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
     """
     image = to_numpy(analysis.micrograph.image)
     height, width = image.shape
-    ax = _axes(ax, (7.5, 0.4 + 7.5 * min(max(height / width, 0.4), 1.6)))
+    spacing = math.sqrt(height * width / max(len(analysis.columns), 1))
+    # Wide enough for 9 points between columns, within what a page and a screen show.
+    inches = min(max(9 / 72 * width / spacing, 7.5), 12.0)
+    ax = _axes(ax, (inches, 0.3 + inches * min(max(height / width, 0.4), 1.6)))
     _show_image(ax, image, analysis.micrograph.pixel_size_nm)
     points, labels = to_numpy(analysis.points), to_numpy(analysis.motifs.labels)
     mask, occupied = to_numpy(analysis.mask), to_numpy(analysis.columns.occupied)
     every = to_numpy(analysis.columns.points)
-    spacing = math.sqrt(height * width / max(len(every), 1))
-    # Marker areas are in points squared; a third of the spacing in displayed points keeps neighbours apart.
-    shown = 72 * 7.2 / width
-    area = min(max((0.34 * spacing * shown) ** 2, 2.0), 120.0)
-    line = min(max(0.06 * spacing * shown, 0.4), 1.4)
-    ax.scatter(every[~mask, 1], every[~mask, 0], s=0.5 * area, c="0.7", marker="x", linewidths=0.5 * line)
+    # Marker areas are in points squared; rings of 0.62 of the spacing go round a column and stay apart.
+    shown = 72 * 0.96 * inches / width
+    area = min(max((0.62 * spacing * shown) ** 2, 2.0), 200.0)
+    line = min(max(0.08 * spacing * shown, 0.4), 1.6)
+    ax.scatter(
+        every[~mask, 1], every[~mask, 0], s=0.15 * area, c="#B8C4D6", marker="x", linewidths=0.6 * line
+    )
     for label, rows in _per_motif(labels):
         for marker, seen in (("o", True), ("s", False)):
             chosen = rows[occupied[mask][rows] == seen]
@@ -128,6 +133,7 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
                 facecolors="none",
                 edgecolors=motif_color(label),
                 linewidths=line,
+                alpha=1.0 if len(rows) < 0.2 * len(labels) else 0.6,  # the rare ones are what one looks for
                 rasterized=True,
             )
     ax.set_title(f"{len(points):,} atom columns, {len(analysis.motifs.counts)} motifs", **_STYLE)
@@ -168,7 +174,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color_by: str = "mot
         )
     ax.set_aspect("equal", adjustable="datalim")
     ax.set(xticks=[], yticks=[])
-    ax.set_title(f"Force-relaxed layout, coloured by {color_by}", **_STYLE)
+    ax.set_title(f"Force-relaxed layout, {len(layout):,} columns in {len(counts)} {color_by}s", **_STYLE)
     if len(counts) <= 24:
         ax.legend(title=color_by, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, markerscale=2)
     return ax
@@ -203,6 +209,8 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = 24) -
     counts = to_numpy(averages.counts)
     low, high = float(patches[:shown].min()), float(patches[:shown].max())
     high = high if high > low else low + 1.0
+    outside = np.ones(patches.shape[1:], dtype=bool)
+    outside[disc.pixels(outside.shape[0], outside.shape[0])] = False
     axes = figure.subplots(2 * down, across, squeeze=False)
     for cell in axes.ravel():
         cell.axis("off")
@@ -211,7 +219,7 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = 24) -
         for half, picture in enumerate((patches[label], rebuilt[label])):
             cell = axes[2 * row + half, column]
             cell.axis("on")
-            cell.imshow(picture, cmap="inferno", vmin=low, vmax=high)
+            cell.imshow(np.ma.masked_where(half * outside, picture), cmap="inferno", vmin=low, vmax=high)
             cell.set(xticks=[], yticks=[])
             cell.spines[:].set(color=to_rgb(motif_color(label)), linewidth=2.5)
             if half == 0:
@@ -234,8 +242,7 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax = _axes(ax, (6.5, 3.6))
     size = analysis.patch_size
     frequency, power = (to_numpy(a) for a in size.curve)
-    keep = power > 0
-    ax.semilogy(frequency[keep], power[keep], color="0.25", linewidth=1.2)
+    ax.semilogy(frequency, power, color="0.25", linewidth=1.2)
     for candidate in size.candidates:
         ax.axvline(2 / candidate, color="0.75", linewidth=0.8, linestyle=":")
     ax.axvline(size.frequency, color="#D55E00", linewidth=1.6)
@@ -243,7 +250,10 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     text = f"patch {size.pixels:.1f} px" + (f" = {size.pixels * unit:.2f} nm" if unit else "")
     ax.set_title(f"{text} (confidence {size.confidence:.2f})", **_STYLE)
     ax.set(xlabel="spatial frequency (cycles/px)", ylabel="mean power")
-    ax.margins(x=0)
+    seen = power[
+        frequency >= 0.5 * size.frequency
+    ]  # below, the mean that was taken off leaves next to nothing
+    ax.set(xlim=(0, float(frequency[-1])), ylim=(0.5 * float(seen.min()), 2 * float(seen.max())))
     return ax
 
 

@@ -1,0 +1,250 @@
+"""The choice of atom columns among candidates: on a lattice, by prominence, or by a maximum filter.
+
+Lengths here are pixels of the band's grid (`motifgpu.band`), on which the period of the first ring is 6.8 px
+in every micrograph: a hexagonal lattice constant is 7.9 px, columns of a honeycomb stand 4.5 px apart and are
+about 1.1 px wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.band import Band, band_of
+from motifgpu.bragg import coherence, lattice_average
+from motifgpu.errors import StageError
+from motifgpu.prominence import local_maxima, near, peak_positions, pixel_of, prominent, strongest_within
+from motifgpu.refine import Peaks, measure_heights, refine, render, start_peaks
+from motifgpu.smoothing import CUTOFF, slow_response, smoothing_response
+
+# A site of the lattice average has at least this share of the height of the tallest tenth (S2 beside W has
+# 0.10 to 0.15), and this many standard deviations of the average's noise.
+FAINTEST_SITE, SITE_SIGNIFICANCE = 0.05, 4.0
+# Where image and average correlate less, the average is not used.
+LEAST_COHERENCE = 0.75
+# A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
+LEAST_OCCUPANCY = 0.25
+# An empty site is believed where at least this share of the sites around it holds a column; around is a
+# Gaussian of two lattice constants, wide enough for holes of some ten columns.
+LEAST_FILLED, _AROUND = 0.8, 16.0
+# Prominence in the smoothed image of a column off the lattice, in standard deviations of its noise and as a
+# share of the height of the tallest.
+SIGNIFICANCE, FAINTEST = 5.0, 0.1
+# A fit that moves further than this has left its column.
+LONGEST_MOVE = 1.5
+# Two maxima closer than the first are one column; an empty site, or a column that is no maximum, stands at
+# least the second from any other.
+LEAST_SPACING, LEAST_CLEARANCE = 2.5, 3.5
+# Radius of the paper's maximum filter over the period of the first ring.
+RADIUS = 0.36
+# Longest path to higher ground that prominence follows, and the reach of the level under columns.
+_FLOOD, _LEVEL = 12, 4.7
+# Gauss-Newton steps of a fit.
+_STEPS = 4
+
+
+class View:
+    """The image as the choice sees it.
+
+    Parameters
+    ----------
+    x : (H, W) array
+        Standardised image.
+    noise : float
+        Variance of the white noise in it.
+    lowest, frequency : float
+        What sets the scale of the background and of the columns (`motifgpu.smoothing.reference_frequencies`),
+        cycles per pixel.
+    smoothing : {"auto", "fft", "svd"}
+
+    Attributes
+    ----------
+    band : Band
+    detail, smoothed : (h, w) array
+        The band without its background, before and after smoothing.
+    noise : float
+        Standard deviation of what noise is left in `smoothed`.
+    frame : (h, w) bool array
+        The image and as much around it as its columns overlap with.
+    """
+
+    def __init__(self, x: Array, noise: float, lowest: float, frequency: float, smoothing: str) -> None:
+        cutoff = CUTOFF * frequency
+        xp = self.xp = backend.array_namespace(x)
+        self.lowest, self.frequency = lowest, frequency
+        self.band: Band = band_of(x, cutoff, margin=2.3 / frequency)
+        slow = slow_response(self.band, lowest)
+        response = (1 - slow) * smoothing_response(self.band, slow, noise, smoothing, cutoff)
+        self.detail = self.band.grid(1 - slow)
+        self.smoothed = self.band.grid(response)
+        # Columns beyond the border overlap those within: mirrored ones, or in the lattice average real ones.
+        self.frame = self.band.within(_LEVEL) > 0
+        self.noise = float(xp.mean(response**2)) ** 0.5 * (noise * self.band.noise_gain) ** 0.5
+
+    def at(self, values: Array, points: Array) -> Array:
+        """Return an image's values (n,) on the pixels under points."""
+        return self.xp.take(self.xp.reshape(values, (-1,)), pixel_of(points, self.band.size))
+
+    def share_around(self, points: Array, part: Array, whole: Array) -> Array:
+        """Return around each point (n, 2) the share of those in `whole` (n,) that are in `part` (n,)."""
+        xp, size = self.xp, self.band.size
+        sums = []
+        for members in (part, whole):
+            weight = xp.astype(members, points.dtype)
+            ground = backend.bincount(pixel_of(points, size), weight, size[0] * size[1])
+            sums.append(self.at(self.band.blur(xp.reshape(ground, size), _AROUND), points))
+        return sums[0] / xp.clip(sums[1], min=1e-6)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Columns on the band's grid.
+
+    Attributes
+    ----------
+    points : (n, 2) array
+    heights : (n,) array
+        Above the level around each, in the image without smoothing.
+    occupied : (n,) bool array
+        False for empty sites.
+    sigma : () array
+        Width of all of them.
+    """
+
+    points: Array
+    heights: Array
+    occupied: Array
+    sigma: Array
+
+
+def off_lattice(view: View, method: str) -> Found:
+    """Choose among the maxima of the smoothed image.
+
+    Parameters
+    ----------
+    view : View
+    method : {"prominence", "radius"}
+
+    Raises
+    ------
+    StageError
+        If there are none.
+    """
+    xp = view.xp
+    if method == "radius":
+        maxima = local_maxima(view.smoothed, RADIUS * 2 * CUTOFF) & view.frame
+    else:
+        maxima = _prominent(view, FAINTEST * float(xp.max(view.smoothed * view.band.inside)))
+    starts = peak_positions(view.smoothed, maxima)
+    if starts.shape[0] == 0:
+        raise StageError(
+            "columns", "no maximum of the image stands above its noise", "check that columns are bright in it"
+        )
+    start = start_peaks(view.smoothed, starts)
+    peaks, _ = _settle(view, start, 2 * _STEPS)
+    one_each = strongest_within(peaks.points, peaks.heights, view.band.size, LEAST_SPACING)
+    peaks = _take(peaks, one_each)
+    heights = measure_heights(view.detail, peaks)
+    tall = heights > (0.0 if method == "radius" else FAINTEST) * xp.max(heights)
+    points, heights = backend.rows(peaks.points, tall), backend.rows(heights, tall)
+    return Found(points, heights, xp.ones_like(heights, dtype=xp.bool), peaks.sigma)
+
+
+def on_lattice(view: View) -> Found:
+    """Take the sites of the lattice average and what stands apart from them, and say which are empty."""
+    xp, size = view.xp, view.band.size
+    average, sites, faint = _sites(view)
+    n_sites = sites.points.shape[0]
+    if n_sites == 0:
+        return off_lattice(view, "prominence")
+    others = peak_positions(view.smoothed, _prominent(view, FAINTEST * _tallest_tenth(sites)))
+    others = backend.rows(others, ~near(others, sites.points, size, LEAST_SPACING))
+    start = start_peaks(view.smoothed, xp.concat([sites.points, others], axis=0))
+    peaks, moved = _settle(view, start, _STEPS)
+    heights = measure_heights(view.detail, peaks)
+
+    there = Peaks(peaks.points[:n_sites, :], heights[:n_sites], peaks.sigma)
+    expected = measure_heights(average, there)
+    expected = expected * (xp.sum(there.heights * expected) / xp.sum(expected**2))
+    expected = xp.concat([expected, xp.zeros_like(others[:, 0]) + backend.median(expected)])
+    held = (heights > LEAST_OCCUPANCY * expected) & (moved <= LONGEST_MOVE)
+    points = xp.where(held[:, None], peaks.points, start.points)
+    # A fit that slid onto another column is neither that column nor an empty site.
+    strength = xp.where(held, heights, xp.min(heights) - 1)
+    occupied = held & strongest_within(points, strength, size, LEAST_SPACING)
+
+    no = xp.zeros_like(others[:, 0], dtype=xp.bool)
+    on_site, faint = xp.concat([xp.ones_like(faint), no]), xp.concat([faint, no])
+    empty = on_site & ~held & ~near(points, backend.rows(points, occupied), size, LEAST_CLEARANCE)
+    empty = empty & (view.share_around(points, held & on_site, on_site) >= LEAST_FILLED)
+    chosen = (occupied | empty) & ~(faint & ~_mostly(held, faint))
+    points, heights, occupied = (backend.rows(x, chosen) for x in (points, heights, occupied))
+    return Found(points, heights, occupied, peaks.sigma)
+
+
+def _mostly(held: Array, faint: Array) -> Array:
+    """Say whether most faint sites hold a column, as on a faint sublattice and not where they are ringing."""
+    xp = backend.array_namespace(held)
+    number, with_column = (xp.sum(xp.astype(x, xp.int64)) for x in (faint, faint & held))
+    return 2 * with_column >= number
+
+
+def _sites(view: View) -> tuple[Array, Peaks, Array]:
+    """Return the lattice average, its columns where it describes the image, and which are no maxima."""
+    xp, band = view.xp, view.band
+    average, noise = lattice_average(band, view.detail, view.lowest, view.frequency)
+    nothing = xp.zeros((0, 2), dtype=average.dtype, device=backend.device(average))
+    if float(xp.max(xp.abs(average))) == 0:
+        return average, start_peaks(average, nothing), nothing[:, 0] > 0
+    maxima = peak_positions(average, local_maxima(average) & view.frame)
+    sites, least = _tall(average, start_peaks(average, maxima), noise)
+    # What is left above its level shows the faint columns that were shoulders of bright ones.
+    left = average - render(sites, band.size)
+    left = left - band.blur(left, _LEVEL)
+    shoulders = peak_positions(left, local_maxima(left) & view.frame & (left > 0.7 * least))
+    shoulders = backend.rows(shoulders, ~near(shoulders, sites.points, band.size, LEAST_CLEARANCE))
+    bright = sites.points
+    if shoulders.shape[0]:
+        sites, _ = _tall(average, start_peaks(average, xp.concat([bright, shoulders], axis=0)), noise)
+    trusted = coherence(band, view.smoothed, average, view.frequency) >= LEAST_COHERENCE
+    sites = _take(sites, view.at(trusted & (band.inside > 0), sites.points))
+    return average, sites, ~near(sites.points, bright, band.size, LEAST_SPACING)
+
+
+def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, float]:
+    """Fit peaks to the lattice average; return those that are no noise and stayed, and the least height."""
+    peaks = refine(average, start, _STEPS)
+    least = max(FAINTEST_SITE * _tallest_tenth(peaks), SITE_SIGNIFICANCE * noise)
+    kept = _take(peaks, (peaks.heights > least) & (_distance(peaks, start) <= LONGEST_MOVE))
+    return _take(kept, strongest_within(kept.points, kept.heights, average.shape, LEAST_SPACING)), least
+
+
+def _tallest_tenth(peaks: Peaks) -> float:
+    ordered = backend.array_namespace(peaks.heights).sort(peaks.heights)
+    return float(ordered[int(0.9 * ordered.shape[0])])
+
+
+def _prominent(view: View, least: float) -> Array:
+    """Maxima of the smoothed image that stand out by `least` and from the noise."""
+    height = max(SIGNIFICANCE * view.noise, least)
+    maxima = local_maxima(view.smoothed) & view.frame
+    return maxima & prominent(view.smoothed, height, _FLOOD)
+
+
+def _settle(view: View, start: Peaks, steps: int) -> tuple[Peaks, Array]:
+    """Fit peaks to the smoothed image; also return how far each moved."""
+    xp = view.xp
+    peaks = refine(view.smoothed, start, steps)
+    moved = _distance(peaks, start)
+    points = xp.where((moved <= LONGEST_MOVE)[:, None], peaks.points, start.points)
+    return replace(peaks, points=points), moved
+
+
+def _distance(a: Peaks, b: Peaks) -> Array:
+    xp = backend.array_namespace(a.points)
+    return xp.sqrt(xp.sum((a.points - b.points) ** 2, axis=1))
+
+
+def _take(peaks: Peaks, mask: Array) -> Peaks:
+    return Peaks(backend.rows(peaks.points, mask), backend.rows(peaks.heights, mask), peaks.sigma)
