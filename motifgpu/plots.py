@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from motifgpu.analysis import Analysis
 
+_LEAST_CLUMP = 3  # columns of an environment that get a disc in the layout
 _STYLE: dict[str, Any] = {"fontsize": 10}
 
 
@@ -141,7 +142,7 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
 
 
 def plot_layout(analysis: Analysis, ax: Axes | None = None, color_by: str = "motif") -> Axes:
-    """Draw the force-relaxed layout, a point a column.
+    """Draw the force-relaxed layout, a point a column and a disc an environment.
 
     Parameters
     ----------
@@ -155,11 +156,19 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color_by: str = "mot
     """
     if color_by not in ("motif", "environment"):
         raise ValueError(f"plots: color_by is {color_by!r}; choose motif or environment")
-    ax = _axes(ax, (6.5, 6.0))
+    ax = _axes(ax, (7.5, 6.0))
     layout = to_numpy(analysis.layout)
-    motifs = to_numpy(analysis.motifs.labels)
-    labels = motifs if color_by == "motif" else to_numpy(analysis.motifs.environments)
-    size = min(max(6000 / max(len(layout), 1), 1.0), 18.0)
+    environments = to_numpy(analysis.motifs.environments)
+    labels = to_numpy(analysis.motifs.labels) if color_by == "motif" else environments
+    # Clumps are small on the page, so the area of a disc shows how many columns an environment has.
+    for _, rows in _per_motif(environments):
+        if len(rows) >= _LEAST_CLUMP and environments[rows[0]] >= 0:
+            x, y = np.median(layout[rows], axis=0)
+            color = motif_color(int(labels[rows[0]]))
+            ax.scatter(
+                x, y, s=9000 * len(rows) / len(layout), color=color, alpha=0.22, linewidths=0, zorder=1
+            )
+    size = min(max(6000 / max(len(layout), 1), 1.5), 14.0)
     counts = {label: len(rows) for label, rows in _per_motif(labels)}
     for label, rows in _per_motif(labels):
         ax.scatter(
@@ -168,15 +177,15 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color_by: str = "mot
             s=size,
             c=motif_color(label),
             linewidths=0,
-            alpha=0.8,
             rasterized=True,
             label=f"{'unassigned' if label < 0 else label} ({counts[label]:,})",
+            zorder=2,
         )
     ax.set_aspect("equal", adjustable="datalim")
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"Force-relaxed layout, {len(layout):,} columns in {len(counts)} {color_by}s", **_STYLE)
     if len(counts) <= 24:
-        ax.legend(title=color_by, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, markerscale=2)
+        ax.legend(title=color_by, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, markerscale=3)
     return ax
 
 

@@ -54,7 +54,8 @@ summary { padding: 8px 14px; cursor: pointer; }
 _CAPTIONS = {
     "micrograph": "The micrograph with its atom columns, coloured by motif. Crosses: too near the border for "
     "a patch. Squares: lattice sites where no atom is seen.",
-    "layout": "Every point is a column; columns whose patches look alike pulled together.",
+    "layout": "Every point is a column; columns whose patches look alike pulled together. The area of a disc "
+    "shows how many columns an environment has.",
     "environments": "The same layout, coloured by environment: the column together with its surroundings.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
     "mean Zernike moments.",

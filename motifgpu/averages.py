@@ -1,0 +1,78 @@
+"""Class averages: what the columns of each motif look like together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.errors import StageError
+from motifgpu.zernike import reconstruct_patches
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAverages:
+    """The mean of the columns of each of c motifs.
+
+    Attributes
+    ----------
+    patches : (c, size, size) array
+        Mean of the raw patches, which were cut at sub-pixel centres.
+    reconstructions : (c, size, size) array
+        The patch that the mean moments describe, zero outside the disc.
+    counts : (c,) int64 array
+        Columns in each mean.
+    """
+
+    patches: Array
+    reconstructions: Array
+    counts: Array
+
+
+def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverages:
+    """Average patches and moments by label.
+
+    Parameters
+    ----------
+    patches : (N, size, size) array
+        Patches as `motifgpu.patches.extract_patches` gives them.
+    moments : (N, n_moments) array
+        Their Zernike moments.
+    labels : (N,) integer array
+        Class of each, such as `Motifs.labels` or `Motifs.environments`; negative ones are left out.
+
+    Returns
+    -------
+    ClassAverages
+        For the labels 0 to the largest, in the namespace and on the device of `patches`. A label without
+        columns has zeros.
+
+    Raises
+    ------
+    StageError
+        If lengths differ, labels are no integers, or an array is not finite or of the wrong shape.
+    """
+    xp, patches = backend.floating(patches, "averages", "patches", 3)
+    _, moments = backend.floating(moments, "averages", "moments", 2)
+    host = backend.labels(labels, "averages", patches.shape[0])
+    if moments.shape[0] != host.size:
+        raise StageError(
+            "averages",
+            f"there are {moments.shape[0]} rows of moments and {host.size} patches",
+            "give the moments of these patches",
+        )
+    counts = np.bincount(host[host >= 0])
+    member = host == np.arange(counts.size)[:, None]
+    members = np.maximum(counts, 1)[:, None]
+    size = patches.shape[1]
+    flat = xp.reshape(patches, (host.size, -1))
+    sums = xp.matmul(backend.constant(member, patches), flat)
+    means = sums / backend.constant(members, patches)
+    mean_moments = xp.matmul(backend.constant(member, moments), moments) / backend.constant(members, moments)
+    return ClassAverages(
+        patches=xp.reshape(means, (counts.size, *patches.shape[1:])),
+        reconstructions=reconstruct_patches(mean_moments, size),
+        counts=backend.from_numpy(counts, patches),
+    )
