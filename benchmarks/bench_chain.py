@@ -27,18 +27,22 @@ def _cpu(work: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def _motif_learn(image: np.ndarray, lattice: float) -> None:
-    """Run the peer's chain with what it cannot find out itself given to it."""
+def _motif_learn(image: np.ndarray, lattice: float, brightest: int | None = None) -> None:
+    """Run the peer's chain, told the lattice constant and the number of classes that it cannot find out.
+
+    It takes noise in the hollow sites for columns, half as many again as there are. Given `brightest` it knows
+    which of its maxima are columns, and all that follows takes the shorter for it.
+    """
     from mtflearn.clustering import kmeans_lbs
-    from mtflearn.denoise import denoise_svd
+    from mtflearn.denoise._denoise_svd import denoise_svd
     from mtflearn.features import KeyPoints, ZPs, local_max
     from mtflearn.manifold import ForceGraph8
 
     clean = denoise_svd(image, patch_size=round(lattice), n_components=12, verbose=False)
-    points = local_max(clean, min_distance=round(0.25 * lattice), plot=False)
-    side = round(np.sqrt(3) * lattice)
-    keys = KeyPoints(points, image, side)
-    moments = np.asarray(ZPs(n_max=10, size=side).fit_transform(keys.extract_patches()).data)
+    points = np.asarray(local_max(clean, min_distance=round(0.25 * lattice)))
+    order = np.argsort(-clean[points[:, 1], points[:, 0]], kind="stable")
+    keys = KeyPoints(points[order[:brightest]], image, round(np.sqrt(3) * lattice))
+    moments = np.asarray(ZPs(n_max=10, size=keys.size).fit_transform(keys.extract_patches()).data)
     kmeans_lbs(ForceGraph8().fit_transform(moments), 5)
 
 
@@ -47,24 +51,29 @@ def test_chain(counts: float) -> None:
     truth = simulate.monolayer(
         counts=counts, angle=11, vacancies=0.05, divacancies=0.015, dopants={"W": 0.03}, seed=1
     )
+    chains = {
+        "motifgpu": lambda: analyze(truth.image),
+        "motif_learn": lambda: _motif_learn(truth.image, 22.0),
+        "motif_learn_told_its_columns": lambda: _motif_learn(truth.image, 22.0, len(truth.points)),
+    }
     with threadpool_limits(1):
-        analyze(truth.image)
-        _motif_learn(truth.image, 22.0)
-        ours, theirs = [], []
+        for chain in chains.values():
+            chain()  # compile and fill the caches
+        seconds: dict[str, list[float]] = {name: [] for name in chains}
         for _ in range(ROUNDS):
-            ours.append(_cpu(lambda: analyze(truth.image)))
-            theirs.append(_cpu(lambda: _motif_learn(truth.image, 22.0)))
-    ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
+            for name, chain in chains.items():
+                seconds[name].append(_cpu(chain))
+    median = {name: statistics.median(values) for name, values in seconds.items()}
     figures = {
-        "motifgpu_cpu_s": statistics.median(ours),
-        "motif_learn_cpu_s": statistics.median(theirs),
-        "ratio": ratio,
         "counts": counts,
-        "stages_s": analyze(truth.image).timings,
+        "cpu_s": median,
+        "ratio": median["motif_learn"] / median["motifgpu"],
+        "ratio_told_its_columns": median["motif_learn_told_its_columns"] / median["motifgpu"],
+        "stages_s": dict(analyze(truth.image).timings),
     }
     print(figures)
     record(f"chain_{counts:g}_counts", figures)
-    assert ratio >= 5
+    assert figures["ratio"] >= 5
 
 
 def test_start(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -25,6 +26,15 @@ def processor() -> str:
     return match.group(1).strip() if match else platform.machine()
 
 
+def _plain(value: Any) -> Any:
+    """Return `value` as strict JSON holds it: None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def record(name: str, figures: Any, device: str = "cpu") -> Path:
     """Merge `figures` under `name` into the result file of this device and return the file.
 
@@ -43,7 +53,7 @@ def record(name: str, figures: Any, device: str = "cpu") -> Path:
     """
     path = FOLDER / (re.sub(r"[^A-Za-z0-9]+", "-", device).strip("-").lower() + ".json")
     path.parent.mkdir(exist_ok=True)
-    content = json.loads(path.read_text()) if path.exists() else {}
+    content = _plain(json.loads(path.read_text())) if path.exists() else {}
     content[name] = {
         "date": datetime.date.today().isoformat(),
         "processor": processor(),
@@ -51,7 +61,7 @@ def record(name: str, figures: Any, device: str = "cpu") -> Path:
         "device": device,
         "python": platform.python_version(),
         "versions": vars(backend.versions()),
-        "figures": figures,
+        "figures": _plain(figures),
     }
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
     return path

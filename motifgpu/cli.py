@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--patch-size", type=_positive, metavar="PX", help="side of a patch (default: measured)"
     )
-    analyze.add_argument("--order", type=int, default=10, help="largest Zernike order (default: 10)")
+    analyze.add_argument("--order", type=int, help="largest Zernike order (default: 10, coarse images 6)")
     analyze.add_argument("--rotation-invariant", action="store_true", help="do not tell orientations apart")
     analyze.add_argument(
         "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"

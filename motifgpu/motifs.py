@@ -89,10 +89,10 @@ def find_motifs(
         site shows its neighbours, or by clusters of the layout. Neighbours are told apart by direction in
         the image, so an environment of a crystal turned is another one.
     n_motifs : int, optional
-        Number of identities, before small ones are left out; found when not given. Not for ``"regions"`` and
+        Number of identities; found when not given. Not for ``"regions"`` and
         ``"hdbscan"``.
     min_size : int
-        Fewest columns of a motif; those of smaller classes are unassigned.
+        Fewest columns of a motif; those of smaller classes are unassigned. Not where `n_motifs` is given.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def find_motifs(
         assert host_layout is not None
         labels = layout_regions(host_layout, method, n_motifs)
         confidence = (labels >= 0).astype(np.float64)
-    labels = _canonical(labels, min_size)
+    labels = _canonical(labels, min_size if n_motifs is None else 1)
     confidence = np.where(labels >= 0, confidence, 0.0)
 
     if environments == "neighbors":

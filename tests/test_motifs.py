@@ -181,7 +181,7 @@ def test_sites_without_neighbours_are_divided_by_the_layout():
 def test_number_of_motifs_can_be_told(n_motifs):
     moments, identity, _ = columns(10)
     for method in ("columns", "mixture"):
-        motifs = find_motifs(moments, method=method, n_motifs=n_motifs, min_size=1)
+        motifs = find_motifs(moments, method=method, n_motifs=n_motifs)
         assert len(motifs.counts) == n_motifs
     if n_motifs == 5:
         assert agreement(identity, find_motifs(moments, n_motifs=5).labels) > 0.98

@@ -1,0 +1,97 @@
+"""Cut the README's table of figures from the result files: python benchmarks/readme.py [--check]."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN = "<!-- numbers: written by benchmarks/readme.py from benchmarks/results -->"
+END = "<!-- end of numbers -->"
+
+
+def _figures(results: dict[str, Any], name: str) -> Any:
+    return results[name]["figures"]
+
+
+def _columns(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for row in _figures(results, "columns"):
+        if row["material"] != "MoSe2" or row["lattice"] != "defects" or row["counts"] not in (1, 3, 30):
+            continue
+        peer = row["motif_learn"]
+        yield (
+            f"atom columns at {row['counts']} counts: precision / recall, position error",
+            f"{row['precision']:.3f} / {row['recall']:.3f}, {row['rms_px']:.2f} px",
+            f"motif-learn {peer['precision']:.2f} / {peer['recall']:.2f}, {peer['rms_px']:.2f} px; "
+            f"Cramér-Rao {row['cramer_rao_px']:.2f} px",
+        )
+
+
+def _motifs(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for dose in (1, 3, 10):
+        methods = _figures(results, f"motifs_pk{dose}")["methods"]
+        ours, layout = methods["columns"], methods["layout regions"]
+        yield (
+            f"motifs at {dose} counts, count not told: AMI identity / environment",
+            f"{ours['identity']['mean']:.3f} / {ours['environment']['mean']:.3f}; single vacancies recall / "
+            f"precision {ours['vacancy_recall']['mean']:.2f} / {ours['vacancy_precision']['mean']:.2f}",
+            f"clumps of the layout {layout['identity']['mean']:.2f} / {layout['environment']['mean']:.2f}",
+        )
+
+
+def _moments(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    rows = [r for r in _figures(results, "moments_against_pca_float32") if r["size"] == 64]
+    small, large = rows[0], rows[-1]
+    yield (
+        f"66 moments of {small['n']:,} / {large['n']:,} patches of 64 x 64",
+        f"{small['moments_ms']:.0f} / {large['moments_ms']:.0f} ms",
+        f"scikit-learn PCA takes {small['time_ratio']:.0f} / {large['time_ratio']:.0f} times as long",
+    )
+
+
+def _chain(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for dose in (3, 30):
+        chain = _figures(results, f"chain_{dose}_counts")
+        yield (
+            f"whole chain, 512 x 512, {dose} counts, CPU time",
+            f"{chain['cpu_s']['motifgpu']:.2f} s",
+            f"motif-learn takes {chain['ratio']:.1f} times as long, and {chain['ratio_told_its_columns']:.1f} times "
+            "when told which of its maxima are columns",
+        )
+    start = _figures(results, "start")
+    yield (
+        "`motifgpu analyze` as a command: first time ever / after that",
+        f"{start['cold']:.1f} s / {start['second']:.1f} s",
+        "",
+    )
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table as Markdown."""
+    lines = ["| what | motifgpu | beside it |", "|---|---|---|"]
+    for part in (_columns, _motifs, _relaxation, _moments, _chain):
+        lines += [f"| {what} | {ours} | {beside} |" for what, ours, beside in part(results)]
+    source = results["chain_30_counts"]
+    lines += ["", f"Measured on one core of {source['processor']}, {source['date']}. GPU: not yet measured."]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite the table in the README, or with --check say whether it is the one the results give."""
+    results = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text())
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    head, rest = text.split(BEGIN)
+    tail = rest.split(END)[1]
+    wanted = f"{head}{BEGIN}\n\n{table(results)}\n\n{END}{tail}"
+    if "--check" in arguments:
+        return int(wanted != text)
+    readme.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

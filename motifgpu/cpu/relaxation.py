@@ -1,0 +1,271 @@
+"""Force relaxation and its start on the CPU; `motifgpu.relaxation` says what is computed.
+
+Vertices are worked on in blocks of 64, whose forces are vector arithmetic on one scratch array in one fixed
+order, so the bits do not depend on who computes a block. A vertex takes about 3 ns a sub-sweep on one core of
+an AMD EPYC of 2024, two thirds of it for the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+from numba.extending import overload
+
+from motifgpu import backend, cpu
+
+if TYPE_CHECKING:
+    from motifgpu.relaxation import Span, Stage
+
+BLOCK = 64
+CHUNK = 2**24  # vertices moved between two chances to interrupt: about 50 ms
+WIDE = 2**16  # vertices from which on one graph is shared by all threads
+# Where each quantity of a block stands in the scratch array.
+_PUSH_X, _PUSH_Y, _X, _Y, _WEIGHT = range(0, 5 * BLOCK, BLOCK)
+_ONE, _HALF, _TINY = np.float32(1), np.float32(0.5), np.float32(1e-20)
+_GOLDEN = np.uint64(2654435769)  # 2^32 divided by the golden ratio
+_WORD, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_FAST = {"contract", "nsz"}
+
+
+def _coefficient(d2, law):
+    """Return the coefficient of a force at a squared distance, by one of two forms of `law`."""
+
+
+@overload(_coefficient, jit_options={"fastmath": _FAST, "error_model": "numpy"})
+def _coefficient_of(d2, law):
+    def integer(d2, law):
+        # strength / (1 + d^m) for a whole m from 0 to 5: each factor is d2, d or 1.
+        strength, once, twice, odd = law
+        power = d2 * once + (_ONE - once)
+        power *= d2 * twice + (_ONE - twice)
+        if odd:
+            power *= np.sqrt(d2)
+        return strength / (_ONE + power)
+
+    def general(d2, law):
+        # strength d^p / (1 + scale d^m), by choice divided by d^2 + softening, and at most clip / d.
+        strength, scale, exponent, power, softening, clip = law
+        d2 += _TINY
+        c = strength / (_ONE + scale * d2 ** (_HALF * exponent))
+        if power != 0:
+            c *= d2 ** (_HALF * power)
+        if softening >= 0:
+            c /= d2 + softening
+        return min(c, clip / np.sqrt(d2))
+
+    return integer if len(law) == 4 else general
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _sweep(
+    positions, n, first, degree, share, indices, weights, base, fractions, strengths, pull, push, clip,
+    done, turn, begin, end,
+):  # fmt: skip
+    """Move the blocks begin ... end-1 through sub-sweeps; more than one only if these are all blocks.
+
+    `positions` (2, 2, padded) holds two copies of x and y, of which `done` tells by its parity which is the
+    current one. Sub-sweeps are rows of `fractions` and `strengths`, the first of them number `turn` of its
+    stage.
+    """
+    s = np.empty(5 * BLOCK, np.float32)
+    for q in range(fractions.shape[0]):
+        now, then = positions[(done + q) & 1], positions[(done + q + 1) & 1]
+        all_x, all_y = now[0], now[1]
+        word = np.uint64(turn + q) * _GOLDEN & _LOW
+        pulling, pushing, sparing = strengths[q, 0], strengths[q, 1], strengths[q, 2]
+        for block in range(begin, end):
+            low, high = block * BLOCK, (block + 1) * BLOCK
+            x, y = all_x[low:high], all_y[low:high]
+            for v in range(2 * BLOCK):
+                s[_PUSH_X + v] = 0
+            for k in range(fractions.shape[1]):
+                z = np.uint64(fractions[q, k]) * np.uint64(n) >> _WORD
+                zx, zy = all_x[z], all_y[z]
+                for v in range(BLOCK):
+                    dx, dy = x[v] - zx, y[v] - zy
+                    c = _coefficient(dx * dx + dy * dy, push)
+                    s[_PUSH_X + v] += c * dx
+                    s[_PUSH_Y + v] += c * dy
+            row, counts, shares = first[low:high], degree[low:high], share[low:high]
+            for v in range(BLOCK):
+                e = np.uint64(row[v]) + (word * np.uint64(counts[v]) >> _WORD)
+                j = np.uint64(indices[e] - base)
+                s[_X + v], s[_Y + v], s[_WEIGHT + v] = all_x[j], all_y[j], weights[e]
+            for v in range(BLOCK):
+                dx, dy = s[_X + v] - x[v], s[_Y + v] - y[v]
+                d2, count = dx * dx + dy * dy, np.float32(counts[v])
+                c = min(_coefficient(d2, pull), clip / np.sqrt(d2 + _TINY)) * pulling * s[_WEIGHT + v]
+                c = (c + _coefficient(d2, push) * sparing * shares[v]) * count
+                f, damped = pushing * shares[v], _ONE / (_ONE + c)
+                s[_X + v] = x[v] + (c * dx + f * s[_PUSH_X + v]) * damped
+                s[_Y + v] = y[v] + (c * dy + f * s[_PUSH_Y + v]) * damped
+            then[0, low:high] = s[_X : _X + BLOCK]
+            then[1, low:high] = s[_Y : _Y + BLOCK]
+
+
+class _Layout:
+    """One graph's positions while they relax."""
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        indptr: np.ndarray,
+        indices: np.ndarray,
+        weights: np.ndarray,
+        base: int,
+        schedule: Sequence[Span],
+        clip: float,
+    ) -> None:
+        n = start.shape[0]
+        self.n, self.base, self.clip = n, base, np.float32(clip)
+        self.schedule = schedule if indptr[-1] > indptr[0] else ()
+        self.indices, self.weights = indices, weights
+        self.blocks = -(-n // BLOCK)
+        self.positions = np.zeros((2, 2, self.blocks * BLOCK), np.float32)
+        self.positions[0, :, :n] = start.T
+        # Lanes beyond the last vertex look at the first edge, times their degree of zero.
+        self.first = np.full(self.blocks * BLOCK, indptr[0], np.int64)
+        self.degree = np.zeros(self.blocks * BLOCK, np.int32)
+        self.share = np.zeros(self.blocks * BLOCK, np.float32)
+        self.degree[:n] = np.diff(indptr)
+        self.first[:n] = np.where(self.degree[:n] > 0, indptr[:-1], indptr[0])
+        self.share[:n] = self.degree[:n] + (indptr[-1] - indptr[0]) / n
+        self.done = 0
+
+    def _move(self, span: Span, rows: slice, turn: int, begin: int, end: int) -> None:
+        pull, push = _laws(span.stage, float(self.clip))
+        _sweep(
+            self.positions, self.n, self.first, self.degree, self.share, self.indices, self.weights,
+            self.base, span.fractions[rows], span.strengths[rows], pull, push, self.clip,
+            self.done, turn, begin, end,
+        )  # fmt: skip
+
+    def advance(self, until: int, pool: ThreadPoolExecutor | None = None, workers: int = 1) -> None:
+        """Go on to sub-sweep `until` of the schedule, or to its end."""
+        for span in self.schedule:
+            last = min(until, span.end)
+            cuts = np.linspace(0, self.blocks, workers + 1).astype(int)
+            step = 1 if pool else max(1, CHUNK // self.positions.shape[2])
+            while self.done < last:
+                turn = self.done - span.begin
+                rows = slice(turn, turn + min(step, last - self.done))
+                if pool:
+                    list(pool.map(lambda b, e: self._move(span, rows, turn, b, e), cuts[:-1], cuts[1:]))  #
+                    noqa: B023
+                else:
+                    self._move(span, rows, turn, 0, self.blocks)
+                self.done += rows.stop - rows.start
+
+    def current(self) -> np.ndarray:
+        """Return the layout (n, 2) as it is now."""
+        return self.positions[self.done & 1, :, : self.n].T
+
+
+def _laws(stage: Stage, clip: float) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...]]:
+    """Return the law of attraction and that of repulsion in the simplest form that holds both."""
+    number = np.float32
+    plain = stage.scale == 1 and stage.power == 0 and stage.softening is None
+    # d / (1 + d^m) is at most 1 from m = 1 on, so there is nothing to clip.
+    if plain and {stage.n, stage.m} <= set(range(6)) and stage.m >= 1 and stage.beta <= clip:
+        return tuple(
+            (number(strength), number(m >= 2), number(m >= 4), bool(m % 2))
+            for strength, m in ((stage.alpha, stage.n), (stage.beta, stage.m))
+        )  # type: ignore[return-value]
+    softening = -1.0 if stage.softening is None else stage.softening
+    pull = (stage.alpha, stage.scale, stage.n, stage.power, -1.0, clip)
+    push = (stage.beta, stage.scale, stage.m, 0.0, softening, clip)
+    return tuple(map(number, pull)), tuple(map(number, push))
+
+
+def relax(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    weights: np.ndarray,
+    offsets: np.ndarray,
+    start: np.ndarray,
+    schedules: Sequence[Sequence[Span]],
+    clip: float,
+    callback: Callable[[int, np.ndarray], None] | None,
+    every: int,
+) -> np.ndarray:
+    """Return the relaxed layout (N, 2) float32 of the graphs that `offsets` (m + 1,) separates.
+
+    `schedules` holds what each graph goes through; `every` counts sub-sweeps between calls of `callback`,
+    which gets the number of the sub-sweep and the layout.
+    """
+    indices, weights = np.require(indices, np.int32, ["C", "W"]), np.require(weights, np.float32, ["C", "W"])
+    layouts = [
+        _Layout(start[a:b], indptr[a : b + 1], indices, weights, a, schedule, clip)
+        for a, b, schedule in zip(offsets[:-1], offsets[1:], schedules, strict=True)
+        if b > a
+    ]
+    longest = max((span.end for layout in layouts for span in layout.schedule), default=0)
+    marks = [*range(every, longest, every), longest] if callback else [longest]
+    small = [layout for layout in layouts if layout.n < WIDE]
+    wide = [layout for layout in layouts if layout.n >= WIDE]
+    workers = backend.threads()
+    for mark in marks:
+        cpu.run(_Layout.advance, [(layout, mark) for layout in small])
+        if wide and workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                for layout in wide:
+                    layout.advance(mark, pool, workers)
+        else:
+            for layout in wide:
+                layout.advance(mark)
+        if callback:
+            callback(mark, np.concatenate([layout.current() for layout in layouts]))
+    return np.concatenate([layout.current() for layout in layouts] or [np.empty((0, 2), np.float32)])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scatter(x, begin, end):
+    """Return the mean row of x[begin:end] and the sum of outer products of what differs from it."""
+    columns = x.shape[1]
+    mean, row = np.zeros(columns), np.empty(columns)
+    products = np.zeros((columns, columns))
+    for i in range(begin, end):
+        for d in range(columns):
+            mean[d] += x[i, d]
+    mean /= end - begin
+    for i in range(begin, end):
+        for d in range(columns):
+            row[d] = x[i, d] - mean[d]
+        for c in range(columns):
+            line, factor = products[c], row[c]
+            for d in range(columns):
+                line[d] += factor * row[d]
+    return mean, products
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _project(x, begin, mean, axes, result):
+    """Set result (n, 2) to the rows of x from `begin` on, less `mean`, along the two `axes`."""
+    for i in range(result.shape[0]):
+        first = second = 0.0
+        for d in range(x.shape[1]):
+            value = x[begin + i, d] - mean[d]
+            first += value * axes[0, d]
+            second += value * axes[1, d]
+        result[i, 0] = first
+        result[i, 1] = second
+
+
+def principal_components(x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return the first two principal components (N, 2) float64 of each graph's rows, signs fixed."""
+    result = np.zeros((x.shape[0], 2))
+    for a, b in pairwise(offsets):
+        if b - a < 2:
+            continue
+        mean, products = _scatter(x, a, b)
+        axes = np.zeros((2, x.shape[1]))
+        leading = np.linalg.eigh(products)[1].T[::-1][:2]
+        axes[: leading.shape[0]] = leading
+        axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
+        _project(x, a, mean, axes, result[a:b])
+    return result

@@ -1,0 +1,106 @@
+"""The stages as scikit-learn estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+
+from motifgpu import backend
+from motifgpu.affinity import affinity_graph
+from motifgpu.backend import Array
+from motifgpu.errors import StageError
+from motifgpu.neighbors import nearest_neighbors
+from motifgpu.relaxation import STAGES, Stage, pca_start, relax
+
+_NEVER = 2**31  # sweeps
+
+
+class ForceRelaxation(TransformerMixin, BaseEstimator):
+    """Two-dimensional layout of features by force relaxation of their neighbour graph.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours of a point in feature space, the point itself counted, as in other packages.
+    random_state : int, RandomState or None
+        Of the samples that points are repelled from; an int gives the same layout every time.
+    stages : sequence of Stage
+        Forces and numbers of sweeps, see `relax`.
+    n_repulsions : float
+        k' of the paper, see `relax`.
+    combine : {"union", "sum"}
+        How two directions of an edge become one weight, see `affinity_graph`.
+    history_every : int or None
+        Keep the layout every so many sweeps; None keeps none of those between start and end.
+
+    Attributes
+    ----------
+    layout_ : (N, 2) float32 array
+    graph_ : AffinityGraph
+    history_ : list of (int, (N, 2) float32 array)
+        Sweep and layout, from the start (sweep 0) to the end.
+    n_features_in_ : int
+
+    See Also
+    --------
+    nearest_neighbors, affinity_graph, pca_start, relax : the stages it joins.
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 10,
+        random_state: Any = None,
+        *,
+        stages: Sequence[Stage] = STAGES,
+        n_repulsions: float = 10,
+        combine: str = "union",
+        history_every: int | None = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+        self.stages = stages
+        self.n_repulsions = n_repulsions
+        self.combine = combine
+        self.history_every = history_every
+
+    def fit(self, X: Array, y: Any = None) -> ForceRelaxation:
+        """Compute the layout of the rows of `X` (N, D) and return the estimator.
+
+        Raises
+        ------
+        StageError
+            As `nearest_neighbors` and `relax`, for instance for fewer rows than `n_neighbors`.
+        """
+        n_neighbors = backend.whole(self.n_neighbors, "estimators", "n_neighbors", 2)
+        _, X = backend.floating(X, "estimators", "X", 2, finite=False)
+        if isinstance(self.random_state, (int, np.integer)):
+            seed = int(self.random_state)
+        else:
+            seed = int(check_random_state(self.random_state).randint(2**31))
+        graph = affinity_graph(nearest_neighbors(X, n_neighbors - 1), combine=self.combine)
+        start = pca_start(X)
+        history = [(0, start)]
+        layout = relax(
+            graph,
+            start,
+            stages=self.stages,
+            n_repulsions=self.n_repulsions,
+            seed=seed,
+            callback=lambda *step: history.append(step),
+            callback_every=_NEVER if self.history_every is None else self.history_every,
+        )
+        self.n_features_in_ = int(X.shape[1])
+        self.graph_, self.layout_, self.history_ = graph, layout, history
+        return self
+
+    def fit_transform(self, X: Array, y: Any = None, **fit_params: Any) -> Array:
+        """Compute and return the layout (N, 2) of the rows of `X` (N, D), as `fit`."""
+        if fit_params:
+            raise StageError(
+                "estimators", f"there is no fit parameter {', '.join(fit_params)}", "leave it out"
+            )
+        return self.fit(X).layout_

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import same_home
+from sklearn.metrics import adjusted_mutual_info_score
+
+from motifgpu import Analysis, Micrograph, MicrographReadError, StageError, analyze, backend, simulate
+from motifgpu.analysis import STAGES
+from motifgpu.matching import match_points
+
+TRUTH = simulate.monolayer(
+    "MoSe2", (224, 240), counts=30, angle=7, vacancies=0.06, dopants={"W": 0.03}, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(Micrograph(TRUTH.image, TRUTH.pixel_size_nm, "a/scan.npy", "scan"))
+
+
+def test_every_intermediate_is_there_and_aligned(analysis: Analysis) -> None:
+    n, m = len(analysis.columns), len(analysis.points)
+    assert analysis.mask.shape == (n,)
+    assert m == int(analysis.mask.sum()) > 100
+    np.testing.assert_array_equal(analysis.points, analysis.columns.points[analysis.mask])
+    assert analysis.points.dtype == np.float32
+    assert analysis.moments.shape == (m, 66)
+    assert analysis.layout.shape == (m, 2)
+    assert analysis.motifs.labels.shape == analysis.motifs.environments.shape == (m,)
+    assert analysis.graph.indptr.shape == (m + 1,)
+    assert set(analysis.timings) == set(STAGES)
+    for name in ("moments", "layout"):
+        assert np.isfinite(getattr(analysis, name)).all()
+
+
+def test_labels_are_the_truth(analysis: Analysis) -> None:
+    match = match_points(analysis.points, TRUTH.points, 4.0)
+    labels, truth = analysis.motifs.labels[match.found], TRUTH.labels[match.reference]
+    assert len(labels) == len(analysis.points)
+    assert adjusted_mutual_info_score(truth, labels) > 0.9
+
+
+def test_same_again_and_by_every_way_in(analysis: Analysis, tmp_path: Path) -> None:
+    np.savez(tmp_path / "scan.npz", image=TRUTH.image, pixel_size_nm=TRUTH.pixel_size_nm)
+    for source in (tmp_path / "scan.npz", str(tmp_path / "scan.npz"), TRUTH.image):
+        other = analyze(source)
+        np.testing.assert_array_equal(other.layout, analysis.layout)
+        np.testing.assert_array_equal(other.motifs.labels, analysis.motifs.labels)
+    assert analyze(tmp_path / "scan.npz").micrograph.pixel_size_nm == pytest.approx(TRUTH.pixel_size_nm)
+    assert analyze(tmp_path / "scan.npz", pixel_size_nm=0.5).micrograph.pixel_size_nm == 0.5
+
+
+def test_other_backends_stay_at_home_and_agree(xp_array: Callable[[Any], Any], analysis: Analysis) -> None:
+    image = xp_array(TRUTH.image)
+    other = analyze(image)
+    for result in (other.points, other.moments, other.layout, other.motifs.labels, other.averages.patches):
+        assert same_home(result, image)
+    match = match_points(other.points, analysis.points, 1.0)
+    assert len(match.found) == len(analysis.points) == len(backend.to_numpy(other.points))
+    labels = backend.to_numpy(other.motifs.labels)
+    assert adjusted_mutual_info_score(labels, analysis.motifs.labels) > 0.99
+
+
+def test_options_reach_their_stages() -> None:
+    small = analyze(TRUTH.image, patch_size=22.0, order=6, n_motifs=3, seed=5, rotation_invariant=True)
+    assert small.patch_size.pixels == 22.0
+    assert small.moments.shape[1] == 28
+    assert len(small.motifs.counts) == 3
+    assert small.parameters["rotation_invariant"] is True
+    assert small.parameters["seed"] == 5
+
+
+def test_coarse_images_are_sampled_finer() -> None:
+    coarse = simulate.monolayer("MoSe2", (96, 96), lattice_constant=8.0, counts=100, seed=1)
+    found = analyze(coarse.image)
+    assert found.patch_size.pixels < 15
+    assert found.parameters["patch_samples"] == 24
+    assert found.parameters["order"] == 6
+    assert found.moments.shape[1] == 28
+    assert analyze(coarse.image, order=12).moments.shape[1] == 91
+
+
+def test_progress_names_the_stages_in_order() -> None:
+    calls: list[tuple[str, float]] = []
+    analyze(TRUTH.image, progress=lambda stage, done: calls.append((stage, done)))
+    assert [stage for stage, _ in calls] == list(STAGES)
+    fractions = [done for _, done in calls]
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < fractions[-1] < 1
+
+
+def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
+    summary = json.loads(json.dumps(analysis.summary()))
+    assert sum(motif["count"] for motif in summary["motifs"]) == summary["points"] == len(analysis.points)
+    assert sum(motif["fraction"] for motif in summary["motifs"]) == pytest.approx(1)
+    area = TRUTH.image.size * TRUTH.pixel_size_nm**2
+    assert summary["motifs"][0]["per_nm2"] == pytest.approx(summary["motifs"][0]["count"] / area)
+    assert "3 × 1" in summary["motifs"][0]["shell"]
+    assert analyze(TRUTH.image).summary()["motifs"][0]["per_nm2"] is None
+
+
+def test_table_loses_no_column(analysis: Analysis) -> None:
+    rows = list(csv.DictReader(io.StringIO(analysis.table())))
+    assert len(rows) == len(analysis.columns)
+    with_patch = [row for row in rows if row["motif"]]
+    assert len(with_patch) == len(analysis.points)
+    np.testing.assert_array_equal([int(row["motif"]) for row in with_patch], analysis.motifs.labels)
+    np.testing.assert_allclose(
+        [float(row["row_px"]) for row in rows], analysis.columns.points[:, 0], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((0, 0)), "micrograph: the image has shape"),
+        (np.zeros((64, 64)), "columns: the image is constant"),
+        (np.ones((6, 6)), "columns: the image has shape \\(6, 6\\); give at least 16 x 16"),
+        (np.full((64, 64), np.nan), "values that are NaN or infinite; replace them"),
+        (np.zeros((4, 64, 64)), "micrograph: the image has shape \\(4, 64, 64\\); give an array of 2"),
+        (np.random.default_rng(0).normal(size=(128, 128)), "columns: the image shows no structure"),
+        (TRUTH.image[:40, :40], "patch_size: the power spectrum .* has no clear peak"),
+        (np.array([["a", "b"]]), "micrograph: the image has dtype <U1"),
+    ],
+)  # fmt: skip
+def test_bad_images_are_refused_in_words(image: np.ndarray, message: str) -> None:
+    with pytest.raises(StageError, match=message):
+        analyze(image)
+
+
+def test_patches_larger_than_the_image() -> None:
+    with pytest.raises(StageError, match=r"patches: .*400"):
+        analyze(TRUTH.image, patch_size=400.0)
+
+
+def test_missing_file_and_gpu() -> None:
+    with pytest.raises(MicrographReadError, match="no such file"):
+        analyze("nowhere.npy")
+    if backend.gpu_problem():
+        with pytest.raises(backend.GpuMissingError, match="no GPU can be used"):
+            analyze(TRUTH.image, backend="cupy")
+
+
+def test_report_is_one_file_without_network(analysis: Analysis, tmp_path: Path) -> None:
+    path = analysis.report(tmp_path / "deep" / "scan")
+    text = path.read_text()
+    assert path.name == "report.html"
+    assert text.count("data:image/png;base64,") == 5
+    for forbidden in ("http://", "https://", "<script src", "@import", "url("):
+        assert forbidden not in text
+    for told in ("scan", "a/scan.npy", "motif", "patch size", "n_neighbors", "numpy"):
+        assert told in text
+    files = {file.relative_to(path.parent).as_posix() for file in path.parent.rglob("*") if file.is_file()}
+    assert {"report.html", "columns.csv", "summary.json", "figures/micrograph.png"} <= files
+    assert not any(name.endswith(".part") for name in files)
+    analysis.report(tmp_path / "deep" / "scan")  # again, over the old one
+
+
+def test_names_from_a_file_cannot_inject_markup(tmp_path: Path) -> None:
+    nasty = "<script>alert(1)</script>"
+    text = analyze(Micrograph(TRUTH.image, None, nasty, nasty)).report(tmp_path).read_text()
+    assert nasty not in text
+    assert "&lt;script&gt;" in text
