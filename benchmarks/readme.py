@@ -58,8 +58,8 @@ def _chain(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield (
             f"whole chain, 512 x 512, {dose} counts, CPU time",
             f"{chain['cpu_s']['motifgpu']:.2f} s",
-            f"motif-learn takes {chain['ratio']:.1f} times as long, and {chain['ratio_told_its_columns']:.1f} times "
-            "when told which of its maxima are columns",
+            f"motif-learn takes {chain['ratio']:.1f} times as long, "
+            f"{chain['ratio_told_its_columns']:.1f} times when told which of its maxima are columns",
         )
     start = _figures(results, "start")
     yield (

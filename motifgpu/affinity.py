@@ -149,14 +149,16 @@ def affinity_graph(
             f"{listed(backend.to_numpy(outside))} of indices point outside their micrograph",
             "give the same offsets as to nearest_neighbors",
         )
-    weights, sigma, tied = _solve(xp.astype(distances, xp.float32), math.log2(n_neighbors), xp)
+    distances, target = xp.astype(distances, xp.float32), math.log2(n_neighbors)
     if backend.is_cupy(xp):
         from motifgpu.cuda import affinity as cuda
 
+        weights, sigma, tied = cuda.solve(distances, target)
         rows = cuda.symmetrize(indices, weights, combine == "union")
     else:
         from motifgpu.cpu import affinity as cpu
 
+        weights, sigma, tied = _solve(distances, target, xp)
         host = cpu.symmetrize(backend.to_numpy(indices), backend.to_numpy(weights), combine == "union")
         rows = tuple(backend.from_numpy(a, distances) for a in host)
     return AffinityGraph(*rows, sigma, tied, limits)

@@ -20,9 +20,12 @@ from motifgpu import backend
 from motifgpu.affinity import AffinityGraph, affinity_graph
 from motifgpu.averages import ClassAverages, class_averages
 from motifgpu.backend import Array, to_numpy
+from motifgpu.cells import Cells, motif_cells
 from motifgpu.columns import Columns, find_columns
 from motifgpu.disc import sufficient_size
 from motifgpu.errors import StageError
+from motifgpu.hierarchy import Hierarchy, build_hierarchy
+from motifgpu.lattice import fit_lattice
 from motifgpu.micrograph import Micrograph, read
 from motifgpu.motifs import Motifs, find_motifs
 from motifgpu.neighbors import nearest_neighbors
@@ -36,7 +39,10 @@ from motifgpu.zernike import rotation_invariants, usable_order, zernike_moments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STAGES = ("columns", "patch size", "moments", "neighbors", "affinity", "layout", "motifs", "averages")
+STAGES = (
+    *("columns", "patch size", "moments", "neighbors", "affinity", "layout", "motifs", "averages"),
+    "structure",
+)
 _COLUMNS = (
     *("row_px", "col_px", "prominence", "occupied"),
     *("motif", "environment", "confidence", "layout_x", "layout_y"),
@@ -73,6 +79,10 @@ class Analysis:
     shells : NeighborShells
         What surrounds each motif.
     patch_size : PatchSize
+    cells : Cells or None
+        Motif-cells of the lattice, which is `cells.lattice`; None where no lattice was found or looked for.
+    hierarchy : Hierarchy or None
+        What the motif-cells that are not the crystal's grow into; None like `cells`.
     parameters : dict
         Every parameter in force, measured ones included.
     timings : dict of str to float
@@ -90,6 +100,8 @@ class Analysis:
     averages: ClassAverages
     shells: NeighborShells
     patch_size: PatchSize
+    cells: Cells | None
+    hierarchy: Hierarchy | None
     parameters: Mapping[str, Any]
     timings: Mapping[str, float]
 
@@ -111,6 +123,10 @@ class Analysis:
         unassigned = int(to_numpy(self.motifs.labels < 0).sum())
         if unassigned:
             found.append(f"{unassigned:,} columns belong to no motif")
+        if self.hierarchy is not None:
+            found += self.hierarchy.warnings
+        elif self.parameters["structure"]:
+            found.append("the columns form no lattice, so there are no motif-cells and no hierarchy")
         tied = int(to_numpy(self.graph.tied).sum())
         if tied:
             found.append(f"{tied:,} columns have neighbours at equal distance, such as duplicates")
@@ -150,6 +166,8 @@ class Analysis:
             "n_motifs": len(self.motifs.counts),
             "n_environments": len(set(environments[environments >= 0].tolist())),
             "motifs": motifs,
+            "n_motif_cells": None if self.hierarchy is None else len(self.hierarchy.nodes),
+            "motif_cell_places": None if self.hierarchy is None else len(self.hierarchy.occurrences),
             "warnings": self.warnings,
             "parameters": dict(self.parameters),
             "timings_s": dict(self.timings),
@@ -193,7 +211,7 @@ class Analysis:
         return figures(self)
 
     def report(self, folder: str | os.PathLike[str]) -> Path:
-        """Write report.html, figures, columns.csv and summary.json into a folder.
+        """Write report.html, figures, columns.csv, hierarchy.json and summary.json into a folder.
 
         Parameters
         ----------
@@ -210,6 +228,7 @@ class Analysis:
         OSError
             If the folder cannot be written.
         """
+        from motifgpu.hierarchy.export import save_hierarchy
         from motifgpu.report import render, write_text
 
         folder = Path(folder)
@@ -218,6 +237,8 @@ class Analysis:
         for name, figure in drawn.items():
             figure.savefig(folder / "figures" / f"{name}.png")
         write_text(folder / "columns.csv", self.table())
+        if self.hierarchy is not None:
+            save_hierarchy(self.hierarchy, folder / "hierarchy.json")
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=1) + "\n")
         return write_text(folder / "report.html", render(self, drawn))
 
@@ -255,6 +276,16 @@ def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Microg
     return Micrograph.from_array(image, size, source=micrograph.source, title=micrograph.title)
 
 
+def _structure(points: Array, labels: Array) -> tuple[Cells | None, Hierarchy | None]:
+    """Return motif-cells and hierarchy, None where the columns form no lattice."""
+    try:
+        lattice = fit_lattice(points, labels=labels)
+    except StageError:
+        return None, None
+    cells = motif_cells(lattice, labels)
+    return cells, build_hierarchy(cells)
+
+
 def _sampling(side: float, order: int | None) -> tuple[int, int]:
     """Return samples along a patch of `side` pixels, and the Zernike order."""
     samples = max(round(side), 1)
@@ -278,6 +309,7 @@ def analyze(
     rotation_invariant: bool = False,
     n_neighbors: int = 10,
     n_motifs: int | None = None,
+    structure: bool = True,
     seed: int = 0,
     backend: str = "auto",
     progress: Callable[[str, float], None] | None = None,
@@ -305,6 +337,8 @@ def analyze(
         Neighbours in the graph, the column itself counted.
     n_motifs : int, optional
         Number of motifs; found by default.
+    structure : bool
+        Also fit the lattice and compose the motifs into motif-cells and their hierarchy, where there is one.
     seed : int
         Of the random numbers of the layout.
     backend : {"auto", "numpy", "cupy"}
@@ -380,6 +414,12 @@ def analyze(
         inside = columns.select(mask).points
         shells = neighbor_shells(inside, motifs.labels)
         watch.leave("averages")
+
+        cells, hierarchy = None, None
+        if structure:
+            watch.enter("structure")
+            cells, hierarchy = _structure(inside, motifs.labels)
+            watch.leave("structure")
     return Analysis(
         micrograph=micrograph,
         columns=columns,
@@ -392,6 +432,8 @@ def analyze(
         averages=averages,
         shells=shells,
         patch_size=size,
+        cells=cells,
+        hierarchy=hierarchy,
         parameters={
             "smoothing": smoothing,
             "remove_background": remove_background,
@@ -401,6 +443,7 @@ def analyze(
             "rotation_invariant": rotation_invariant,
             "n_neighbors": n_neighbors,
             "n_motifs": n_motifs,
+            "structure": structure,
             "seed": seed,
             "backend": array_api_compat.array_namespace(micrograph.image).__name__,
         },

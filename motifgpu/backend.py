@@ -95,7 +95,7 @@ def whole(x: Any, stage: str, name: str, low: int, high: int | None = None) -> i
 
 
 def bincount(index: Array, weights: Array | None, length: int) -> Array:
-    """Sum `weights` (n,) where `index` (n,) is equal, or count, into (length,): the scatter-add of the array API.
+    """Sum `weights` (n,) where `index` (n,) is equal, or count, into (length,): scatter-add.
 
     Every index must be at least 0 and below `length`. A namespace without a bincount goes over the host.
     """
@@ -250,7 +250,10 @@ def gpu_problem() -> str | None:
     try:
         import cupy
     except ImportError as error:
-        return f"CuPy cannot be imported ({error}); install the extra cuda12 or cuda13 if this machine has an NVIDIA GPU"
+        return (
+            f"CuPy cannot be imported ({error}); install the extra cuda12 or cuda13 if this machine has an "
+            "NVIDIA GPU"
+        )
     runtime = cupy.cuda.runtime
     try:
         count = runtime.getDeviceCount()
@@ -358,7 +361,7 @@ class GpuMissingError(StageError):
 
 
 def threads() -> int:
-    """Return how many CPU threads this process may use (MOTIFGPU_THREADS, or the processors it may run on)."""
+    """Return how many CPU threads to use: MOTIFGPU_THREADS, or the processors we may run on."""
     wanted = os.environ.get("MOTIFGPU_THREADS", "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:

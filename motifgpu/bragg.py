@@ -61,7 +61,8 @@ def lattice_average(band: Band, detail: Array, lowest: float, frequency: float) 
     peaks = xp.astype(peaks & (f > 0.45 * lowest), detail.dtype)
     spread = [length * frequency / (2 * math.pi * WINDOW) for length in band.extended]
     response = xp.clip(_blur(peaks, spread, xp) * (2 * math.pi * spread[0] * spread[1]), max=1.0)
-    noise = math.sqrt(float(xp.sum(floor * response**2)) / (band.size[0] * band.size[1]))
+    # Without noise, rounding can take the floor of the spectrum below zero.
+    noise = math.sqrt(max(float(xp.sum(floor * response**2)), 0.0) / (band.size[0] * band.size[1]))
     response = xp.fft.ifftshift(response)[:, : band.size[1] // 2 + 1]
 
     # The first estimate divides by how much of the window lies in the image; then the image is continued by

@@ -115,7 +115,7 @@ def score_detection(
     match = match_points(points, truth, radius)
 
     def inside(x: np.ndarray) -> np.ndarray:
-        return ((x >= margin) & (x <= np.array(shape) - 1 - margin)).all(1)
+        return np.all((x >= margin) & (x <= np.array(shape) - 1 - margin), axis=1)
 
     scored_sites = inside(truth) & atom
     scored_points = inside(points)

@@ -113,12 +113,10 @@ def _read_tiff(path: Path) -> _Found:
 def _read_png(path: Path) -> _Found:
     from PIL import Image
 
-    with Image.open(path) as picture:
-        picture.load()
-        if picture.mode == "P":
-            picture = picture.convert("RGB")
-        elif picture.mode == "1":
-            picture = picture.convert("L")
+    with Image.open(path) as file:
+        file.load()
+        readable = {"P": "RGB", "1": "L"}.get(file.mode)
+        picture = file.convert(readable) if readable else file
         return _Found({path.stem: _grey(np.asarray(picture))}, {})
 
 

@@ -45,24 +45,24 @@ def checked_offsets(offsets: Array | None, n: int, stage: str) -> np.ndarray:
             stage, f"offsets have shape {limits.shape} and dtype {limits.dtype}", "give (m + 1,) integers"
         )
     limits = limits.astype(np.int64)
-    if limits[0] != 0 or limits[-1] != n or (np.diff(limits) < 0).any():
+    if limits[0] != 0 or limits[-1] != n:
         raise StageError(
             stage,
-            f"offsets go from {limits[0]} to {limits[-1]} for {n} rows"
-            + " and fall" * bool((np.diff(limits) < 0).any()),
-            "let them rise from 0 to the number of rows",
+            f"offsets go from {limits[0]} to {limits[-1]}",
+            f"let them go from 0 to the {n} rows there are",
+        )
+    falls = np.flatnonzero(np.diff(limits) < 0)
+    if falls.size:
+        raise StageError(
+            stage, f"offsets fall after number {falls[0]}", "let them rise from 0 to the number of rows"
         )
     return limits
 
 
 def listed(rows: np.ndarray) -> str:
     """Return row numbers as words, the first of many."""
-    words = ", ".join(map(str, rows[:NAMED]))
-    return (
-        f"row {words}"
-        if rows.size == 1
-        else f"rows {words}" + (f" and {rows.size - NAMED} more" * (rows.size > NAMED))
-    )
+    words = ("row " if rows.size == 1 else "rows ") + ", ".join(map(str, rows[:NAMED]))
+    return words if rows.size <= NAMED else f"{words} and {rows.size - NAMED} more"
 
 
 def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neighbors:
@@ -102,16 +102,12 @@ def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neigh
     k = backend.whole(k, STAGE, "k", 1)
     limits = checked_offsets(offsets, n, STAGE)
     counts = np.diff(limits)
-    if counts.size == 0 or counts.min() <= k:
-        which = int(np.argmin(counts)) if counts.size else 0
-        few = int(counts.min(initial=n))
-        where = f"micrograph {which} has {few} points" if offsets is not None else f"there are {few} points"
+    few = int(counts.min(initial=n))
+    if few <= k:
+        where = f"micrograph {int(np.argmin(counts))} has" if counts.size > 1 else "there are"
         remedy = f"give k of at most {few - 1}" if few > 1 else "give more points"
-        raise StageError(
-            STAGE,
-            f"k is {k} and {where}",
-            f"{remedy}, or leave the micrograph out" * (offsets is not None) or remedy,
-        )
+        leave = ", or leave the micrograph out" if counts.size > 1 else ""
+        raise StageError(STAGE, f"k is {k} and {where} {few} points", remedy + leave)
     bad = xp.nonzero(~xp.all(xp.isfinite(x), axis=1))[0]
     if bad.shape[0]:
         raise StageError(

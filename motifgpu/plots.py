@@ -218,7 +218,7 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = 24) -
     counts = to_numpy(averages.counts)
     low, high = float(patches[:shown].min()), float(patches[:shown].max())
     high = high if high > low else low + 1.0
-    outside = np.ones(patches.shape[1:], dtype=bool)
+    outside = np.ones_like(patches[0], dtype=bool)
     outside[disc.pixels(outside.shape[0], outside.shape[0])] = False
     axes = figure.subplots(2 * down, across, squeeze=False)
     for cell in axes.ravel():
@@ -276,7 +276,8 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
     Returns
     -------
     dict of str to matplotlib.figure.Figure
-        By name: micrograph, layout, environments, class_averages, patch_size.
+        By name: micrograph, layout, environments, class_averages, patch_size, and where there is a lattice
+        cells and hierarchy.
     """
     drawn: dict[str, Any] = {
         "micrograph": plot_micrograph(analysis).figure,
@@ -285,4 +286,11 @@ def figures(analysis: Analysis) -> dict[str, Figure]:
         "class_averages": plot_class_averages(analysis),
         "patch_size": plot_patch_size(analysis).figure,
     }
+    if analysis.cells is not None and analysis.hierarchy is not None:
+        from motifgpu.cell_plots import plot_cells
+        from motifgpu.hierarchy.plots import plot_hierarchy
+
+        image = analysis.micrograph.image
+        drawn["cells"] = plot_cells(analysis.cells, image, hierarchy=analysis.hierarchy).figure
+        drawn["hierarchy"] = plot_hierarchy(analysis.hierarchy, analysis.cells)
     return drawn

@@ -24,8 +24,8 @@ vertices together as fast as the sequence does: with all edges at once, real dat
 into 40 clusters where there are 10, with 4 sub-sweeps it took four times the sweeps.
 
 How many sweeps: a stage's number holds up to 2,000 vertices and grows with the fourth root of their number.
-With fewer, clusters of 20,000 vertices shattered; with more, nothing changed from 1,000 to 100,000 vertices
-(benchmarks/bench_relaxation.py).
+That much keeps clusters whole from 1,000 to 100,000 vertices and on real data of 8,000; half of it breaks
+some at 20,000, and four times as much joins one or two more (benchmarks/bench_relaxation.py).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Stage(NamedTuple):
 
 
 # The two stages of the paper (Methods), and a short cool one whose repulsion reaches further and so spreads
-# out what the second has condensed: neighbours are preserved better by 0.05, and no cluster breaks or merges.
+# out what the second has condensed: neighbours are preserved better by 0.03, and no cluster breaks or merges.
 STAGES = (
     Stage(1, 1, 0, 2, sweeps=100),
     Stage(5, 1, 2, 5, sweeps=60),
@@ -266,10 +266,16 @@ def relax(
     seed = backend.whole(seed, STAGE, "seed", 0, 2**64 - 1)
     every = SUBSWEEPS * backend.whole(callback_every, STAGE, "callback_every", 1)
 
-    def report(subsweep: int, layout: np.ndarray) -> None:
+    def report(subsweep: int, layout: Array) -> None:
         if callback:
-            callback(subsweep // SUBSWEEPS, backend.from_numpy(layout, start))
+            on_device = backend.is_cupy(xp)
+            callback(subsweep // SUBSWEEPS, layout if on_device else backend.from_numpy(layout, start))
 
+    if backend.is_cupy(xp):
+        from motifgpu.cuda import relaxation as cuda
+
+        rows, law = (graph.indptr, graph.indices, graph.weights), (stages, n_repulsions, seed, float(clip))
+        return cuda.relax(*rows, limits, start, *law, report if callback else None, every)
     from motifgpu.cpu import relaxation as cpu
 
     layout = cpu.relax(
@@ -311,6 +317,10 @@ def pca_start(x: Array, offsets: Array | None = None) -> Array:
     """
     xp, x = backend.floating(x, STAGE, "x", 2)
     limits = checked_offsets(offsets, int(x.shape[0]), STAGE)
+    if backend.is_cupy(xp):
+        from motifgpu.cuda import relaxation as cuda
+
+        return cuda.pca_start(x, limits, EXTENT)
     from motifgpu.cpu import relaxation as cpu
 
     components = cpu.principal_components(np.require(backend.to_numpy(x), requirements=["C", "W"]), limits)

@@ -59,6 +59,10 @@ _CAPTIONS = {
     "environments": "The same layout, coloured by environment: the column together with its surroundings.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
     "mean Zernike moments.",
+    "cells": "Unit cells coloured by what they hold; the crystal's own are left open. Pale: cut by the "
+    "border, so not counted.",
+    "hierarchy": "Motif-cells by level, which is their number of cells, with how often each occurs; those "
+    "that the symmetry of the lattice makes one are counted as one. Lines say what contains what.",
     "patch_size": "Radial mean of the power spectrum. The marked peak sets the patch size.",
 }
 
@@ -149,6 +153,12 @@ def render(analysis: Analysis, pictures: Mapping[str, Figure] | None = None) -> 
         ("pixel size", f"{nm:.4g} nm" if nm else "not known"),
         ("seconds", f"{sum(summary['timings_s'].values()):.2f}"),
     ]
+    structure = ""
+    if "hierarchy" in drawn:
+        structure = f"<h2>How the motifs are composed</h2>{drawn['hierarchy']}<br>{drawn['cells']}"
+        facts.insert(
+            5, ("motif-cells, in places", f"{summary['n_motif_cells']}, {summary['motif_cell_places']:,}")
+        )
     warnings = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in summary["warnings"])
     timings = {name: f"{seconds:.3f} s" for name, seconds in summary["timings_s"].items()}
     return (
@@ -161,6 +171,7 @@ def render(analysis: Analysis, pictures: Mapping[str, Figure] | None = None) -> 
         f'<h2>Where the motifs are</h2><div class="pair">{drawn["micrograph"]}{drawn["layout"]}</div>'
         f"<h2>What the motifs are</h2>{drawn['class_averages']}"
         f"<h2>Motifs</h2>{_motif_table(analysis)}"
+        f"{structure}"
         f"<h2>Environments and patch size</h2>"
         f'<div class="pair">{drawn["environments"]}{drawn["patch_size"]}</div>'
         f"<h2>How this was made</h2>"

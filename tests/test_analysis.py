@@ -153,7 +153,7 @@ def test_report_is_one_file_without_network(analysis: Analysis, tmp_path: Path) 
     path = analysis.report(tmp_path / "deep" / "scan")
     text = path.read_text()
     assert path.name == "report.html"
-    assert text.count("data:image/png;base64,") == 5
+    assert text.count("data:image/png;base64,") == 7
     for forbidden in ("http://", "https://", "<script src", "@import", "url("):
         assert forbidden not in text
     for told in ("scan", "a/scan.npy", "motif", "patch size", "n_neighbors", "numpy"):

@@ -374,3 +374,8 @@ def test_published_columns_are_found(name: str, data_folder: Path) -> None:
     within = ((found >= published.min(0)) & (found <= published.max(0))).all(1)
     added = cKDTree(published).query(found[within])[0] >= spacing / 3
     assert added.sum() <= 0.002 * len(published)
+
+
+def test_an_image_without_noise_has_columns() -> None:
+    found = find_columns(simulate.twist_case(0, shape=(400, 400)).image)
+    assert len(found) > 100

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -155,8 +156,7 @@ class _Layout:
                 turn = self.done - span.begin
                 rows = slice(turn, turn + min(step, last - self.done))
                 if pool:
-                    list(pool.map(lambda b, e: self._move(span, rows, turn, b, e), cuts[:-1], cuts[1:]))  #
-                    noqa: B023
+                    list(pool.map(partial(self._move, span, rows, turn), cuts[:-1], cuts[1:]))
                 else:
                     self._move(span, rows, turn, 0, self.blocks)
                 self.done += rows.stop - rows.start

@@ -156,8 +156,8 @@ def build_hierarchy(
         neighbourhood, ``"auto"`` is 6 on hexagonal lattices and 4 on others.
     symmetry : {"auto", "lattice", "rotations90", "translations"}
         What makes two motif-cells duplicates, see `motifgpu.hierarchy.shapes.site_group`: the lattice's own
-        point group, site by site (default), or the paper's rotations by 90 degrees of the grid of indices. Voronoi
-        cells have ``"auto"`` only: equal labelled graphs.
+        point group, site by site (default), or the paper's rotations by 90 degrees of the grid of indices.
+        Voronoi cells have ``"auto"`` only: equal labelled graphs.
     dominant : float, optional
         Leave out all types of cell that hold at least this fraction of the cells, by default the most
         frequent one alone.

@@ -62,7 +62,9 @@ def lattice_group(lattice: Lattice, slots: np.ndarray) -> SiteGroup:
     -------
     SiteGroup
 
-    Notes ----- Of all settings of the lattice the one is chosen whose sites have the least coordinates, and
+    Notes
+    -----
+    Of all settings of the lattice the one is chosen whose sites have the least coordinates, and
     the operations that lead to it are the group. Two micrographs of one crystal, turned by any angle, so end
     in one setting.
     """

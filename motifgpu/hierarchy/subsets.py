@@ -28,7 +28,9 @@ def contained_shapes(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
     (e, 2) int64 ndarray
         Places of the lower and of the higher one in `nodes`.
 
-    Notes ----- Exhaustive over all pairs, all orientations seen of both and all translations, in compiled
+    Notes
+    -----
+    Exhaustive over all pairs, all orientations seen of both and all translations, in compiled
     code: a cell of the rarest type is the anchor that translations are tried for.
     """
     ways = [(k, way) for k, node in enumerate(nodes) for way in node.orientations]

@@ -107,7 +107,9 @@ def fit_drift(q: np.ndarray, points: np.ndarray, degree: int) -> tuple[DriftMap,
     (n,) float64 ndarray
         Distance of each point from the map, px.
 
-    Notes ----- Iteratively reweighted least squares with Huber's weights on the distance; the scale is the
+    Notes
+    -----
+    Iteratively reweighted least squares with Huber's weights on the distance; the scale is the
     median distance over 1.1774, the standard deviation per axis of a two-dimensional normal distribution.
     """
     centre = np.median(q, axis=0)

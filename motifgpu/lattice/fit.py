@@ -185,7 +185,9 @@ def fit_lattice(points: Any, *, labels: Any = None, extent: Any = None) -> Latti
     StageError
         If there are fewer than 12 points, a coordinate is not finite, or the points have no lattice.
 
-    Notes ----- Step 1 of the paper's construction of motif-cells (Methods). Lattice vectors are the shortest
+    Notes
+    -----
+    Step 1 of the paper's construction of motif-cells (Methods). Lattice vectors are the shortest
     displacements that take most points onto points; indices come from walking along them and are then settled
     by a robust polynomial map from lattice coordinates to pixels, which also finds the sublattices and serves
     as the drift map. Where several grains are in view, the lattice is that of the largest connected piece.

@@ -166,7 +166,9 @@ def index_points(
     StageError
         If lattice steps connect too few points, or points gather on no site of the cell.
 
-    Notes ----- A walk from neighbour to neighbour indexes one sublattice; a polynomial map fitted to it takes
+    Notes
+    -----
+    A walk from neighbour to neighbour indexes one sublattice; a polynomial map fitted to it takes
     all points to lattice coordinates, whose fractional parts cluster at the sites of the cell. Map, sites and
     assignment are then refined in turn, until the assignment stays.
     """

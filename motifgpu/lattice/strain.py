@@ -50,7 +50,9 @@ def cell_strain(lattice: Lattice) -> CellStrain:
     -------
     CellStrain
 
-    Notes ----- A weighted least-squares plane through the displacements of the columns from the mean lattice,
+    Notes
+    -----
+    A weighted least-squares plane through the displacements of the columns from the mean lattice,
     with Gaussian weights of one cell, around each cell; each sublattice counts from its own mean place. Drift
     is not taken out: subtract the gradient of `Lattice.drift` for that.
     """
