@@ -14,6 +14,7 @@ from grids import square_cells
 from results import record
 from test_lattice import CONSTANT, count_wrong, degraded
 
+from motifgpu import analyze
 from motifgpu.cells import MISSING, Cells, motif_cells
 from motifgpu.hierarchy import Hierarchy, build_hierarchy
 from motifgpu.hierarchy.components import find_components
@@ -75,7 +76,9 @@ def score_components(points: Any, labels: Any, truth: MonolayerSimulation) -> Co
     -------
     ComponentScores
 
-    Notes ----- Both are looked at on the lattice of the found columns, with the neighbourhood of its kind and
+    Notes
+    -----
+    Both are looked at on the lattice of the found columns, with the neighbourhood of its kind and
     the crystal's cell of each as its dominant one; a component is right when it holds the same motifs in the
     same slots of the same cells. An empty site is ``V_X2`` whether a point of that motif is there or none.
     """
@@ -247,7 +250,11 @@ def test_components_with_true_labels(jitter: float) -> None:
         points = truth.points + rng.normal(0, jitter, truth.points.shape)
         scores = score_components(points, truth.labels, truth)
         total += (scores.true, scores.found, scores.right)
-    figures = {"recall": total[2] / total[0], "precision": total[2] / total[1], "true": int(total[0])}
+    figures = {
+        "recall": float(total[2] / total[0]),
+        "precision": float(total[2] / total[1]),
+        "true": int(total[0]),
+    }
     record(f"components_with_true_labels_{jitter}", figures)
     assert min(figures["recall"], figures["precision"]) >= 0.99
 
@@ -274,3 +281,29 @@ def test_lattices_of_real_micrographs(data_folder: Path) -> None:
         assert lattice.n_sublattices == sublattices
         assert figures[name]["on the lattice"] > 0.99
     record("lattices_of_real_micrographs", figures)
+
+
+@pytest.mark.parametrize(("counts", "least"), [(10.0, 0.9), (30.0, 0.95)])
+def test_components_from_the_image(counts: float, least: float) -> None:
+    """From the image alone to exact components: columns and motifs found without truth."""
+    total = np.zeros(3, int)
+    for seed in range(5):
+        truth = monolayer(
+            seed=200 + seed,
+            vacancies=0.05,
+            divacancies=0.01,
+            dopants={"W": 0.03},
+            angle=9.0 * seed,
+            counts=counts,
+        )
+        found = analyze(truth.image)
+        scores = score_components(found.points, found.motifs.labels, truth)
+        total += (scores.true, scores.found, scores.right)
+    figures = {
+        "recall": float(total[2] / total[0]),
+        "precision": float(total[2] / total[1]),
+        "true": int(total[0]),
+    }
+    print(figures)
+    record(f"components_from_the_image_{counts:g}_counts", figures)
+    assert min(figures["recall"], figures["precision"]) >= least

@@ -39,6 +39,9 @@ from motifgpu.zernike import rotation_invariants, usable_order, zernike_moments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from motifgpu.occupancy_sites import SiteGrid
+    from motifgpu.reconstruction import Reconstruction
+
 STAGES = (
     *("columns", "patch size", "moments", "neighbors", "affinity", "layout", "motifs", "averages"),
     "structure",
@@ -184,6 +187,23 @@ class Analysis:
         names = " + ".join(f"{count} × {'?' if kind < 0 else kind}" for kind, count in held.items())
         share = number / sum(count for _, count in kinds)
         return f"{names or 'nothing'} ({100 * share:.0f} %)"
+
+    def reconstruct(self, *, classes: Any = 30, hide: Any = (), weights: str = "auto") -> Reconstruction:
+        """Rebuild the micrograph from its motifs; see `motifgpu.reconstruction.reconstruct`."""
+        from motifgpu.reconstruction import reconstruct
+
+        # A patch is rebuilt on the image's own pixels, at least three of them.
+        size = max(round(self.patch_size.pixels), 3)
+        labels = self.motifs.labels
+        return reconstruct(
+            self.micrograph.image, self.points, labels, size, classes=classes, hide=hide, weights=weights
+        )
+
+    def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:
+        """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy_sites.site_grid`."""
+        from motifgpu.occupancy_sites import site_grid
+
+        return site_grid(self.points, self.motifs.labels, filled, hollow)
 
     def table(self) -> str:
         """Return all columns as CSV: a row a column, empty fields where it has no patch."""

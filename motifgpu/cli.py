@@ -66,26 +66,37 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("motifs"),
         help="folder to write to, one folder an image inside",
     )
-    analyze.add_argument("--signal", help="which image, where a file holds several")
-    analyze.add_argument(
-        "--pixel-size", type=_positive, metavar="NM", help="pixel size in nm, if the file lacks it"
+    _add_options(analyze)
+
+    twist = command("twist", "measure the twist angle of a bilayer")
+    twist.add_argument("path", type=Path, metavar="PATH")
+    twist.add_argument("--signal", help="which image, where a file holds several")
+    twist.add_argument("--method", choices=("fit", "search"), default="fit", help="(default: fit)")
+
+    occupancy = command(
+        "occupancy", "say how ordered the filling of sites is, from two motifs of a micrograph"
     )
-    analyze.add_argument(
-        "--smoothing", choices=("auto", "fft", "svd"), default="auto", help="(default: auto)"
+    occupancy.add_argument("path", type=Path, metavar="PATH")
+    occupancy.add_argument("-o", "--out", type=Path, default=Path("occupancy"), help="folder to write to")
+    occupancy.add_argument(
+        "--filled", type=int, nargs="+", required=True, metavar="MOTIF", help="of filled sites"
     )
-    analyze.add_argument(
-        "--patch-size", type=_positive, metavar="PX", help="side of a patch (default: measured)"
+    occupancy.add_argument(
+        "--hollow", type=int, nargs="*", default=[], metavar="MOTIF", help="of hollow sites"
     )
-    analyze.add_argument("--order", type=int, help="largest Zernike order (default: 10, coarse images 6)")
-    analyze.add_argument("--rotation-invariant", action="store_true", help="do not tell orientations apart")
-    analyze.add_argument(
-        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
+    occupancy.add_argument("--level", type=int, choices=(2, 3), default=2, help="2: 2 x 2 sites, 3: 4 x 4")
+    _add_options(occupancy)
+
+    reconstruct = command("reconstruct", "rebuild a micrograph from its motifs and show what they leave over")
+    reconstruct.add_argument("path", type=Path, metavar="PATH")
+    reconstruct.add_argument(
+        "-o", "--out", type=Path, default=Path("reconstruction"), help="folder to write to"
     )
-    analyze.add_argument("--motifs", type=int, metavar="N", help="number of motifs (default: found)")
-    analyze.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
-    analyze.add_argument(
-        "--backend", choices=("auto", "numpy", "cupy"), default="auto", help="(default: auto)"
+    reconstruct.add_argument("--classes", type=int, default=30, help="class averages used (default: 30)")
+    reconstruct.add_argument(
+        "--hide", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs left out"
     )
+    _add_options(reconstruct)
 
     simulate = command("simulate", "write a simulated micrograph of a monolayer with its truth")
     simulate.add_argument(
@@ -103,8 +114,50 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--dopant", type=_dopant, action="append", default=[], metavar="ELEMENT=FRACTION")
     simulate.add_argument("--seed", type=int, default=0)
 
+    warmup = command("warmup", "compile the GPU kernels ahead of time, into CuPy's kernel cache")
+    warmup.add_argument(
+        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
+    )
+
     command("info", "print versions, processors and whether a GPU can be used")
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an analysis."""
+    parser.add_argument("--signal", help="which image, where a file holds several")
+    parser.add_argument(
+        "--pixel-size", type=_positive, metavar="NM", help="pixel size in nm, if the file lacks it"
+    )
+    parser.add_argument("--smoothing", choices=("auto", "fft", "svd"), default="auto", help="(default: auto)")
+    parser.add_argument(
+        "--patch-size", type=_positive, metavar="PX", help="side of a patch (default: measured)"
+    )
+    parser.add_argument("--order", type=int, help="largest Zernike order (default: 10, coarse images 6)")
+    parser.add_argument("--rotation-invariant", action="store_true", help="do not tell orientations apart")
+    parser.add_argument(
+        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
+    )
+    parser.add_argument("--motifs", type=int, metavar="N", help="number of motifs (default: found)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
+    parser.add_argument(
+        "--backend", choices=("auto", "numpy", "cupy"), default="auto", help="(default: auto)"
+    )
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `analyze` that the options mean."""
+    return {
+        "pixel_size_nm": args.pixel_size,
+        "smoothing": args.smoothing,
+        "patch_size": args.patch_size,
+        "order": args.order,
+        "rotation_invariant": args.rotation_invariant,
+        "n_neighbors": args.neighbors,
+        "n_motifs": args.motifs,
+        "seed": args.seed,
+        "backend": args.backend,
+    }
 
 
 def _log(text: str) -> None:
@@ -130,8 +183,6 @@ def _describe(analysis: Analysis, folder: Path) -> str:
 
 
 def _analyze(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from motifgpu.analysis import analyze
     from motifgpu.errors import MicrographReadError, StageError
     from motifgpu.micrograph import read
@@ -144,21 +195,8 @@ def _analyze(args: argparse.Namespace) -> int:
         folder = args.out / (path.stem if count == 1 else f"{path.stem}-{count}")
         try:
             micrograph = read(path, args.signal)
-            if args.pixel_size:
-                micrograph = replace(micrograph, pixel_size_nm=args.pixel_size)
             with Progress(path.name, quiet=args.quiet) as progress:
-                analysis = analyze(
-                    micrograph,
-                    smoothing=args.smoothing,
-                    patch_size=args.patch_size,
-                    order=args.order,
-                    rotation_invariant=args.rotation_invariant,
-                    n_neighbors=args.neighbors,
-                    n_motifs=args.motifs,
-                    seed=args.seed,
-                    backend=args.backend,
-                    progress=progress,
-                )
+                analysis = analyze(micrograph, progress=progress, **_options(args))
                 progress("writing the report", 0.95)
                 analysis.report(folder)
         except MicrographReadError as error:
@@ -176,6 +214,94 @@ def _analyze(args: argparse.Namespace) -> int:
     if args.json:
         _print_json({"analyses": results, "failed": failed})
     return (QUARANTINED if results else FAILED) if failed else DONE
+
+
+def _analyzed(args: argparse.Namespace) -> Analysis:
+    """Return the analysis of the one micrograph that a command names."""
+    from motifgpu.analysis import analyze
+    from motifgpu.micrograph import read
+    from motifgpu.progress import Progress
+
+    with Progress(args.path.name, quiet=args.quiet) as progress:
+        return analyze(read(args.path, args.signal), progress=progress, **_options(args))
+
+
+def _twist(args: argparse.Namespace) -> int:
+    from motifgpu.micrograph import read
+    from motifgpu.moire import twist_angle
+
+    twist = twist_angle(read(args.path, args.signal).image, args.method)
+    resolved = not twist.reason
+    if args.json:
+        _print_json(
+            {
+                "degrees": twist.degrees if resolved else None,
+                "standard_error": twist.error if resolved else None,
+                "moire_px": twist.moire_px if resolved else None,
+                "reason": twist.reason,
+            }
+        )
+    elif resolved:
+        print(f"{twist.degrees:.3f} +- {twist.error:.3f} degrees, moire length {twist.moire_px:.1f} px")
+    else:
+        print(f"not resolved: {twist.reason}")
+    return DONE
+
+
+def _occupancy(args: argparse.Namespace) -> int:
+    from motifgpu.backend import to_numpy
+    from motifgpu.occupancy import occupancy_statistics
+    from motifgpu.occupancy_plots import plot_pattern_map, plot_patterns
+
+    analysis = _analyzed(args)
+    sites = analysis.site_grid(args.filled, args.hollow)
+    found = occupancy_statistics(sites.grid, args.level)
+    args.out.mkdir(parents=True, exist_ok=True)
+    picture = to_numpy(analysis.micrograph.image)
+    pattern_map: Any = plot_pattern_map(found, sites.centers, picture).figure
+    pattern_map.savefig(args.out / "map.png")
+    plot_patterns(found).savefig(args.out / "patterns.png")
+    figures = {
+        "windows": found.windows,
+        "dropped": found.dropped,
+        "fraction_filled": found.fraction,
+        "entropy_nats": found.entropy,
+        "null_entropy_nats": found.null.entropy,
+        "null_deviation_nats": found.null.deviation,
+        "ceiling_nats": found.ceiling,
+        "patterns": len(found.counts),
+    }
+    if args.json:
+        _print_json({**figures, "folder": str(args.out)})
+    else:
+        print(
+            f"{found.windows:,} windows of {found.side} x {found.side} sites, {found.fraction:.3f} filled\n"
+            f"entropy {found.entropy:.3f} nats; by chance {found.null.entropy:.3f} +- "
+            f"{found.null.deviation:.3f}, at most {found.ceiling:.3f}\nfigures: {args.out}"
+        )
+    return DONE
+
+
+def _reconstruct(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from motifgpu.backend import to_numpy
+    from motifgpu.plots import plot_reconstruction
+
+    analysis = _analyzed(args)
+    rebuilt = analysis.reconstruct(classes=args.classes, hide=args.hide)
+    args.out.mkdir(parents=True, exist_ok=True)
+    np.save(args.out / "reconstruction.npy", to_numpy(rebuilt.image))
+    plot_reconstruction(analysis, rebuilt).savefig(args.out / "reconstruction.png")
+    if args.json:
+        figures = {"psnr_db": rebuilt.psnr, "ssim": rebuilt.ssim, "uncovered": rebuilt.uncovered}
+        _print_json({**figures, "folder": str(args.out)})
+    else:
+        print(
+            f"against the smoothed image: PSNR {rebuilt.psnr:.1f} dB, SSIM {rebuilt.ssim:.3f}, "
+            f"{100 * rebuilt.uncovered:.1f} % not covered\nfigures: {args.out}"
+        )
+    return DONE
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -233,6 +359,18 @@ def _simulate(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _warmup(args: argparse.Namespace) -> int:
+    from motifgpu import backend
+    from motifgpu.cuda import warmup
+
+    number = warmup.run(backend.select("cupy").zeros(1), args.neighbors)
+    if args.json:
+        _print_json({"kernels": number})
+    else:
+        print(f"{number} kernels are ready")
+    return DONE
+
+
 def _info(args: argparse.Namespace) -> int:
     from motifgpu import backend
 
@@ -278,7 +416,16 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return USAGE
-    run = {"demo": _demo, "analyze": _analyze, "simulate": _simulate, "info": _info}[args.command]
+    run = {
+        "demo": _demo,
+        "analyze": _analyze,
+        "twist": _twist,
+        "occupancy": _occupancy,
+        "reconstruct": _reconstruct,
+        "simulate": _simulate,
+        "warmup": _warmup,
+        "info": _info,
+    }[args.command]
     try:
         return run(args)
     except KeyboardInterrupt:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from motifgpu.analysis import Analysis
+    from motifgpu.reconstruction import Reconstruction
 
 _LEAST_CLUMP = 3  # columns of an environment that get a disc in the layout
 _STYLE: dict[str, Any] = {"fontsize": 10}
@@ -264,6 +265,42 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ]  # below, the mean that was taken off leaves next to nothing
     ax.set(xlim=(0, float(frequency[-1])), ylim=(0.5 * float(seen.min()), 2 * float(seen.max())))
     return ax
+
+
+def plot_reconstruction(analysis: Analysis, rebuilt: Reconstruction) -> Figure:
+    """Draw the micrograph, what was rebuilt from motifs, and the residual, which is what they do not explain.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    rebuilt : Reconstruction
+        From `Analysis.reconstruct`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    image, covered = to_numpy(analysis.micrograph.image), to_numpy(rebuilt.covered)
+    figure = Figure(figsize=(13.5, 4.9 * min(max(image.shape[0] / image.shape[1], 0.4), 1.6)), dpi=150)
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(1, 3)
+    _show_image(axes[0], image, analysis.micrograph.pixel_size_nm)
+    low, high = display_range(to_numpy(rebuilt.image))
+    shown = np.ma.masked_where(~covered, to_numpy(rebuilt.image))
+    axes[1].imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    residual = np.ma.masked_where(~covered, to_numpy(rebuilt.residual))
+    largest = float(np.percentile(np.abs(residual.compressed()), 99.5)) if covered.any() else 1.0
+    drawn = axes[2].imshow(residual, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+    figure.colorbar(drawn, ax=axes[2], shrink=0.8)
+    titles = (
+        "micrograph",
+        f"rebuilt, {100 * rebuilt.uncovered:.1f} % not covered",
+        f"smoothed micrograph less rebuilt (PSNR {rebuilt.psnr:.1f} dB)",
+    )
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, **_STYLE)
+    return figure
 
 
 def figures(analysis: Analysis) -> dict[str, Figure]:

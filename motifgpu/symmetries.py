@@ -20,7 +20,7 @@ from motifgpu.backend import Array
 from motifgpu.errors import StageError
 from motifgpu.zernike import checked_moments
 
-_AXES_PER_ORDER = 8  # trial axes for each order: close enough for Newton's method to find the best one
+_AXES_PER_ORDER = 24  # trial axes for each order: so close that the highest lies at the highest peak
 
 
 def symmetry(moments: Array, folds: int | Sequence[int]) -> Array:

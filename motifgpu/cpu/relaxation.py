@@ -26,7 +26,7 @@ BLOCK = 64
 CHUNK = 2**24  # vertices moved between two chances to interrupt: about 50 ms
 WIDE = 2**16  # vertices from which on one graph is shared by all threads
 # Where each quantity of a block stands in the scratch array.
-_PUSH_X, _PUSH_Y, _X, _Y, _WEIGHT = range(0, 5 * BLOCK, BLOCK)
+_PUSH_X, _PUSH_Y, _STIFF, _X, _Y, _WEIGHT = range(0, 6 * BLOCK, BLOCK)
 _ONE, _HALF, _TINY = np.float32(1), np.float32(0.5), np.float32(1e-20)
 _GOLDEN = np.uint64(2654435769)  # 2^32 divided by the golden ratio
 _WORD, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -73,7 +73,7 @@ def _sweep(
     current one. Sub-sweeps are rows of `fractions` and `strengths`, the first of them number `turn` of its
     stage.
     """
-    s = np.empty(5 * BLOCK, np.float32)
+    s = np.empty(6 * BLOCK, np.float32)
     for q in range(fractions.shape[0]):
         now, then = positions[(done + q) & 1], positions[(done + q + 1) & 1]
         all_x, all_y = now[0], now[1]
@@ -82,7 +82,7 @@ def _sweep(
         for block in range(begin, end):
             low, high = block * BLOCK, (block + 1) * BLOCK
             x, y = all_x[low:high], all_y[low:high]
-            for v in range(2 * BLOCK):
+            for v in range(3 * BLOCK):
                 s[_PUSH_X + v] = 0
             for k in range(fractions.shape[1]):
                 z = np.uint64(fractions[q, k]) * np.uint64(n) >> _WORD
@@ -92,6 +92,7 @@ def _sweep(
                     c = _coefficient(dx * dx + dy * dy, push)
                     s[_PUSH_X + v] += c * dx
                     s[_PUSH_Y + v] += c * dy
+                    s[_STIFF + v] += c
             row, counts, shares = first[low:high], degree[low:high], share[low:high]
             for v in range(BLOCK):
                 e = np.uint64(row[v]) + (word * np.uint64(counts[v]) >> _WORD)
@@ -102,7 +103,8 @@ def _sweep(
                 d2, count = dx * dx + dy * dy, np.float32(counts[v])
                 c = min(_coefficient(d2, pull), clip / np.sqrt(d2 + _TINY)) * pulling * s[_WEIGHT + v]
                 c = (c + _coefficient(d2, push) * sparing * shares[v]) * count
-                f, damped = pushing * shares[v], _ONE / (_ONE + c)
+                f = pushing * shares[v]
+                damped = _ONE / (_ONE + c + f * s[_STIFF + v])
                 s[_X + v] = x[v] + (c * dx + f * s[_PUSH_X + v]) * damped
                 s[_Y + v] = y[v] + (c * dy + f * s[_PUSH_Y + v]) * damped
             then[0, low:high] = s[_X : _X + BLOCK]

@@ -1,0 +1,274 @@
+"""What the GPU takes, each figure with the floor of its work on that GPU and the percentage reached.
+
+Run by ci/gpu. Floors come from two ceilings that are measured first: float32 arithmetic (a large matrix
+product) and memory (a large copy). The same work is given to torch, FAISS, cuVS and cuML where they are
+installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import results
+
+from motifgpu import affinity_graph, backend, extract_patches, nearest_neighbors, simulate, zernike_moments
+from motifgpu.relaxation import STAGES, SUBSWEEPS, relax
+
+TEMPLATES = 6  # of noise-free patches, from as many simulated micrographs
+
+
+def seconds(work: Callable[[], Any], repeats: int = 5, warm: bool = True) -> float:
+    """Return the median time of `work` on the device, between two events."""
+    import cupy
+
+    if warm:
+        work()
+    times = []
+    for _ in range(repeats):
+        start, stop = cupy.cuda.Event(), cupy.cuda.Event()
+        start.record()
+        work()
+        stop.record()
+        stop.synchronize()
+        times.append(cupy.cuda.get_elapsed_time(start, stop) / 1e3)
+    return statistics.median(times)
+
+
+def ceilings() -> dict[str, float]:
+    """Measure float32 operations and bytes a second."""
+    import cupy
+
+    n = 8192
+    a, b = (cupy.random.standard_normal((n, n), dtype=cupy.float32) for _ in range(2))
+    out = cupy.empty_like(a)
+    flops = 2 * n**3 / seconds(lambda: cupy.matmul(a, b, out=out))
+    x = cupy.random.random(2**30, dtype=cupy.float32)
+    y = cupy.empty_like(x)
+    copied = 2 * x.nbytes / seconds(lambda: cupy.copyto(y, x))
+    return {"float32_per_s": flops, "bytes_per_s": copied}
+
+
+def figure(measured: float, floor: float | None, target: float | None = None, **more: Any) -> dict[str, Any]:
+    """Put a time beside its floor and what was aimed at."""
+    return {
+        "seconds": measured,
+        "floor_s": floor,
+        "percent_of_floor": None if floor is None else round(100 * floor / measured, 1),
+        "target_s": target,
+        "met": None if target is None else bool(measured <= target),
+        **more,
+    }
+
+
+def moments(n: int, counts: float = 30.0, size: int = 38, seed: int = 0) -> Any:
+    """Return (n, 66) moments of simulated patches with Poisson noise of their own, on the device."""
+    import cupy
+
+    clean = []
+    for i in range(TEMPLATES):
+        made = simulate.monolayer(
+            shape=(512, 512),
+            counts=None,
+            vacancies=0.05,
+            divacancies=0.015,
+            dopants={"W": 0.03},
+            seed=seed + i,
+        )
+        clean.append(extract_patches(made.image, made.points, size)[0])
+    templates = cupy.asarray(np.clip(np.concatenate(clean), 0, None), dtype=cupy.float32)
+    templates /= templates.max()
+    project = cupy.asarray(zernike_moments(np.eye(size * size, dtype=np.float32).reshape(-1, size, size)))
+    random, out = cupy.random.default_rng(seed), cupy.empty((n, project.shape[1]), cupy.float32)
+    for start in range(0, n, 100_000):
+        stop = min(n, start + 100_000)
+        chosen = templates[random.integers(0, templates.shape[0], stop - start)]
+        noisy = random.poisson(chosen * counts).astype(cupy.float32) / counts
+        out[start:stop] = noisy.reshape(stop - start, -1) @ project
+    return out
+
+
+def neighbours(n: int, ceiling: dict[str, float], target: float | None) -> dict[str, Any]:
+    """Time exact neighbours and count how many of 1,000 rows agree with float64."""
+    import cupy
+
+    x = moments(n)
+    found: list[Any] = []
+
+    def work() -> None:
+        found[:] = nearest_neighbors(x, 9)
+
+    took = seconds(work, repeats=3 if n <= 2_000_000 else 1, warm=n <= 2_000_000)
+    unit = x.astype(cupy.float64)
+    unit -= unit.mean(1, keepdims=True)
+    unit /= cupy.linalg.norm(unit, axis=1, keepdims=True)
+    sample = cupy.random.default_rng(1).permutation(n)[:1000]
+    hits = 0
+    for row in sample.get():
+        distance = 0.5 * ((unit - unit[row]) ** 2).sum(1)
+        distance[row] = cupy.inf
+        exact = cupy.argpartition(distance, 9)[:9]
+        hits += int(cupy.isin(exact, found[0][int(row)]).sum())
+    return figure(
+        took, 2.0 * n * n * x.shape[1] / ceiling["float32_per_s"], target, rows=n, recall=hits / 9000
+    )
+
+
+def graph_and_layout(n: int, ceiling: dict[str, float], counts: list[int] | None = None) -> dict[str, Any]:
+    """Time the affinity graph and the layout of one large graph or of a batch."""
+    import cupy
+
+    x = moments(n)
+    offsets = None if counts is None else np.concatenate([[0], np.cumsum(counts)])
+    neighbors = nearest_neighbors(x, 9, offsets=offsets)
+    made: list[Any] = []
+
+    def build() -> None:
+        made[:] = [affinity_graph(neighbors, offsets=offsets)]
+
+    took = seconds(build, repeats=3)
+    graph = made[0]
+    result = 8.0 * graph.indices.shape[0]
+    out = {"affinity": figure(took, (8.0 * 9 * n + 2 * result) / ceiling["bytes_per_s"], rows=n)}
+    start = cupy.random.default_rng(2).standard_normal((n, 2), dtype=cupy.float32)
+    took = seconds(lambda: relax(graph, start), repeats=3)
+    sweeps = sum(stage.sweeps_for(counts[0] if counts else n) for stage in STAGES)
+    steps = SUBSWEEPS * sweeps
+    # In a batch all stays on the chip and 224 instructions a vertex remain (the ceiling counts a fused one as
+    # two operations); a large graph moves 88 bytes a vertex, its gathers by sectors.
+    floor = 448.0 / ceiling["float32_per_s"] if counts else 88.0 / ceiling["bytes_per_s"]
+    target = 0.1 * sweeps / 160 if counts else 1e-3 * steps
+    out["layout"] = figure(took, floor * n * steps, target, rows=n, sweeps=sweeps, sub_sweeps=steps)
+    return out
+
+
+def projection(n: int, size: int, ceiling: dict[str, float]) -> dict[str, Any]:
+    """Time the moments of n patches."""
+    import cupy
+
+    patches = cupy.random.default_rng(3).random((n, size, size), dtype=cupy.float32)
+    took = seconds(lambda: zernike_moments(patches), repeats=3)
+    work = 2.0 * n * size * size * 66 / ceiling["float32_per_s"], patches.nbytes / ceiling["bytes_per_s"]
+    return figure(took, max(work), 0.05, patches=n, size=size)
+
+
+def chain() -> dict[str, Any]:
+    """Time the analysis of one 2048 x 2048 micrograph from host memory, and compare labels with the CPU's."""
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    from motifgpu import analyze
+
+    made = simulate.monolayer(shape=(2048, 2048), lattice_constant=44.0, vacancies=0.05, seed=0)
+    found: list[Any] = []
+
+    def work() -> None:
+        found[:] = [analyze(made.image, backend="cupy")]
+
+    took = seconds(work, repeats=3)
+    host = analyze(made.image, backend="numpy")
+    gpu_labels = backend.to_numpy(found[0].motifs.labels)
+    score = (
+        adjusted_mutual_info_score(host.motifs.labels, gpu_labels)
+        if len(host.points) == len(gpu_labels)
+        else None
+    )
+    return figure(took, None, 0.02, columns=len(host.points), ami_with_cpu=score)
+
+
+def peers(n: int) -> dict[str, Any]:
+    """Give the same search to other libraries that are installed."""
+    x = moments(n)
+    unit = x - x.mean(1, keepdims=True)
+    unit /= (unit**2).sum(1, keepdims=True) ** 0.5
+    out: dict[str, Any] = {}
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        rows = torch.from_dlpack(unit)
+
+        def with_torch() -> None:
+            for start in range(0, n, 4096):
+                (rows[start : start + 4096] @ rows.T).topk(10)
+
+        out["torch matmul and topk"] = figure(seconds(with_torch, repeats=1), None, rows=n)
+    if importlib.util.find_spec("faiss"):
+        import faiss
+
+        host = np.ascontiguousarray(unit.get())
+
+        def with_faiss() -> None:
+            index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(host.shape[1]))
+            index.add(host)
+            index.search(host, 10)
+
+        out["faiss flat inner product"] = figure(seconds(with_faiss, repeats=1), None, rows=n)
+    if importlib.util.find_spec("cuvs"):
+        from cuvs.neighbors import brute_force
+
+        index = brute_force.build(unit, metric="inner_product")
+        out["cuvs brute force"] = figure(
+            seconds(lambda: brute_force.search(index, unit, 10), repeats=1), None, rows=n
+        )
+    if importlib.util.find_spec("cuml"):
+        from cuml.manifold import UMAP
+
+        out["cuml umap, graph and layout"] = figure(
+            seconds(lambda: UMAP().fit_transform(unit), repeats=1), None, rows=n
+        )
+    return out
+
+
+def main() -> int:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, no targets, about a minute")
+    parser.add_argument("--only", nargs="+", metavar="STUDY", help="some of the studies")
+    parser.add_argument(
+        "--ten-million", action="store_true", help="also 10,000,000 rows, which takes minutes"
+    )
+    arguments = parser.parse_args()
+    problem = backend.gpu_problem()
+    if problem:
+        print(f"bench_gpu: {problem}", file=sys.stderr)
+        return 4
+    million = 20_000 if arguments.quick else 1_000_000
+    batch = [1200] * (20 if arguments.quick else 1000)
+    ceiling = ceilings()
+    studies: dict[str, Callable[[], Any]] = {
+        "ceilings": lambda: ceiling,
+        "neighbors": lambda: neighbours(million, ceiling, None if arguments.quick else 3.0),
+        "batch": lambda: graph_and_layout(sum(batch), ceiling, batch),
+        "large": lambda: graph_and_layout(million, ceiling),
+        "moments": lambda: projection(million // 5, 64, ceiling),
+        "chain": chain,
+        "peers": lambda: peers(million // 5),
+    }
+    if arguments.ten_million:
+        studies["neighbors_ten_million"] = lambda: neighbours(10_000_000, ceiling, 300.0)
+    device = f"{backend.gpu_name()} {datetime.date.today().isoformat()}"
+    failed = 0
+    for name in arguments.only or studies:
+        try:
+            figures = studies[name]()
+        except Exception as error:  # one study that fails must not cost the others their machine time
+            figures, failed = {"failed": f"{type(error).__name__}: {str(error)[:300]}"}, 1
+        print(name, figures, flush=True)
+        results.record(f"gpu_{name}" + ("_quick" if arguments.quick else ""), figures, device)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,317 @@
+// Exact k nearest neighbours under the correlation distance, of many graphs at once.
+//
+// The distance of two rows is half the squared difference of their centred and normalised forms ("unit rows").
+// Neighbours sit at 1e-4 to 1e-8, where one minus a scalar product is float32 rounding noise, so the work has three
+// parts: a search by products that keeps a shortlist longer than k for each row, distances by difference for the
+// shortlist, and a proof for each row that no point outside its shortlist can be nearer than the k-th kept one. The
+// launcher repeats the search for rows without that proof with DIFFERENCE defined, which subtracts before it squares.
+//
+// What is done                                                     kernel
+//   rows (N, D) -> unit rows, once more minus the centre: v        shift_rows
+//   a centre for each graph: the mean of some of its unit rows     centres
+//   v (N, D) transposed to (DIM, P), and |v|^2 / 2 (P,)            lay_out
+//   shortlists: the LISTED largest v.v' - |v'|^2/2 of each row     shortlist
+//   k nearest by difference, and the rows that lack the proof      refine
+// A position p of 0 ... P-1 is a row or padding: every graph starts at a multiple of TILE and is padded to one. DIM is
+// D padded to a multiple of DEPTH. Padding has an infinite norm, so it never enters a list, and needs no test.
+//
+// shortlist is where the time goes. A block holds TILE rows in shared memory and meets all TILE-wide column tiles of
+// their graph; a thread keeps 8 x 8 scores in registers. A score is looked at only if it beats the threshold of its
+// row, the LISTED-th best so far; it is then appended to the row's buffer in global memory, and a warp cuts a buffer
+// that is nearly full back to the best. About LISTED (1 + ln(n / LISTED)) scores of n get that far: 360 of a million.
+// Lists are ordered by (score, row), so they do not depend on the order in which threads append.
+//
+// Traffic and arithmetic of n rows in one graph: n^2 DIM fused multiply-adds; each block reads the graph once, from
+// the L2 cache mostly: n^2 DIM / TILE * 4 bytes. On one H200 (float32 67 TFLOP/s, memory 4.8 TB/s), DIM = 66:
+// n = 1e6 takes at least 2.0 s of arithmetic and 0.43 s of reading if nothing hit the cache, n = 1e7 at least 197 s.
+// refine gathers LISTED rows for each: 8.4 GB at n = 1e6, at least 1.8 ms.
+//
+// What was tried: selection in shared memory (for k = 64 it needs more than the tiles, and hardly a score gets there);
+// one list for each thread (sixteen times as many scores pass); a full sort of each buffer (more work than counting,
+// for each entry, those before it). Half the products could be saved by using each tile for its rows and for its
+// columns; then blocks would share lists. Not measured on a GPU yet.
+//
+// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, INDEX, VALUE; DIFFERENCE optional.
+#include "shared.cuh"
+
+#define TILE 128
+#define THREADS 256
+#define SLACK 32
+#define OWN (TILE / (THREADS / 32))  // rows whose buffers one warp cuts
+#define INFINITE __int_as_float(0x7f800000)
+
+// One warp a position: its row, centred, of norm 1, minus the centre of its graph, all in float64 up to here; and the
+// row's spread (N,), its norm after centring over that before.
+extern "C" __global__ void __launch_bounds__(THREADS)
+shift_rows(const VALUE* __restrict__ x, const double* __restrict__ centre, const int* __restrict__ row_of,
+           const int* __restrict__ graph_of_tile, float* __restrict__ shifted, float* __restrict__ spread,
+           int positions) {
+  const int p = blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
+  if (p >= positions || row_of[p] < 0) return;
+  const INDEX row = (INDEX)row_of[p] * D;
+  const double* middle = centre + (INDEX)graph_of_tile[p / TILE] * D;
+  double sum = 0.0, size = 0.0, squares = 0.0;
+#pragma unroll 1
+  for (int d = lane; d < D; d += 32) {
+    sum += x[row + d];
+    size += (double)x[row + d] * x[row + d];
+  }
+  for (int step = 16; step; step >>= 1) {
+    sum += __shfl_xor_sync(0xffffffffu, sum, step);
+    size += __shfl_xor_sync(0xffffffffu, size, step);
+  }
+  const double mean = sum / D;
+#pragma unroll 1
+  for (int d = lane; d < D; d += 32) squares += (x[row + d] - mean) * (x[row + d] - mean);
+  for (int step = 16; step; step >>= 1) squares += __shfl_xor_sync(0xffffffffu, squares, step);
+  if (lane == 0) spread[row_of[p]] = size > 0.0 ? float(sqrt(squares / size)) : 0.0f;
+  const double scale = 1.0 / sqrt(squares);
+#pragma unroll 1
+  for (int d = lane; d < D; d += 32) shifted[row + d] = float((x[row + d] - mean) * scale - middle[d]);
+}
+
+// One block a graph: the mean of up to 65,536 of its rows, evenly spaced. Any point in their midst would do.
+extern "C" __global__ void __launch_bounds__(THREADS)
+centres(const float* __restrict__ rows, const int* __restrict__ offsets, double* __restrict__ centre) {
+  DYNAMIC_SHARED(double, part);  // [THREADS]
+  const int graph = blockIdx.x, group = threadIdx.x / 32, lane = threadIdx.x & 31;
+  const int first = offsets[graph], n = offsets[graph + 1] - first, stride = n / 65536 + 1;
+  for (int d0 = 0; d0 < D; d0 += 32) {
+    const int d = d0 + lane;
+    double sum = 0.0;
+    if (d < D)
+      for (long long i = (long long)group * stride; i < n; i += THREADS / 32 * stride)
+        sum += rows[(first + i) * D + d];
+    part[threadIdx.x] = sum;
+    __syncthreads();
+    if (group == 0 && d < D) {
+      for (int g = 1; g < THREADS / 32; ++g) sum += part[g * 32 + lane];
+      centre[(INDEX)graph * D + d] = n ? sum / ((n - 1) / stride + 1) : 0.0;
+    }
+    __syncthreads();
+  }
+}
+
+// One thread a position: its row transposed, and half the squared norm.
+extern "C" __global__ void __launch_bounds__(THREADS)
+lay_out(const float* __restrict__ shifted, const int* __restrict__ row_of, float* __restrict__ columns,
+        float* __restrict__ half_norm, int positions) {
+  const int p = blockIdx.x * THREADS + threadIdx.x;
+  if (p >= positions) return;
+  const int row = row_of[p];
+  double squares = 0.0;
+  for (int d = 0; d < DIM; ++d) {
+    const float v = row >= 0 && d < D ? shifted[(INDEX)row * D + d] : 0.0f;
+    columns[(INDEX)d * positions + p] = v;
+    squares += (double)v * v;
+  }
+  half_norm[p] = row >= 0 ? float(0.5 * squares) : INFINITE;
+}
+
+// One warp: order a row's buffer by (score descending, row ascending) and return the score of its LISTED-th entry.
+__device__ float cut_to_best(float* __restrict__ scores, int* __restrict__ rows, int count) {
+  const int lane = threadIdx.x & 31;
+  float score[CAPACITY / 32];
+  int row[CAPACITY / 32], rank[CAPACITY / 32];
+#pragma unroll
+  for (int q = 0; q < CAPACITY / 32; ++q) {
+    const int i = q * 32 + lane;
+    score[q] = i < count ? scores[i] : -INFINITE;
+    row[q] = i < count ? rows[i] : 0x7fffffff;
+    rank[q] = 0;
+  }
+  for (int m = 0; m < count; ++m) {
+    const float other = scores[m];
+    const int other_row = rows[m];
+#pragma unroll
+    for (int q = 0; q < CAPACITY / 32; ++q)
+      if (q * 32 < count) rank[q] += other > score[q] || (other == score[q] && other_row < row[q]);
+  }
+  __syncwarp();
+#pragma unroll
+  for (int q = 0; q < CAPACITY / 32; ++q) {
+    if (q * 32 + lane < count && rank[q] < LISTED) {
+      scores[rank[q]] = score[q];
+      rows[rank[q]] = row[q];
+    }
+  }
+  __syncwarp();
+  return count < LISTED ? -INFINITE : scores[LISTED - 1];
+}
+
+// Where the buffer of a block's row begins; the launcher keeps all buffers below 2^31.
+#define BUFFER(ROW) int((blockIdx.x * TILE + (ROW)) * CAPACITY)
+
+// tiles (3, gridDim.x): first query position, first column position, number of column tiles.
+// Buffers scores and rows (gridDim.x * TILE, CAPACITY); found (gridDim.x * TILE,) entries of each are valid at the end.
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+shortlist(const float* __restrict__ queries, const int* __restrict__ query_row, int query_positions,
+          const float* __restrict__ columns, const float* __restrict__ half_norm, const int* __restrict__ row_of,
+          int column_positions, const int* __restrict__ tiles, float* __restrict__ scores, int* __restrict__ rows,
+          int* __restrict__ found) {
+  DYNAMIC_SHARED(float, held);                                    // [DIM][TILE], the block's rows
+  float* slices = held + DIM * TILE;                              // [2][DEPTH][TILE], columns on their way through
+  float* threshold = slices + 2 * DEPTH * TILE;                   // [TILE]
+  int* count = reinterpret_cast<int*>(threshold + TILE);          // [TILE]
+  int* own_row = count + TILE;                                    // [TILE]
+  const int thread = threadIdx.x, tx = thread & 15, ty = thread >> 4, own_rows = thread / 32 * OWN;
+  const int first_query = tiles[blockIdx.x];
+  int column0 = tiles[gridDim.x + blockIdx.x];
+  int tiles_left = tiles[2 * gridDim.x + blockIdx.x];
+  const float* source = columns + (INDEX)(thread / 32) * column_positions + column0 + (thread & 31) * 4;
+  const INDEX to_next_slice = (INDEX)DEPTH * column_positions, to_next_tile = TILE - (DIM / DEPTH - 1) * to_next_slice;
+
+  for (int i = thread; i < DIM * TILE; i += THREADS)
+    held[i] = queries[(INDEX)(i / TILE) * query_positions + first_query + i % TILE];
+  if (thread < TILE) {
+    own_row[thread] = query_row[first_query + thread];
+    threshold[thread] = own_row[thread] >= 0 ? -INFINITE : INFINITE;
+    count[thread] = 0;
+  }
+  if (thread < DEPTH * 32) reinterpret_cast<float4*>(slices)[thread] = *reinterpret_cast<const float4*>(source);
+  __syncthreads();
+
+  int stage = 0;
+  for (; tiles_left > 0; --tiles_left, column0 += TILE) {
+    float score[8][8];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float4 h = *reinterpret_cast<const float4*>(half_norm + column0 + half * 64 + tx * 4);
+      const float start[4] = {h.x, h.y, h.z, h.w};
+#pragma unroll
+      for (int r = 0; r < 8; ++r)
+#pragma unroll
+        for (int c = 0; c < 4; ++c)
+#ifdef DIFFERENCE
+          score[r][half * 4 + c] = start[c] < INFINITE ? 0.0f : -INFINITE;
+#else
+          score[r][half * 4 + c] = -start[c];
+#endif
+    }
+    for (int s = 0; s < DIM / DEPTH; ++s) {
+      source += s < DIM / DEPTH - 1 ? to_next_slice : to_next_tile;
+      const bool fetches = thread < DEPTH * 32 && (s < DIM / DEPTH - 1 || tiles_left > 1);
+      float4 next = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      if (fetches) next = *reinterpret_cast<const float4*>(source);
+#pragma unroll
+      for (int k = 0; k < DEPTH; ++k) {
+        const float* row_values = held + (s * DEPTH + k) * TILE + ty * 4;
+        const float* column_values = slices + (stage * DEPTH + k) * TILE + tx * 4;
+        const float4 a0 = *reinterpret_cast<const float4*>(row_values), a1 = *reinterpret_cast<const float4*>(row_values + 64);
+        const float4 b0 = *reinterpret_cast<const float4*>(column_values), b1 = *reinterpret_cast<const float4*>(column_values + 64);
+        const float a[8] = {a0.x, a0.y, a0.z, a0.w, a1.x, a1.y, a1.z, a1.w};
+        const float b[8] = {b0.x, b0.y, b0.z, b0.w, b1.x, b1.y, b1.z, b1.w};
+#pragma unroll
+        for (int r = 0; r < 8; ++r)
+#pragma unroll
+          for (int c = 0; c < 8; ++c) {
+#ifdef DIFFERENCE
+            const float difference = a[r] - b[c];
+            score[r][c] = fmaf(difference, -difference, score[r][c]);
+#else
+            score[r][c] = fmaf(a[r], b[c], score[r][c]);
+#endif
+          }
+      }
+      stage ^= 1;
+      if (fetches) reinterpret_cast<float4*>(slices)[stage * DEPTH * (TILE / 4) + thread] = next;
+      __syncthreads();
+    }
+
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      const int i = (r & 4) * 16 + ty * 4 + (r & 3);
+      const float limit = threshold[i];
+      float best = score[r][0];
+#pragma unroll
+      for (int c = 1; c < 8; ++c) best = fmaxf(best, score[r][c]);
+      if (best > limit) {
+#pragma unroll
+        for (int c = 0; c < 8; ++c) {
+          if (score[r][c] > limit) {
+            const int row = row_of[column0 + (c & 4) * 16 + tx * 4 + (c & 3)];
+            if (row != own_row[i]) {
+              const int slot = BUFFER(i) + atomicAdd(&count[i], 1);
+              scores[slot] = score[r][c];
+              rows[slot] = row;
+            }
+          }
+        }
+      }
+    }
+    __syncthreads();
+    // The barriers of the next slices order this before the next use of thresholds and counts.
+    unsigned full = __ballot_sync(0xffffffffu, count[own_rows + (thread & (OWN - 1))] > LISTED + SLACK) & ((1u << OWN) - 1);
+    while (full) {
+      const int cut = own_rows + __ffs(full) - 1;
+      const float limit = cut_to_best(scores + BUFFER(cut), rows + BUFFER(cut), count[cut]);
+      if ((thread & 31) == 0) {
+        threshold[cut] = limit;
+        count[cut] = LISTED;
+      }
+      full &= full - 1;
+    }
+  }
+  __syncwarp();
+  for (int i = own_rows; i < own_rows + OWN; ++i) {
+    cut_to_best(scores + BUFFER(i), rows + BUFFER(i), count[i]);
+    if ((thread & 31) == 0) found[blockIdx.x * TILE + i] = count[i] < LISTED ? count[i] : LISTED;
+  }
+}
+
+// One warp a query: distances of its shortlist by difference, the K nearest in the order (distance, row).
+// unproven[query] is 1 where a point outside the list might be nearer than the K-th.
+extern "C" __global__ void __launch_bounds__(THREADS)
+refine(const float* __restrict__ shifted, const float* __restrict__ query_half_norm, const int* __restrict__ query_row,
+       const float* __restrict__ scores, const int* __restrict__ rows, const int* __restrict__ found,
+       int* __restrict__ indices, float* __restrict__ distances, int* __restrict__ unproven, int first_query,
+       int queries) {
+  const int slot = blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
+  if (slot >= queries) return;
+  const int query = first_query + slot, own = query_row[query];
+  if (own < 0) {
+    if (lane == 0) unproven[query] = 0;
+    return;
+  }
+  const int count = found[slot];
+  float distance[LISTED / 32];
+  int row[LISTED / 32], rank[LISTED / 32];
+#pragma unroll
+  for (int q = 0; q < LISTED / 32; ++q) {
+    const bool listed = q * 32 + lane < count;
+    row[q] = listed ? rows[slot * CAPACITY + q * 32 + lane] : 0x7fffffff;
+    rank[q] = 0;
+    float squares = 0.0f;
+    if (listed)
+      for (int d = 0; d < D; ++d) {
+        const float difference = shifted[(INDEX)own * D + d] - shifted[(INDEX)row[q] * D + d];
+        squares = fmaf(difference, difference, squares);
+      }
+    distance[q] = listed ? 0.5f * squares : INFINITE;
+  }
+#pragma unroll
+  for (int p = 0; p < LISTED / 32; ++p)
+    for (int source = 0; source < 32; ++source) {
+      const float other = __shfl_sync(0xffffffffu, distance[p], source);
+      const int other_row = __shfl_sync(0xffffffffu, row[p], source);
+#pragma unroll
+      for (int q = 0; q < LISTED / 32; ++q)
+        rank[q] += other < distance[q] || (other == distance[q] && other_row < row[q]);
+    }
+#pragma unroll
+  for (int q = 0; q < LISTED / 32; ++q) {
+    if (rank[q] >= K || row[q] == 0x7fffffff) continue;
+    indices[(INDEX)own * K + rank[q]] = row[q];
+    distances[(INDEX)own * K + rank[q]] = distance[q];
+    if (rank[q] < K - 1) continue;
+#ifdef DIFFERENCE
+    unproven[query] = 0;
+#else
+    // |v| = a, |v'| = b: a score is off by at most DIM 2^-24 (b^2 / 2 + a b), and no distance is below (b - a)^2 / 2.
+    const float squared = 2.0f * query_half_norm[query], rounding = DIM * 5.9604645e-8f * squared;
+    const float error = distance[q] < 0.12f * squared ? 3.0f * rounding : 13.0f * rounding;
+    const float beyond = query_half_norm[query] - scores[slot * CAPACITY + LISTED - 1];
+    unproven[query] = count == LISTED && !(distance[q] * 1.0001f + error < beyond && distance[q] < 4.0f * squared);
+#endif
+  }
+}

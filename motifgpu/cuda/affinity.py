@@ -1,0 +1,67 @@
+"""Edge weights and the symmetric graph on a GPU: launches ``kernels/affinity.cu``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.cuda import loader
+
+STAGE = "affinity"
+THREADS = 256
+
+
+def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
+    """Return weights (N, k), sigma (N,) and what is tied (N,) for distances (N, k) float32 on the device."""
+    xp, where = backend.array_namespace(distances), backend.device(distances)
+    n, k = distances.shape
+    distances = loader.dense(distances, xp.float32)
+    weights = xp.empty((n, k), dtype=xp.float32, device=where)
+    sigma = xp.empty((n,), dtype=xp.float32, device=where)
+    tied = xp.empty((n,), dtype=xp.bool, device=where)
+    launch = loader.kernel(STAGE, "solve_rows", K=k, INDEX=loader.index_type(2 * n * k), SUM=0)
+    launch(
+        (-(-n // THREADS),), (THREADS,), (distances, np.float32(target), weights, sigma, tied, np.int32(n))
+    )
+    return weights, sigma, tied
+
+
+def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Array, Array]:
+    """Return the symmetric graph of directed edges in compressed rows, sorted by index.
+
+    Parameters
+    ----------
+    neighbors : (N, k) int32 array on the device
+        Distinct vertices that each vertex lists, itself not among them.
+    weights : (N, k) float32 array on the device
+        Weight of each of these edges.
+    union : bool
+        Fuzzy union q + q' - q q'; otherwise the sum q + q'.
+
+    Returns
+    -------
+    indptr (N + 1,) int32 or, where it must be, int64; indices (nnz,) int32; weights (nnz,) float32
+    """
+    xp, where = backend.array_namespace(neighbors), backend.device(neighbors)
+    n, k = neighbors.shape
+    neighbors, weights = loader.dense(neighbors, xp.int32), loader.dense(weights, xp.float32)
+    index = loader.index_type(2 * n * k)
+    scalar, dtype = (np.int32, xp.int32) if index == "int" else (np.int64, xp.int64)
+    constants: dict[str, int | str] = {"K": k, "INDEX": index, "SUM": int(not union)}
+
+    def launch(name: str, threads: int, *args: Any) -> None:
+        loader.kernel(STAGE, name, **constants)((-(-threads // THREADS),), (THREADS,), args)
+
+    extra = xp.zeros((n,), dtype=xp.int32, device=where)
+    launch("count_edges", n * k, neighbors, extra, scalar(n * k))
+    indptr = xp.cumulative_sum(xp.astype(extra + k, dtype), dtype=dtype, include_initial=True)
+    total = int(indptr[-1])
+    columns = xp.empty((total,), dtype=xp.int32, device=where)
+    values = xp.empty((total,), dtype=xp.float32, device=where)
+    extra[...] = 0
+    launch("place_edges", n * k, neighbors, weights, indptr, extra, columns, values, scalar(n * k))
+    launch("sort_rows", n * 32, indptr, columns, values, np.int32(n))
+    return indptr, columns, values

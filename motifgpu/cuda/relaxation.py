@@ -1,0 +1,214 @@
+"""Force relaxation of layouts on a GPU: launches ``kernels/relaxation.cu``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.cuda import loader
+
+if TYPE_CHECKING:
+    from motifgpu.relaxation import Stage
+
+STAGE = "relaxation"
+THREADS = 256  # of a block of the form for one large graph
+VERTEX_BYTES = 16  # two copies of a position in shared memory
+SUBSWEEPS, SAMPLES = 16, 8  # as in motifgpu.relaxation
+PLAN_BYTES = 4 * (SAMPLES + 5)
+
+_log = logging.getLogger("motifgpu")
+
+
+def _threads(n: int) -> int:
+    """Return how many threads relax a graph of n vertices: about two vertices each, in whole warps."""
+    return min(1024, max(32, -(-n // 64) * 32))
+
+
+def _largest() -> int:
+    """Return how many vertices a graph may have to be relaxed by one block."""
+    return (loader.current_device().shared_bytes - 2 * PLAN_BYTES) // VERTEX_BYTES
+
+
+def _law(
+    strength: float, stage: Stage, exponent: float, power: float, softening: float | None, clip: float
+) -> list[float]:
+    """Return a law of force as the kernels take it."""
+    plain = stage.scale == 1 and stage.power == 0 and stage.softening is None
+    # d / (1 + d^m) is at most 1 from m = 1 on, so there is nothing to clip
+    plain = plain and {stage.n, stage.m} <= set(range(6)) and stage.m >= 1 and stage.beta <= clip
+    whole = exponent if plain else -1.0
+    return [strength, stage.scale, exponent, power, -1.0 if softening is None else softening, clip, whole]
+
+
+class _Run:
+    """One call: what all launches share."""
+
+    def __init__(
+        self,
+        graph: tuple[Array, Array, Array],
+        offsets: np.ndarray,
+        start: Array,
+        stages: Sequence[Stage],
+        n_repulsions: float,
+        seed: int,
+        clip: float,
+        one_block: bool,
+    ) -> None:
+        self.xp, self.like = backend.array_namespace(start), start
+        indptr, indices, weights = graph
+        wide = backend.dtype_name(indptr) == "int64"
+        self.graph = (
+            loader.dense(indptr, self.xp.int64 if wide else self.xp.int32),
+            loader.dense(indices, self.xp.int32),
+            loader.dense(weights, self.xp.float32),
+        )
+        self.offsets, self.counts = offsets, np.diff(offsets)
+        sweeps = [[stage.sweeps_for(int(n)) for stage in stages] for n in self.counts]
+        lengths = SUBSWEEPS * np.asarray(sweeps, dtype=np.int32).reshape(self.counts.size, len(stages))
+        self.totals = lengths.sum(axis=1)
+        laws = [
+            [
+                _law(stage.alpha, stage, stage.n, stage.power, None, clip),
+                _law(stage.beta, stage, stage.m, 0.0, stage.softening, clip),
+            ]
+            for stage in stages
+        ]
+        self.lengths = self.device(lengths)
+        self.plan = (
+            self.device(np.array([stage.gamma for stage in stages], dtype=np.float64)),
+            self.device(np.array(laws, dtype=np.float32)),
+            np.float64(n_repulsions),
+            np.uint64(seed),
+        )
+        self.constants: dict[str, int | str] = {
+            "STAGES": len(stages),
+            "SAMPLES": SAMPLES,
+            "SUBSWEEPS": SUBSWEEPS,
+            "INDEX": "long long" if wide else "int",
+        }
+        self.positions = loader.dense(self.xp.asarray(start, copy=True), self.xp.float32)
+        fits = self.counts <= (_largest() if one_block else 0)
+        small = np.flatnonzero(fits & (self.counts > 0))
+        self.small = small[np.argsort(-self.counts[small], kind="stable")]
+        self.large = np.flatnonzero(~fits)
+        self.done = 0
+        if self.large.size and one_block:
+            _log.info(
+                "relaxation: %d of %d graphs have more than the %d vertices that fit into the shared memory "
+                "of a block of %s (the largest %d); they take a launch a sub-sweep instead of one for all",
+                self.large.size,
+                self.counts.size,
+                _largest(),
+                loader.current_device().name,
+                self.counts.max(),
+            )
+
+    def device(self, a: np.ndarray) -> Array:
+        return backend.from_numpy(np.ascontiguousarray(a), self.like)
+
+    def kernel(self, name: str) -> loader.Launch:
+        return loader.kernel(STAGE, name, **self.constants)
+
+    def advance(self, until: int) -> None:
+        """Go on to sub-sweep `until`, or as far as each graph goes."""
+        if self.small.size:
+            largest = int(self.counts[self.small[0]])
+            shared = 2 * PLAN_BYTES + VERTEX_BYTES * largest
+            loader.check_shared(STAGE, shared, f"a graph of {largest} vertices", "relax it alone")
+            order = self.small.astype(np.int32), self.offsets.astype(np.int32)
+            graphs, offsets = (self.device(a) for a in order)
+            self.kernel("relax_graphs")(
+                (self.small.size,),
+                (_threads(largest),),
+                (
+                    *(self.positions, *self.graph, offsets, graphs, self.lengths, *self.plan),
+                    *(np.int32(self.done), np.int32(until)),
+                ),
+                shared,
+            )
+        for graph in self.large:
+            self._advance_large(int(graph), min(until, int(self.totals[graph])))
+        self.done = until
+
+    def _advance_large(self, graph: int, until: int) -> None:
+        first, n = int(self.offsets[graph]), int(self.counts[graph])
+        now = self.xp.asarray(self.positions[first : first + n, :], copy=True)
+        then = self.xp.empty_like(now)
+        step = self.kernel("relax_graph_step")
+        rows = np.int32(first), np.int32(n)
+        for q in range(self.done, until):
+            arguments: tuple[Any, ...] = (now, then, *self.graph, *rows, self.lengths[graph, :], *self.plan)
+            step((-(-n // THREADS),), (THREADS,), (*arguments, np.int32(q)), PLAN_BYTES)
+            now, then = then, now
+        self.positions[first : first + n, :] = now
+
+
+def relax(
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    offsets: np.ndarray,
+    start: Array,
+    stages: Sequence[Stage],
+    n_repulsions: float,
+    seed: int,
+    clip: float,
+    callback: Callable[[int, Array], None] | None,
+    every: int,
+    one_block: bool = True,
+) -> Array:
+    """Return the relaxed layout of many graphs.
+
+    Parameters
+    ----------
+    indptr (N + 1,) int32 or int64, indices (nnz,) int32, weights (nnz,) float32 : arrays on the device
+        The graphs, symmetric, vertices counted over all of them.
+    offsets : (m + 1,) int array on the host
+        Where each graph begins and ends.
+    start : (N, 2) float32 array on the device
+    stages, n_repulsions, seed, clip
+        As `motifgpu.relaxation.relax` takes them.
+    callback : callable or None
+        Gets the number of the sub-sweep and a layout (N, 2) after every `every` sub-sweeps and the last.
+    one_block : bool
+        Relax a graph in one block where it fits; without, all take a launch a sub-sweep.
+
+    Returns
+    -------
+    (N, 2) float32 array on the device
+    """
+    run = _Run((indptr, indices, weights), offsets, start, stages, n_repulsions, seed, clip, one_block)
+    longest = int(run.totals[run.counts > 0].max(initial=0))
+    for mark in [*range(every, longest, every), longest] if callback else [longest]:
+        run.advance(mark)
+        if callback:
+            callback(mark, run.xp.asarray(run.positions, copy=True))
+    return run.positions
+
+
+def pca_start(x: Array, offsets: np.ndarray, extent: float) -> Array:
+    """Return two principal components (N, 2) of each graph's rows, signs fixed, reaching to `extent`."""
+    xp, where = backend.array_namespace(x), backend.device(x)
+    result = xp.zeros((x.shape[0], 2), dtype=xp.float32, device=where)
+    graphs = [(a, b) for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True) if b - a > 1]
+    if not graphs:
+        return result
+    centred = []
+    for a, b in graphs:
+        rows = xp.astype(x[a:b, :], xp.float64)
+        centred.append(rows - xp.mean(rows, axis=0, keepdims=True))
+    products = xp.stack([rows.mT @ rows for rows in centred])
+    axes = xp.flip(xp.linalg.eigh(products).eigenvectors, axis=-1)[:, :, :2]
+    largest = xp.take_along_axis(axes, xp.argmax(xp.abs(axes), axis=1)[:, None, :], axis=1)
+    axes = xp.where(largest < 0, -axes, axes)
+    for number, ((a, b), rows) in enumerate(zip(graphs, centred, strict=True)):
+        layout = rows @ axes[number, :, :]
+        reach = xp.max(xp.abs(layout))
+        layout = layout * (extent / xp.where(reach > 0, reach, xp.ones_like(reach)))
+        result[a:b, : layout.shape[1]] = xp.astype(layout, xp.float32)
+    return result

@@ -1,0 +1,47 @@
+"""Compiles the kernels before they are needed, by using each once on a few small graphs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.cuda import affinity, loader, neighbors, relaxation
+from motifgpu.relaxation import STAGES
+
+VALUES = 66, 36  # in a row: moments up to order 10, and what is left of them under rotation
+COUNTS = 40, 150  # vertices of the graphs
+
+
+def run(like: Any = None, n_neighbors: int = 10) -> int:
+    """Use every kernel once, so that it is compiled and stored in CuPy's cache.
+
+    Parameters
+    ----------
+    like : array, optional
+        An array on the device to warm up; host memory by default, which is for a stand-in of a GPU.
+    n_neighbors : int
+        As analyses will use it, the point itself counted: kernels are specialised for it.
+
+    Returns
+    -------
+    int
+        Number of kernels that were compiled or loaded.
+    """
+    like = np.empty(0, np.float32) if like is None else like
+    before = loader.compiled()
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate([[0], np.cumsum(COUNTS)])
+    for values in VALUES:
+        x = rng.normal(size=(offsets[-1], values)).astype(np.float32)
+        x[:100] = x[0] + 1e-5 * x[:100]  # so near each other that they are searched by difference
+        indices, distances = neighbors.nearest(backend.from_numpy(x, like), n_neighbors - 1, offsets)
+    weights, _, _ = affinity.solve(distances, math.log2(n_neighbors))
+    graph = affinity.symmetrize(indices, weights, True)
+    start = backend.from_numpy(rng.normal(size=(offsets[-1], 2)).astype(np.float32), like)
+    stages = [stage._replace(sweeps=1) for stage in STAGES]
+    for one_block in (True, False):
+        relaxation.relax(*graph, offsets, start, stages, 10.0, 0, 4.0, None, 16, one_block=one_block)
+    return loader.compiled() - before
