@@ -42,6 +42,17 @@ def _motifs(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
 
 
+def _relaxation(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for n in (1207, 20000):
+        speed = _figures(results, f"relaxation_speed_{n}")
+        ours, ratio = speed["cpu_s"], speed["ratio"]
+        yield (
+            f"force relaxation of {n:,} columns, CPU time: layout / graph and layout",
+            f"{1e3 * ours['layout']['motifgpu']:.0f} / {1e3 * ours['fit_transform']['motifgpu']:.0f} ms",
+            f"motif-learn takes {ratio['layout']:.0f} / {ratio['fit_transform']:.0f} times as long",
+        )
+
+
 def _moments(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     rows = [r for r in _figures(results, "moments_against_pca_float32") if r["size"] == 64]
     small, large = rows[0], rows[-1]

@@ -14,7 +14,7 @@
 // beginning of each; laws (STAGES, 2, LAW): attraction and repulsion, see coefficient().
 //
 // Traffic of one sub-sweep, n vertices: positions 16 n bytes, rows 8 n, and gathered by sectors of 32 an edge's end, its
-// weight and the position there: 48 n to 120 n. Arithmetic: 15 operations, a division and a root a sample, 160 n and
+// weight and the position there: 48 n to 120 n. Arithmetic: 16 operations, a division and a root a sample, 160 n and
 // 8 n divisions. On one H200 (4.8 TB/s; 67 TFLOP/s, of a division 8 instructions): n = 1e6 at least 25 us of traffic;
 // 1,000 graphs of 1,200 vertices for 160 sweeps of 16 sub-sweeps at least 20 ms of arithmetic, positions and edges
 // staying on the chip. One graph in one block leaves the other multiprocessors idle, and is still quicker than a launch
@@ -87,7 +87,7 @@ __device__ __forceinline__ float2 moved(const float2* now, int v, int first, con
   const INDEX edge = row + (INDEX)__umulhi(plan.word, degree);
   const float2 other = degree ? now[neighbors[edge] - first] : self;
   const float weight = degree ? weights[edge] : 0.0f;
-  float push_x = 0.0f, push_y = 0.0f;
+  float push_x = 0.0f, push_y = 0.0f, stiff = 0.0f;
 #pragma unroll
   for (int k = 0; k < SAMPLES; ++k) {
     const float2 sample = now[plan.sample[k]];
@@ -95,12 +95,13 @@ __device__ __forceinline__ float2 moved(const float2* now, int v, int first, con
     const float c = coefficient(dx * dx + dy * dy, push);
     push_x += c * dx;
     push_y += c * dy;
+    stiff += c;
   }
   const float dx = other.x - self.x, dy = other.y - self.y, squared = dx * dx + dy * dy;
   const float share = (float)((double)degree + mean_degree);
   float c = fminf(coefficient(squared, pull), pull[5] / sqrtf(squared + TINY)) * plan.strength[0] * weight;
   c = (c + coefficient(squared, push) * plan.strength[2] * share) * (float)degree;
-  const float force = plan.strength[1] * share, damped = 1.0f / (1.0f + c);
+  const float force = plan.strength[1] * share, damped = 1.0f / (1.0f + c + (force + force) * stiff);
   return make_float2(self.x + (c * dx + force * push_x) * damped, self.y + (c * dy + force * push_y) * damped);
 }
 

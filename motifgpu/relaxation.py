@@ -10,7 +10,7 @@ with R = 16 sub-sweeps to a sweep and S = 8 samples::
     p     = gamma k' / R  (deg_i + mean deg)
     c     = deg_i (2 gamma / R  w_e a(d_ij) + p / N  b(d_ij))
     r     = p / S  sum over S samples z of  b(d_iz) (y_i - z)
-    s     = p / S  sum over S samples z of  b(d_iz)
+    s     = 2 p / S  sum over S samples z of  b(d_iz)
     y_i  <- y_i + (c (y_j - y_i) + r) / (1 + c + s)
 
 so that the mean over a sweep is what the paper's sequence does to a vertex: every edge is visited twice and
@@ -18,17 +18,18 @@ moves both of its ends, which gives the 2; k' vertices are repelled at every vis
 and as one who is repelled (mean deg); neighbours are not repelled, so what the samples gave them on average
 is taken back in the last term of c.
 
-One snapshot with all forces added diverges. Dividing by all the stiffness keeps a step from overshooting: c is
-that of the edge, s that of the samples. Without s the second stage is chaotic, though its clusters are the same:
-a change of the start by 1e-6 grew to a tenth of the layout; with it, it stays at 1e-6.
-The samples are the same for all vertices, so the force they make is smooth in the plane and does not pull
-neighbours apart; one is drawn from each S-th part of the vertices, by Philox4x32-10 counted by (seed, stage, q).
+One snapshot with all forces added diverges. Dividing by the stiffness keeps a step from overshooting: c is
+that of the edge and s that of the samples, twice because they move as well. Without s the second stage is
+chaotic, though its clusters are the same: a change of the start by 1e-6 grew to a tenth of the layout, and
+with it to at most 1e-4. The samples are the same for all vertices, so the force they make is smooth in the
+plane and does not pull neighbours apart; one is drawn from each S-th part of the vertices, by Philox4x32-10
+counted by (seed, stage, q).
 
 A sweep moves every vertex 16 times by one edge, and not once by all of them, because single edges bring
 vertices together as fast as the sequence does: with all edges at once, real data of 8,000 points shattered
 into 40 clusters where there are 10, with 4 sub-sweeps it took four times the sweeps.
 
-How many sweeps: a stage's number holds up to 2,000 vertices and grows with the fourth root of their number.
+How many sweeps: a stage's number holds up to 5,000 vertices and grows with the fourth root of their number.
 That much keeps clusters whole from 1,000 to 100,000 vertices and on real data of 8,000; half of it breaks
 some at 20,000, and four times as much joins one or two more (benchmarks/bench_relaxation.py).
 """
@@ -51,7 +52,7 @@ from motifgpu.philox import philox
 STAGE = "relaxation"
 SUBSWEEPS = 16  # in a sweep
 SAMPLES = 8  # vertices that all others are pushed away from in a sub-sweep
-ENOUGH = 2000  # vertices up to which a stage's number of sweeps holds
+ENOUGH = 5000  # vertices up to which a stage's number of sweeps holds
 EXTENT = 10.0  # largest coordinate of the start
 
 
@@ -67,7 +68,7 @@ class Stage(NamedTuple):
     alpha, beta, n, m : float
         Strengths and exponents of attraction and repulsion (Methods). Whole exponents from 0 to 5 are fast.
     sweeps : int
-        Number of sweeps up to 2,000 vertices; beyond, it grows with the fourth root of their number.
+        Number of sweeps up to 5,000 vertices; beyond, it grows with the fourth root of their number.
     gamma : float
         Step at the beginning of the stage, from which it falls linearly to zero.
     scale, power, softening : float, float, float or None
@@ -102,7 +103,7 @@ class Stage(NamedTuple):
 # The two stages of the paper (Methods), and a short cool one whose repulsion reaches further and so spreads
 # out what the second has condensed: neighbours are preserved better by 0.03, and no cluster breaks or merges.
 STAGES = (
-    Stage(1, 1, 0, 2, sweeps=80),
+    Stage(1, 1, 0, 2, sweeps=100),
     Stage(5, 1, 2, 5, sweeps=60),
     Stage(5, 1, 2, 4, sweeps=15, gamma=0.2),
 )

@@ -172,7 +172,7 @@ def batched_relaxation(
                 for z in samples:
                     b = repulsion(stage, math.dist(y[i], y[z]))
                     push += pressure / 8 * b * (y[i] - y[z])
-                    stiffness += pressure / 8 * b
+                    stiffness += 2 * pressure / 8 * b
                 e = int(indptr[i]) + (((q * 2654435769) % 2**32) * degree >> 32)
                 j = int(indices[e])
                 d = math.dist(y[i], y[j])

@@ -54,8 +54,9 @@ def literal(graph, offsets, start, stages, n_repulsions: float = 10.0, seed: int
                     degree = int(indptr[a + i + 1] - indptr[a + i])
                     move = before[i] - before[samples[q]]
                     d = np.linalg.norm(move, axis=1, keepdims=True)
-                    r = (stage.beta * move / (1 + d**stage.m)).sum(0)
-                    r *= gamma * n_repulsions / (16 * 8) * (degree + mean)
+                    pushed = stage.beta / (1 + d**stage.m)
+                    pressure = gamma * n_repulsions / (16 * 8) * (degree + mean)
+                    r, stiff = pressure * (pushed * move).sum(0), 2 * pressure * pushed.sum()
                     c, move = 0.0, 0.0
                     if degree:
                         edge = indptr[a + i] + (q * 2654435769 % 2**32 * degree >> 32)
@@ -65,7 +66,7 @@ def literal(graph, offsets, start, stages, n_repulsions: float = 10.0, seed: int
                         c *= min(stage.alpha / (1 + d**stage.n), clip / d)
                         taken = stage.beta / (1 + d**stage.m)
                         c += gamma * n_repulsions / (16 * n) * degree * (degree + mean) * taken
-                    y[i] = before[i] + (c * move + r) / (1 + c)
+                    y[i] = before[i] + (c * move + r) / (1 + c + stiff)
     return result
 
 

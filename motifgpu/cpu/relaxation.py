@@ -104,7 +104,7 @@ def _sweep(
                 c = min(_coefficient(d2, pull), clip / np.sqrt(d2 + _TINY)) * pulling * s[_WEIGHT + v]
                 c = (c + _coefficient(d2, push) * sparing * shares[v]) * count
                 f = pushing * shares[v]
-                damped = _ONE / (_ONE + c + f * s[_STIFF + v])
+                damped = _ONE / (_ONE + c + (f + f) * s[_STIFF + v])
                 s[_X + v] = x[v] + (c * dx + f * s[_PUSH_X + v]) * damped
                 s[_Y + v] = y[v] + (c * dy + f * s[_PUSH_Y + v]) * damped
             then[0, low:high] = s[_X : _X + BLOCK]
