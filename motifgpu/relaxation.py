@@ -105,7 +105,7 @@ class Stage(NamedTuple):
 STAGES = (
     Stage(1, 1, 0, 2, sweeps=100),
     Stage(5, 1, 2, 5, sweeps=60),
-    Stage(5, 1, 2, 4, sweeps=15, gamma=0.2),
+    Stage(5, 0.95, 2, 4, sweeps=15, gamma=0.2),
 )
 
 

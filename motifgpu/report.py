@@ -43,6 +43,7 @@ th, td { text-align: left; padding: 6px 14px; border-top: 1px solid var(--line);
 td.wide { white-space: normal; min-width: 240px; }
 tr:first-child th { border-top: 0; }
 th { color: var(--soft); font-weight: 500; font-size: 0.85rem; }
+th:not(:first-child):not(:last-child) { text-align: right; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .chip { display: inline-block; width: 0.85em; height: 0.85em; border-radius: 50%; margin-right: 8px;
   vertical-align: -0.08em; }
@@ -157,7 +158,8 @@ def render(analysis: Analysis, pictures: Mapping[str, Figure] | None = None) -> 
     if "hierarchy" in drawn:
         structure = f"<h2>How the motifs are composed</h2>{drawn['hierarchy']}<br>{drawn['cells']}"
         facts.insert(
-            5, ("motif-cells, in places", f"{summary['n_motif_cells']}, {summary['motif_cell_places']:,}")
+            5,
+            ("kinds of motif-cell", f"{summary['n_motif_cells']} in {summary['motif_cell_places']:,} places"),
         )
     warnings = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in summary["warnings"])
     timings = {name: f"{seconds:.3f} s" for name, seconds in summary["timings_s"].items()}
