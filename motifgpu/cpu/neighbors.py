@@ -33,11 +33,11 @@ def _unit_rows(x, begin, end, columns):
         mean = size = norm = 0.0
         for d in range(used):
             mean += x[begin + i, d]
-            size += np.float64(x[begin + i, d]) ** 2
+            size += np.float64(x[begin + i, d]) * x[begin + i, d]
         mean /= used
         for d in range(used):
             unit[i, d] = x[begin + i, d] - mean
-            norm += unit[i, d] ** 2
+            norm += unit[i, d] * unit[i, d]
         spread[i] = np.sqrt(norm / size) if size > 0 else 0.0
         for d in range(used):
             unit[i, d] /= np.sqrt(norm)
