@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -21,8 +20,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("MOTIFGPU_DATA", beside))
-    if not folder.is_dir():
-        pytest.skip(f"no real micrographs at {folder} (set MOTIFGPU_DATA)")
-    return folder
+    from real_micrographs import folder_or_skip
+
+    return folder_or_skip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+from real_micrographs import folder_or_skip
 
 from motifgpu import backend
 
@@ -73,8 +73,4 @@ def same_home(result: Any, like: Any) -> bool:
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Return the folder of real micrographs, or skip."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("MOTIFGPU_DATA", beside))
-    if not folder.is_dir():
-        pytest.skip(f"no real micrographs at {folder} (set MOTIFGPU_DATA)")
-    return folder
+    return folder_or_skip()
