@@ -24,7 +24,7 @@ _HOME = {
     "PatchSize": "patch_size",
     "StageError": "errors",
     "affinity_graph": "affinity",
-    "analyze": "analysis",
+    "analyze": "pipeline",
     "build_hierarchy": "hierarchy",
     "class_averages": "averages",
     "domain_divergence": "divergence",

@@ -51,7 +51,7 @@ def simulated(
     truth : MonolayerSimulation
     analysis : Analysis
     """
-    from motifgpu.analysis import analyze
+    from motifgpu.pipeline import analyze
 
     truth = simulate.monolayer(
         "MoSe2",

@@ -13,8 +13,8 @@ from conftest import same_home
 from sklearn.metrics import adjusted_mutual_info_score
 
 from motifgpu import Analysis, Micrograph, MicrographReadError, StageError, analyze, backend, simulate
-from motifgpu.analysis import STAGES
 from motifgpu.matching import match_points
+from motifgpu.pipeline import STAGES
 
 TRUTH = simulate.monolayer(
     "MoSe2", (224, 240), counts=30, angle=7, vacancies=0.06, dopants={"W": 0.03}, seed=3

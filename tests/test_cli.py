@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motifgpu import analysis, backend, cli, simulate
+from motifgpu import backend, cli, pipeline, simulate
+from motifgpu.cli import options
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_analyze_writes_what_it_says(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["analyze", str(scan), "-o", str(tmp_path), "--pixel-size", "0.015"])
     out = capsys.readouterr()
-    assert code == cli.DONE
+    assert code == options.DONE
     report = tmp_path / "scan" / "report.html"
     assert f"report: {report}" in out.out
     assert report.exists()
@@ -33,7 +34,7 @@ def test_json_is_all_of_standard_output(
 ) -> None:
     code = cli.main(["analyze", "--json", "-q", str(scan), str(scan), "-o", str(tmp_path), "--motifs", "3"])
     result = json.loads(capsys.readouterr().out)
-    assert code == cli.DONE
+    assert code == options.DONE
     assert result["failed"] == []
     assert [item["n_motifs"] for item in result["analyses"]] == [3, 3]
     assert (tmp_path / "scan-2" / "report.html").exists()
@@ -50,17 +51,17 @@ def test_a_bad_file_does_not_stop_the_others(
     )
     out = capsys.readouterr()
     result = json.loads(out.out)
-    assert code == cli.QUARANTINED
+    assert code == options.QUARANTINED
     assert len(result["analyses"]) == 1
     assert [item["source"] for item in result["failed"]] == [str(bad), str(tmp_path / "flat.npy")]
     assert "the image is constant" in out.err
-    assert cli.main(["analyze", "-q", str(bad), "-o", str(tmp_path)]) == cli.FAILED
+    assert cli.main(["analyze", "-q", str(bad), "-o", str(tmp_path)]) == options.FAILED
 
 
 def test_missing_gpu_has_its_own_code(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if backend.gpu_problem() is None:
         pytest.skip("there is a GPU")
-    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path), "--backend", "cupy"]) == cli.NO_GPU
+    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path), "--backend", "cupy"]) == options.NO_GPU
     assert "no GPU can be used" in capsys.readouterr().err
 
 
@@ -68,13 +69,13 @@ def test_interrupt(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(analysis, "find_columns", stop)
-    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path)]) == cli.INTERRUPTED
+    monkeypatch.setattr(pipeline, "find_columns", stop)
+    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path)]) == options.INTERRUPTED
 
 
 def test_unwritable_folder(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path / "file")]) == cli.FAILED
+    assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path / "file")]) == options.FAILED
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
@@ -107,12 +108,12 @@ def test_simulate_then_analyze(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "--dopant",
         "W=0.05",
     ]
-    assert cli.main([*made, "--seed", "4"]) == cli.DONE
+    assert cli.main([*made, "--seed", "4"]) == options.DONE
     assert "160 x 200 px" in capsys.readouterr().out
     with np.load(tmp_path / "a.npz") as archive:
         assert archive["image"].shape == (160, 200)
         assert len(archive["points"]) == len(archive["labels"])
-    assert cli.main(["analyze", "--json", "-q", str(tmp_path / "a.npz"), "-o", str(tmp_path)]) == cli.DONE
+    assert cli.main(["analyze", "--json", "-q", str(tmp_path / "a.npz"), "-o", str(tmp_path)]) == options.DONE
     assert json.loads(capsys.readouterr().out)["analyses"][0]["pixel_size_nm"] == pytest.approx(0.3288 / 22)
 
 
@@ -130,20 +131,20 @@ def test_simulate_then_analyze(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_usage_errors(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
-    assert caught.value.code == cli.USAGE
+    assert caught.value.code == options.USAGE
 
 
 def test_no_command_is_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == cli.USAGE
+    assert cli.main([]) == options.USAGE
     assert "usage: motifgpu" in capsys.readouterr().err
 
 
 def test_info_says_why_there_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["info", "--json"]) == cli.DONE
+    assert cli.main(["info", "--json"]) == options.DONE
     facts = json.loads(capsys.readouterr().out)
     assert (facts["gpu"] is None) == (facts["why_no_gpu"] is not None)
     assert facts["versions"]["numpy"] == np.__version__
-    assert cli.main(["info"]) == cli.DONE
+    assert cli.main(["info"]) == options.DONE
     assert "CPU threads" in capsys.readouterr().out
 
 
@@ -159,7 +160,7 @@ def test_help_imports_no_science() -> None:
 
 
 def test_demo_compares_with_the_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["demo", "-q", "--json", "-o", str(tmp_path)]) == cli.DONE
+    assert cli.main(["demo", "-q", "--json", "-o", str(tmp_path)]) == options.DONE
     found = json.loads(capsys.readouterr().out)
     assert found["precision"] > 0.99
     assert found["recall"] > 0.99

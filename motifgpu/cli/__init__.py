@@ -1,0 +1,81 @@
+"""The command ``motifgpu``: standard output is the result, standard error the log and the progress."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
+
+# In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
+COMMANDS = ("demo", "analyze", "twist", "occupancy", "reconstruct", "simulate", "warmup", "info")
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"motifgpu.cli.{command}")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="motifgpu",
+        description="Motifs and their hierarchies in atomic-resolution micrographs.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, "
+        "130 interrupted.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        made.add_argument("--json", action="store_true", help="print the result as JSON")
+        made.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+        return made
+
+    for name in COMMANDS:
+        _module(name).add(command)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments after the program's name; those of the process unless given.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
+    """
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from importlib import metadata
+
+        print(metadata.version("motifgpu"))
+        return DONE
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    try:
+        return _module(args.command).run(args)
+    except KeyboardInterrupt:
+        log("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, which is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        log(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        return FAILED
+    except ValueError as error:
+        from motifgpu.backend import GpuMissingError
+
+        log(str(error))
+        return NO_GPU if isinstance(error, GpuMissingError) else FAILED

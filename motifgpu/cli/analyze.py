@@ -1,0 +1,75 @@
+"""The command ``motifgpu analyze``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motifgpu.cli.options import DONE, FAILED, QUARANTINED, AddCommand, add_options, log, options, print_json
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("analyze", "find the motifs of micrographs and write a report of each")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="npy, npz, TIFF, PNG or dm4")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("motifs"),
+        help="folder to write to, one folder an image inside",
+    )
+    add_options(parser)
+
+
+def _describe(analysis: Analysis, folder: Path) -> str:
+    summary = analysis.summary()
+    lines = [
+        f"{summary['source']}: {summary['columns']:,} atom columns, {summary['n_motifs']} motifs, "
+        f"{summary['n_environments']} environments, {sum(summary['timings_s'].values()):.2f} s"
+    ]
+    lines += [
+        f"  motif {m['label']:>2}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %  {m['shell']}"
+        for m in summary["motifs"]
+    ]
+    lines += [f"  note: {text}" for text in summary["warnings"]]
+    return "\n".join([*lines, f"  report: {folder / 'report.html'}"])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu.errors import MicrographReadError, StageError
+    from motifgpu.micrograph import read
+    from motifgpu.pipeline import analyze
+    from motifgpu.progress import Progress
+
+    results, failed = [], []
+    names: dict[str, int] = {}
+    for path in args.paths:
+        count = names[path.stem] = names.get(path.stem, 0) + 1
+        folder = args.out / (path.stem if count == 1 else f"{path.stem}-{count}")
+        try:
+            micrograph = read(path, args.signal)
+            with Progress(path.name, quiet=args.quiet) as progress:
+                analysis = analyze(micrograph, progress=progress, **options(args))
+                progress("writing the report", 0.95)
+                analysis.report(folder)
+        except MicrographReadError as error:
+            failed.append({"source": str(path), "error": error.why})
+        except StageError as error:
+            if error.stage == "backend":
+                raise
+            failed.append({"source": str(path), "error": str(error)})
+        else:
+            results.append({**analysis.summary(), "report": str(folder / "report.html")})
+            if not args.json:
+                print(_describe(analysis, folder), flush=True)
+        if failed and failed[-1]["source"] == str(path):
+            log(f"{path}: {failed[-1]['error']}")
+    if args.json:
+        print_json({"analyses": results, "failed": failed})
+    return (QUARANTINED if results else FAILED) if failed else DONE

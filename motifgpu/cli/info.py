@@ -1,0 +1,37 @@
+"""The command ``motifgpu info``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from motifgpu.cli.options import DONE, AddCommand, print_json
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    command("info", "print versions, processors and whether a GPU can be used")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu import backend
+
+    problem = backend.gpu_problem()
+    facts: dict[str, Any] = {
+        "gpu": backend.gpu_name() if problem is None else None,
+        "why_no_gpu": problem,
+        "cpu_threads": backend.threads(),
+        "python": sys.version.split()[0],
+        "versions": vars(backend.versions()),
+    }
+    if args.json:
+        print_json(facts)
+        return DONE
+    print(f"GPU          {facts['gpu'] or 'none usable: ' + str(problem)}")
+    print(f"CPU threads  {facts['cpu_threads']}")
+    print(f"Python       {facts['python']}")
+    for name, version in facts["versions"].items():
+        print(f"{name:<12} {version or 'not installed'}")
+    return DONE

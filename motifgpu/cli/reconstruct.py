@@ -1,0 +1,41 @@
+"""The command ``motifgpu reconstruct``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motifgpu.cli.options import DONE, AddCommand, add_options, analyzed, print_json
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("reconstruct", "rebuild a micrograph from its motifs and show what they leave over")
+    parser.add_argument("path", type=Path, metavar="PATH")
+    parser.add_argument("-o", "--out", type=Path, default=Path("reconstruction"), help="folder to write to")
+    parser.add_argument("--classes", type=int, default=30, help="class averages used (default: 30)")
+    parser.add_argument("--hide", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs left out")
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    import numpy as np
+
+    from motifgpu.backend import to_numpy
+    from motifgpu.plots import plot_reconstruction
+
+    analysis = analyzed(args)
+    rebuilt = analysis.reconstruct(classes=args.classes, hide=args.hide)
+    args.out.mkdir(parents=True, exist_ok=True)
+    np.save(args.out / "reconstruction.npy", to_numpy(rebuilt.image))
+    plot_reconstruction(analysis, rebuilt).savefig(args.out / "reconstruction.png")
+    if args.json:
+        figures = {"psnr_db": rebuilt.psnr, "ssim": rebuilt.ssim, "uncovered": rebuilt.uncovered}
+        print_json({**figures, "folder": str(args.out)})
+    else:
+        print(
+            f"against the smoothed image: PSNR {rebuilt.psnr:.1f} dB, SSIM {rebuilt.ssim:.3f}, "
+            f"{100 * rebuilt.uncovered:.1f} % not covered\nfigures: {args.out}"
+        )
+    return DONE

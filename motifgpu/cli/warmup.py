@@ -1,0 +1,28 @@
+"""The command ``motifgpu warmup``."""
+
+from __future__ import annotations
+
+import argparse
+
+from motifgpu.cli.options import DONE, AddCommand, print_json
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("warmup", "compile the GPU kernels ahead of time, into CuPy's kernel cache")
+    parser.add_argument(
+        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu import backend
+    from motifgpu.cuda import warmup
+
+    number = warmup.run(backend.select("cupy").zeros(1), args.neighbors)
+    if args.json:
+        print_json({"kernels": number})
+    else:
+        print(f"{number} kernels are ready")
+    return DONE
