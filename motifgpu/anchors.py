@@ -21,6 +21,7 @@ from motifgpu.symmetries import symmetry
 from motifgpu.zernike import rotation_invariants
 
 _NEIGHBORS = 64  # among which a denser point is looked for before all points are
+_LEAST_NEIGHBORS = 40  # over which density is measured
 _CANDIDATES = 12  # density maxima that are looked at
 _SAME_PLACE = 0.3  # of the distance between stackings: peaks nearer than this are one stacking's
 
@@ -90,7 +91,7 @@ def given_anchors(
 
 
 def induce_anchors(
-    moments: Array, points: Any, count: int = 3, *, fold: int = 3, neighbors: int = 40
+    moments: Array, points: Any, count: int = 3, *, fold: int = 3, neighbors: int | None = None
 ) -> Anchors:
     """Find anchors at density maxima of the features of symmetric patches.
 
@@ -109,8 +110,9 @@ def induce_anchors(
         and AB, of which BA is the mirror image.
     fold : int
         Rotation that the stackings have, 3 for hexagonal layers.
-    neighbors : int
-        Features that density is measured over, and that are averaged for an anchor.
+    neighbors : int, optional
+        Features that density is measured over, and that are averaged for an anchor; by default one column in
+        a hundred and at least 40, so that they are spread over all of the moire.
 
     Returns
     -------
@@ -132,8 +134,9 @@ def induce_anchors(
     columns, and for 75 to 98 % of those within a quarter of a moire length of a domain's middle.
     """
     count = backend.whole(count, "anchors", "count", 1, _CANDIDATES)
-    neighbors = backend.whole(neighbors, "anchors", "neighbors", 2)
     features = rotation_invariants(moments)
+    neighbors = max(_LEAST_NEIGHBORS, features.shape[0] // 100) if neighbors is None else neighbors
+    neighbors = backend.whole(neighbors, "anchors", "neighbors", 2)
     _, given = backend.floating(points, "anchors", "points", 2)
     places = backend.to_numpy(given).astype(np.float64)
     if places.shape != (features.shape[0], 2):

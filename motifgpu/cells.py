@@ -67,6 +67,10 @@ class Cells:
     lattice: Lattice | None
     tiling: VoronoiTiling | None
 
+    def __repr__(self) -> str:
+        kind = "Voronoi" if self.lattice is None else self.lattice.kind
+        return f"<{len(self):,} {kind} cells of {len(self.contents)} kinds>"
+
     def __len__(self) -> int:
         return len(self.types)
 
@@ -141,7 +145,7 @@ def motif_cells(lattice: Lattice, labels: Any, *, reading: str = "slots") -> Cel
     """
     if reading not in ("slots", "set"):
         raise StageError("cells", f"there is no reading {reading!r}", "choose slots or set")
-    motifs = _checked(labels, len(lattice.points))
+    motifs = checked_labels(labels, len(lattice.points))
     if len(lattice.cells) == 0:
         raise StageError("cells", "no cell of the lattice is complete in view", "give a larger field of view")
     slots = _slot_order(lattice, motifs)
@@ -196,7 +200,7 @@ def voronoi_cells(points: Any, labels: Any) -> Cells:
         complete.
     """
     tiling = voronoi_tiling(points)
-    motifs = _checked(labels, len(tiling.points))
+    motifs = checked_labels(labels, len(tiling.points))
     rows = np.flatnonzero(tiling.complete)
     if len(rows) == 0:
         raise StageError("cells", "no Voronoi cell is complete in view", "give a larger field of view")
@@ -218,7 +222,8 @@ def voronoi_cells(points: Any, labels: Any) -> Cells:
     )
 
 
-def _checked(labels: Any, n: int) -> np.ndarray:
+def checked_labels(labels: Any, n: int) -> np.ndarray:
+    """Return the labels (n,) on the host, or say what is wrong with them."""
     given = np.asarray(backend.to_numpy(labels))
     if given.shape != (n,):
         raise StageError("cells", f"labels has shape {given.shape} for {n} points", "give one label a point")

@@ -96,6 +96,12 @@ class Hierarchy:
     linking: int | str
     warnings: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        return (
+            f"<Hierarchy of {len(self.nodes)} motif-cells in {len(self.occurrences):,} places of "
+            f"{self.n_cells:,} cells>"
+        )
+
     @property
     def n_cells(self) -> int:
         """Number of complete cells, the dominant ones included."""

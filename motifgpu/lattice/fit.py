@@ -79,6 +79,13 @@ class Lattice:
     extent: tuple[tuple[float, float], tuple[float, float]]
     warnings: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        u, v = (f"({row:.2f}, {col:.2f})" for row, col in (self.u, self.v))
+        return (
+            f"<{self.kind} lattice of {len(self.points):,} points, u {u} px, v {v} px, "
+            f"{self.n_sublattices} sublattices>"
+        )
+
     @property
     def n_sublattices(self) -> int:
         """Number of sites in a cell."""
