@@ -13,6 +13,7 @@ from motifgpu import simulate
 from motifgpu.anchors import induce_anchors, label_by_anchors
 from motifgpu.columns import find_columns
 from motifgpu.divergence import domain_divergence
+from motifgpu.domains import label_domains
 from motifgpu.moire import twist_angle
 from motifgpu.patches import extract_patches
 from motifgpu.smoothing import smooth
@@ -102,6 +103,10 @@ def test_nine_cases() -> None:
         )
         labels, _ = label_by_anchors(moments, anchors)
         right = stands_for[labels] == domain
+        composed = label_domains(points, labels)
+        middles = composed.centers[composed.complete]
+        away, at = cKDTree(middles).query(truth.domains[whole])
+        meant = stands_for[composed.labels[composed.complete]][at] == truth.domain_labels[whole]
         figures.append(
             {
                 "case": number,
@@ -112,11 +117,15 @@ def test_nine_cases() -> None:
                 "stackings_found": len(set(stands_for.tolist())),
                 "labels_right": float(right.mean()),
                 "labels_right_in_cores": float(right[distance < 0.25 * length].mean()),
+                "domains_whole": int(whole.sum()),
+                "domains_found": int((meant & (away < 0.15 * length)).sum()),
             }
         )
     record("nine_cases", figures)
     for row in figures:
         assert abs(row["twist_error"]) < 0.02, row
+        assert row["stackings_found"] == 3, row
+        assert row["domains_found"] >= 0.85 * row["domains_whole"], row
     assert abs(figures[0]["twist_error"]) < 1e-4
     # Far below the 0.184 of the paper's image: none of these nuisances makes domains differ that much.
     assert max(each["mean"] for row in figures for each in row["divergence"].values()) < 0.1

@@ -21,7 +21,7 @@ from motifgpu.symmetries import symmetry
 from motifgpu.zernike import rotation_invariants
 
 _NEIGHBORS = 64  # among which a denser point is looked for before all points are
-_LEAST_NEIGHBORS = 40  # over which density is measured
+_PLACED = 0.02  # of the symmetric columns, whose places say which stacking a density maximum belongs to
 _CANDIDATES = 12  # density maxima that are looked at
 _SAME_PLACE = 0.3  # of the distance between stackings: peaks nearer than this are one stacking's
 
@@ -91,7 +91,7 @@ def given_anchors(
 
 
 def induce_anchors(
-    moments: Array, points: Any, count: int = 3, *, fold: int = 3, neighbors: int | None = None
+    moments: Array, points: Any, count: int = 3, *, fold: int = 3, neighbors: int = 40
 ) -> Anchors:
     """Find anchors at density maxima of the features of symmetric patches.
 
@@ -110,9 +110,8 @@ def induce_anchors(
         and AB, of which BA is the mirror image.
     fold : int
         Rotation that the stackings have, 3 for hexagonal layers.
-    neighbors : int, optional
-        Features that density is measured over, and that are averaged for an anchor; by default one column in
-        a hundred and at least 40, so that they are spread over all of the moire.
+    neighbors : int
+        Features that density is measured over, and that are averaged for an anchor.
 
     Returns
     -------
@@ -130,12 +129,11 @@ def induce_anchors(
     -----
     Density peaks after A. Rodriguez and A. Laio, Science 344, 1492 (2014), with distances in units of the
     local spacing. On the host. In all nine cases of Fig. S22 of Dan et al., Science Advances 8, eabk1005
-    (2022), the three stackings are AA', A'B and AB'; the label of the nearest is right for 66 to 86 % of the
-    columns, and for 75 to 98 % of those within a quarter of a moire length of a domain's middle.
+    (2022), the three stackings are AA', A'B and AB'; the label of the nearest is right for 65 to 84 % of the
+    columns, and for 74 to 95 % of those within a quarter of a moire length of a domain's middle.
     """
     count = backend.whole(count, "anchors", "count", 1, _CANDIDATES)
     features = rotation_invariants(moments)
-    neighbors = max(_LEAST_NEIGHBORS, features.shape[0] // 100) if neighbors is None else neighbors
     neighbors = backend.whole(neighbors, "anchors", "neighbors", 2)
     _, given = backend.floating(points, "anchors", "points", 2)
     places = backend.to_numpy(given).astype(np.float64)
@@ -162,7 +160,8 @@ def induce_anchors(
     clear = _to_denser(host, tree, spacing) / spacing
     peaks = np.argsort(-clear, kind="stable")[:_CANDIDATES]
     members = tree.query(host[peaks], neighbors)[1]
-    labels = _by_place([places[rows[each]] for each in members], count)
+    placed = tree.query(host[peaks], max(neighbors, round(_PLACED * len(rows))))[1]
+    labels = _by_place([places[rows[each]] for each in placed], count)
     kept = np.flatnonzero(labels >= 0)
     return Anchors(
         backend.constant(host[members[kept]].mean(axis=1), features),

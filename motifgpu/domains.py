@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from motifgpu import backend
 from motifgpu.cells import Cells, checked_labels, motif_cells, voronoi_cells
@@ -20,6 +19,7 @@ from motifgpu.errors import StageError
 from motifgpu.lattice import fit_lattice
 from motifgpu.voronoi import voronoi_tiling
 
+_STEPS = 3  # from neighbour to neighbour, within which the share of a label is counted
 # Regions with fewer columns than this share of the usual one are bits of a border, not domains.
 _LEAST_SHARE = 0.25
 
@@ -78,8 +78,8 @@ class Domains:
         return motif_cells(lattice, labels)
 
 
-def label_domains(points: Any, labels: Any, *, min_size: int | None = None) -> Domains:
-    """Join columns of one label that are neighbours into domains.
+def label_domains(points: Any, labels: Any, *, neck: float = 0.2, min_size: int | None = None) -> Domains:
+    """Join columns of one label that are neighbours into domains, and part these at their necks.
 
     Parameters
     ----------
@@ -87,6 +87,10 @@ def label_domains(points: Any, labels: Any, *, min_size: int | None = None) -> D
         Columns as (row, col), px.
     labels : (n,) int array
         From `motifgpu.anchors.label_by_anchors`, say; -1 for none.
+    neck : float
+        Labels are uncertain one by one, so regions of one label touch here and there. They are two domains
+        where the share of columns around that have the label is lower between them than in both, by this; 1
+        parts none.
     min_size : int, optional
         Fewest columns of a domain; by default a quarter of the usual, which is the median over columns of the
         size of their region.
@@ -107,16 +111,15 @@ def label_domains(points: Any, labels: Any, *, min_size: int | None = None) -> D
     Fig. 5E of Dan et al., Science Advances 8, eabk1005 (2022): domains of a twisted bilayer, composed. Two
     columns are neighbours where their Voronoi cells share a border of usual length.
     """
+    if not 0 <= neck <= 1:
+        raise StageError("domains", f"neck is {neck!r}", "give a share from 0 to 1")
     tiling = voronoi_tiling(points)
     number = len(tiling.points)
     given = checked_labels(labels, number)
     if (given < 0).all():
         raise StageError("domains", f"none of the {number} columns has a label", "give labels from 0 on")
     left, right = tiling.pairs.T
-    within = (given[left] == given[right]) & (given[left] >= 0)
-    region = connected_components(
-        coo_array((np.ones(within.sum()), (left[within], right[within])), (number, number)), directed=False
-    )[1]
+    region = _basins(given, left, right, neck)
     sizes = np.bincount(region)
     labelled = given >= 0
     if min_size is None:
@@ -144,3 +147,36 @@ def label_domains(points: Any, labels: Any, *, min_size: int | None = None) -> D
     across = ends[(ends[:, 0] >= 0) & (ends[:, 0] != ends[:, 1])]
     pairs, borders = np.unique(across, axis=0, return_counts=True)
     return Domains(domain, kinds, members, centers, ~cut, pairs.reshape(-1, 2), borders)
+
+
+def _basins(labels: np.ndarray, left: np.ndarray, right: np.ndarray, neck: float) -> np.ndarray:
+    """Number the region (n,) of each column: up to a maximum of its label's share without a neck."""
+    number = len(labels)
+    beside = coo_array((np.ones(len(left)), (left, right)), (number, number)).tocsr()
+    beside = (beside + beside.T).tocsr()
+    votes = (labels[:, None] == np.arange(labels.max() + 1)).astype(np.float64)
+    total = np.ones(number)
+    # Summing over neighbours again and again weighs near columns more than far ones.
+    for _ in range(_STEPS):
+        votes, total = votes + beside @ votes, total + beside @ total
+    share = votes[np.arange(number), labels] / total
+    start, near = beside.indptr.tolist(), beside.indices.tolist()
+    height, kind = share.tolist(), labels.tolist()
+    parent = [-1] * number
+
+    def top(column: int) -> int:
+        while parent[column] != column:
+            parent[column] = parent[parent[column]]
+            column = parent[column]
+        return column
+
+    # From the highest share down: a column joins the highest maximum beside it, and ends those that are low.
+    for column in np.argsort(-share, kind="stable").tolist():
+        around = near[start[column] : start[column + 1]]
+        tops = {top(other) for other in around if parent[other] >= 0 and kind[other] == kind[column]}
+        highest = max(tops, key=lambda maximum: (height[maximum], -maximum), default=column)
+        parent[column] = highest
+        for maximum in tops - {highest}:
+            if height[maximum] - height[column] < neck:
+                parent[maximum] = highest
+    return np.unique([top(column) for column in range(number)], return_inverse=True)[1]

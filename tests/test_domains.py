@@ -67,12 +67,26 @@ def test_a_domain_of_another_kind_is_a_motif_cell(bilayer: Any) -> None:
     assert np.linalg.norm(hierarchy.occurrences.positions[0] - domains.centers[middle]) < length
 
 
+def test_domains_that_touch_are_parted_at_the_neck() -> None:
+    rows, cols = np.mgrid[:20, :60].reshape(2, -1).astype(float)
+    points = np.stack([rows, cols + 0.5 * (rows % 2)], axis=1)
+    discs = [np.hypot(rows - 10, cols - middle) < 9 for middle in (11, 48)]
+    bridge = (np.abs(rows - 10) < 2) & (np.abs(cols - 30) < 12)
+    labels = (discs[0] | discs[1] | bridge).astype(int)
+    whole = label_domains(points, labels, neck=1.0)
+    assert (whole.labels == 1).sum() == 1
+    parted = label_domains(points, labels)
+    assert (parted.labels == 1).sum() == 2
+    for disc in discs:
+        assert len(np.unique(parted.domain[disc])) == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_domains_are_those_of_a_flood_fill(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 200, (300, 2))
     labels = rng.integers(-1, 2, 300)
-    domains = label_domains(points, labels, min_size=3)
+    domains = label_domains(points, labels, neck=1.0, min_size=3)
     around: list[list[int]] = [[] for _ in points]
     for a, b in voronoi_tiling(points).pairs:
         around[a].append(b)
@@ -106,6 +120,7 @@ def test_domains_are_those_of_a_flood_fill(seed: int) -> None:
         (np.full(100, -1), {}, "none of the 100 columns has a label"),
         (np.zeros(99, int), {}, "one label a point"),
         (np.zeros(100), {}, "whole numbers"),
+        (np.zeros(100, int), {"neck": 1.5}, "neck is 1.5"),
         (np.zeros(100, int), {"min_size": 0}, "min_size"),
         (np.zeros(100, int), {"min_size": 101}, "no region has 101 columns"),
     ],
