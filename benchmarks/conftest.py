@@ -1,7 +1,12 @@
-"""Benchmarks are named bench_*.py and import results.py beside them; real micrographs as in the tests."""
+"""Benchmarks are named bench_*.py and import results.py beside them; real micrographs as in the tests.
+
+With --quick only what is marked ``quick`` runs, smaller where it uses the fixtures `quick` and `seeds`. A run
+that took all that it should writes the page RESULTS.md anew.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,12 +15,60 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import results
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("motifgpu")
+    group.addoption("--quick", action="store_true", help="the quick benchmarks alone, in under five minutes")
+    group.addoption(
+        "--full", action="store_true", help="the sizes of the paper, and scaling up to 1e6 columns"
+    )
+    group.addoption(
+        "--seeds", type=int, default=None, help="seeds of each comparison (10, or 2 with --quick)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "quick: runs with --quick, in a few seconds")
+    if config.getoption("--quick"):
+        os.environ[results.QUICK] = "1"
+
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     named = parent.session.isinitpath(file_path)  # pytest collects files named on the command line itself
     if file_path.suffix == ".py" and file_path.name.startswith("bench_") and not named:
         return pytest.Module.from_parent(parent, path=file_path)
     return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        left = [item for item in items if not item.get_closest_marker("quick")]
+        items[:] = [item for item in items if item.get_closest_marker("quick")]
+        config.hook.pytest_deselected(items=left)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.testscollected and not session.config.getoption("collectonly"):
+        import write_results
+
+        write_results.main(["--quick"] if session.config.getoption("--quick") else [])
+
+
+@pytest.fixture(scope="session")
+def quick(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--quick"))
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def seeds(request: pytest.FixtureRequest, quick: bool) -> range:
+    return range(request.config.getoption("--seeds") or (2 if quick else 10))
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,18 @@ import math
 import os
 import platform
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from motifgpu import backend
 
 FOLDER = Path(__file__).parent / "results"
+QUICK = "MOTIFGPU_BENCH_QUICK"  # set by conftest.py where pytest was called with --quick
+PEERS = ("motif-learn", "umap-learn", "openTSNE", "pacmap", "pynndescent", "scikit-learn")
 
 
 def processor() -> str:
@@ -26,6 +32,17 @@ def processor() -> str:
     return match.group(1).strip() if match else platform.machine()
 
 
+def peer_versions() -> dict[str, str | None]:
+    """Return the version of each package that motifgpu is compared with, None where it is absent."""
+    found: dict[str, str | None] = {}
+    for name in PEERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
 def _plain(value: Any) -> Any:
     """Return `value` as strict JSON holds it: None for NaN and infinity."""
     if isinstance(value, dict):
@@ -35,8 +52,23 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from the file `path` meanwhile, where the system has file locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with (Path(tempfile.gettempdir()) / f"motifgpu-{os.getuid()}-{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def record(name: str, figures: Any, device: str = "cpu") -> Path:
     """Merge `figures` under `name` into the result file of this device and return the file.
+
+    Other processes may do so at the same time. Figures of a quick run go to a file of their own.
 
     Parameters
     ----------
@@ -51,17 +83,26 @@ def record(name: str, figures: Any, device: str = "cpu") -> Path:
     -------
     Path
     """
-    path = FOLDER / (re.sub(r"[^A-Za-z0-9]+", "-", device).strip("-").lower() + ".json")
+    quick = bool(os.environ.get(QUICK))
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", device).strip("-").lower()
+    path = FOLDER / ("quick.json" if quick else f"{stem}.json")
     path.parent.mkdir(exist_ok=True)
-    content = _plain(json.loads(path.read_text())) if path.exists() else {}
-    content[name] = {
+    entry = {
         "date": datetime.date.today().isoformat(),
         "processor": processor(),
         "processors": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": device,
         "python": platform.python_version(),
-        "versions": vars(backend.versions()),
+        "versions": vars(backend.versions()) | peer_versions(),
         "figures": _plain(figures),
     }
-    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    if quick:
+        entry["quick"] = True
+    with _alone(path):
+        content = _plain(json.loads(path.read_text())) if path.exists() else {}
+        content[name] = entry
+        scratch = path.with_suffix(f".{os.getpid()}.part")
+        scratch.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+        scratch.replace(path)
     return path

@@ -42,7 +42,7 @@
 
 // One warp a position: its row, centred, of norm 1, minus the centre of its graph, all in float64 up to here; and the
 // row's spread (N,), its norm after centring over that before.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 4)
 shift_rows(const VALUE* __restrict__ x, const double* __restrict__ centre, const int* __restrict__ row_of,
            const int* __restrict__ graph_of_tile, float* __restrict__ shifted, float* __restrict__ spread,
            int positions) {

@@ -47,6 +47,21 @@ class AffinityGraph:
     tied: Array
     offsets: np.ndarray
 
+    def part(self, micrograph: int) -> AffinityGraph:
+        """Return the graph of one micrograph, counted from its own first vertex."""
+        a, b = (int(limit) for limit in self.offsets[micrograph : micrograph + 2])
+        if self.offsets.size == 2:
+            return self
+        first, last = int(self.indptr[a]), int(self.indptr[b])
+        return AffinityGraph(
+            indptr=self.indptr[a : b + 1] - first,
+            indices=self.indices[first:last] - a,
+            weights=self.weights[first:last],
+            sigma=self.sigma[a:b],
+            tied=self.tied[a:b],
+            offsets=np.array([0, b - a], np.int64),
+        )
+
 
 def _solve(distances: Array, target: float, xp: ModuleType) -> tuple[Array, Array, Array]:
     """Return weights (N, k), sigma (N,) and what is tied (N,) for the distances (N, k) of each row.
@@ -79,6 +94,20 @@ def _solve(distances: Array, target: float, xp: ModuleType) -> tuple[Array, Arra
         step = xp.where(slope > 0, step, steepest)
         beta = xp.where(unsolved, xp.minimum(beta + step, steepest), beta)
     return xp.stack(weights, axis=1), unit / beta, tied | (over > TOLERANCE)
+
+
+def _outside(indices: Array, limits: np.ndarray) -> Array:
+    """Return the rows of `indices` (N, k) with an index beyond the limits (m + 1,) of their micrograph."""
+    xp = backend.array_namespace(indices)
+    if limits.size == 2:
+        beyond = (indices < 0) | (indices >= int(limits[1]))
+    else:
+        ends = backend.from_numpy(limits, indices)
+        row = xp.arange(indices.shape[0], dtype=ends.dtype, device=backend.device(indices))
+        own = xp.searchsorted(ends, row, side="right")
+        first, last = xp.take(ends, own - 1)[:, None], xp.take(ends, own)[:, None]
+        beyond = (indices < first) | (indices >= last)
+    return xp.nonzero(xp.any(beyond, axis=1))[0]
 
 
 def affinity_graph(
@@ -140,9 +169,7 @@ def affinity_graph(
     if combine not in ("union", "sum"):
         raise StageError(STAGE, f"there is no combination {combine!r}", "choose union or sum")
     limits = checked_offsets(offsets, n, STAGE)
-    first = backend.from_numpy(np.repeat(limits[:-1], np.diff(limits)).astype(np.int32), distances)[:, None]
-    last = backend.from_numpy(np.repeat(limits[1:], np.diff(limits)).astype(np.int32), distances)[:, None]
-    outside = xp.nonzero(xp.any((indices < first) | (indices >= last), axis=1))[0]
+    outside = _outside(indices, limits)
     if outside.shape[0]:
         raise StageError(
             STAGE,

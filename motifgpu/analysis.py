@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from motifgpu.occupancy_sites import SiteGrid
+    from motifgpu.plots import Plots
     from motifgpu.reconstruction import Reconstruction
 
 _COLUMNS = (
@@ -74,6 +75,8 @@ class Analysis:
         Every parameter in force, measured ones included.
     timings : dict of str to float
         Seconds by stage.
+    versions : dict of str to str or None
+        Of this package and what it computed with.
     """
 
     micrograph: Micrograph
@@ -92,6 +95,7 @@ class Analysis:
     no_lattice: str
     parameters: Mapping[str, Any]
     timings: Mapping[str, float]
+    versions: Mapping[str, str | None] = field(default_factory=lambda: vars(backend.versions()))
 
     def __repr__(self) -> str:
         return (
@@ -138,7 +142,7 @@ class Analysis:
                     "fraction": float(member.mean()),
                     "per_nm2": float(member.sum() / (height * width * size**2)) if size else None,
                     "environments": len(set(inside[inside >= 0].tolist())),
-                    "confidence": float(confidence[member].mean()),
+                    "confidence": float(confidence[member].mean()) if member.any() else 0.0,
                     "shell": self._shell(label),
                 }
             )
@@ -159,7 +163,7 @@ class Analysis:
             "warnings": self.warnings,
             "parameters": dict(self.parameters),
             "timings_s": dict(self.timings),
-            "versions": vars(backend.versions()),
+            "versions": dict(self.versions),
         }
 
     def _shell(self, label: int) -> str:
@@ -209,19 +213,70 @@ class Analysis:
             writer.writerow(line + [""] * (len(_COLUMNS) - len(line)))
         return text.getvalue()
 
-    def figures(self) -> dict[str, Figure]:
-        """Draw every figure; see `motifgpu.plots.figures`."""
+    @cached_property
+    def plot(self) -> Plots:
+        """The figures one by one, such as ``analysis.plot.layout(ax)``; see `motifgpu.plots.Plots`."""
+        from motifgpu.plots import Plots
+
+        return Plots(self)
+
+    def figures(self, **options: Any) -> dict[str, Figure]:
+        """Draw the figures of the report; options as of `motifgpu.plots.figures`."""
         from motifgpu.plots import figures
 
-        return figures(self)
+        return figures(self, **options)
 
-    def report(self, folder: str | os.PathLike[str]) -> Path:
+    def movie(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Write how the layout relaxed as a movie, .gif or .mp4; options as of `motifgpu.movie.layout_movie`.
+
+        Parameters
+        ----------
+        path : path-like
+            Replaced if it is there.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        StageError
+            If the path ends in something else, or in .mp4 and ffmpeg is missing.
+        OSError
+            If the file cannot be written.
+        """
+        from threadpoolctl import threadpool_limits
+
+        from motifgpu.movie import layout_movie
+        from motifgpu.relaxation import pca_start
+        from motifgpu.zernike import rotation_invariants
+
+        turned = self.parameters["rotation_invariant"]
+        features = rotation_invariants(self.moments) if turned else self.moments
+        with threadpool_limits(limits=1, user_api="blas"):  # the start that `analyze` had, to the bit
+            start = pca_start(features)
+        known = {"labels": self.motifs.labels, "seed": self.parameters["seed"]}
+        layout_movie(self.graph, start, path, **known, **options)
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        from motifgpu.report.notebook import summary
+
+        return summary(self)
+
+    def report(self, folder: str | os.PathLike[str], *, linked: bool = True, **options: Any) -> Path:
         """Write report.html, figures, columns.csv, hierarchy.json and summary.json into a folder.
 
         Parameters
         ----------
         folder : path-like
             Made if missing; files of the same names are replaced.
+        linked : bool
+            Show layout and micrograph as linked pictures, where Bokeh is installed: what is selected in one
+            lights up in the other. Still pictures otherwise.
+        **options
+            What is drawn beyond the usual, as of `motifgpu.plots.figures`: ``reconstruction=True``,
+            ``occupancy=(filled, hollow)``, ``twist=True``.
 
         Returns
         -------
@@ -232,17 +287,33 @@ class Analysis:
         ------
         OSError
             If the folder cannot be written.
+        StageError
+            If what was asked for beyond the usual cannot be made.
         """
+        from motifgpu.files import write_text
         from motifgpu.hierarchy.export import save_hierarchy
-        from motifgpu.report import render, write_text
+        from motifgpu.report import render
 
+        drawn = self.figures(**options)
         folder = Path(folder)
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        drawn = self.figures()
         for name, figure in drawn.items():
             figure.savefig(folder / "figures" / f"{name}.png")
         write_text(folder / "columns.csv", self.table())
         if self.hierarchy is not None:
             save_hierarchy(self.hierarchy, folder / "hierarchy.json")
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=1) + "\n")
-        return write_text(folder / "report.html", render(self, drawn))
+        return write_text(folder / "report.html", render(self, drawn, linked=linked))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into one file, whole or not at all; see `motifgpu.archive.save`."""
+        from motifgpu.archive import save
+
+        return save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Analysis:
+        """Read what `save` wrote, to the bit; see `motifgpu.archive.load`."""
+        from motifgpu.archive import load
+
+        return load(path)

@@ -64,15 +64,19 @@ def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverag
             "give the moments of these patches",
         )
     counts = np.bincount(host[host >= 0])
-    member = host == np.arange(counts.size)[:, None]
-    members = np.maximum(counts, 1)[:, None]
     size = patches.shape[1]
-    flat = xp.reshape(patches, (host.size, -1))
-    sums = xp.matmul(backend.constant(member, patches), flat)
-    means = sums / backend.constant(members, patches)
-    mean_moments = xp.matmul(backend.constant(member, moments), moments) / backend.constant(members, moments)
+    means = _means(xp.reshape(patches, (host.size, -1)), host, counts)
+    mean_moments = _means(moments, host, counts)
     return ClassAverages(
         patches=xp.reshape(means, (counts.size, *patches.shape[1:])),
         reconstructions=reconstruct_patches(mean_moments, size),
         counts=backend.from_numpy(counts, patches),
     )
+
+
+def _means(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
+    """Return the mean rows (c, d) of x (n, d) for each label; the labels alone go to the device."""
+    xp = backend.array_namespace(x)
+    number = xp.arange(counts.size, dtype=xp.int64, device=backend.device(x))
+    member = xp.astype(backend.from_numpy(labels, x)[None, :] == number[:, None], x.dtype)
+    return xp.matmul(member, x) / backend.constant(np.maximum(counts, 1)[:, None], x)

@@ -290,6 +290,56 @@ def gpu_name() -> str:
     return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
 
 
+def gpu_count() -> int:
+    """Return how many GPUs this process may use: 0 without CuPy or driver."""
+    try:
+        import cupy
+    except ImportError:
+        return 0
+    try:
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def gpu_environment(worker: int) -> dict[str, str]:
+    """Return the environment variables that leave one GPU to a worker process, the GPUs dealt in turn.
+
+    Several GPUs are used by one process for each. A process sees what it was given when it first asks for a
+    GPU, so a worker must be started with them, and not set them itself::
+
+        subprocess.Popen(command, env={**os.environ, **gpu_environment(worker)})
+
+    Parameters
+    ----------
+    worker : int
+        Number of the worker, from 0 on.
+
+    Returns
+    -------
+    dict of str to str
+        ``CUDA_VISIBLE_DEVICES`` with one GPU out of those that this process may use: where the variable is
+        set, one of its entries (numbers, UUIDs or parts of a GPU), else a number.
+
+    Raises
+    ------
+    GpuMissingError
+        If this process may use none.
+    """
+    worker = whole(worker, "backend", "worker", 0)
+    count = gpu_count()
+    if count == 0:
+        raise GpuMissingError(
+            "backend",
+            f"no GPU can be given to worker {worker}: {gpu_problem() or 'none is left'}",
+            "or choose the backend numpy",
+        )
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # Of a list, the driver takes what stands before the first entry that is no GPU.
+    names = list(map(str, range(count))) if given is None else given.split(",")[:count]
+    return {"CUDA_VISIBLE_DEVICES": names[worker % len(names)].strip()}
+
+
 class CudaDevice:
     """The current GPU, as the launchers of the CUDA kernels use it."""
 

@@ -60,7 +60,8 @@ class Band:
         """|f| of the coefficients, cycles per pixel of the image."""
         rows = np.fft.fftfreq(self.size[0], self.scale[0])
         cols = np.fft.rfftfreq(self.size[1], self.scale[1])
-        return backend.constant(np.hypot(rows[:, None], cols[None, :]), self._real)
+        xp = backend.array_namespace(self._real)
+        return xp.hypot(*self._sides(rows, cols))
 
     @cached_property
     def inside(self) -> Array:
@@ -74,7 +75,8 @@ class Band:
             beyond = reach * self.scale[axis]
             position = np.arange(self.size[axis]) * self.scale[axis] - self.pad[axis]
             sides.append((position > -1 - beyond) & (position < self.shape[axis] + beyond))
-        return backend.constant(sides[0][:, None] * 1.0 * sides[1][None, :], self._real)
+        rows, cols = self._sides(*sides)
+        return rows * cols
 
     @cached_property
     def taper(self) -> Array:
@@ -84,7 +86,12 @@ class Band:
             position = np.arange(self.size[axis]) * self.scale[axis] - self.pad[axis]
             share = np.clip((position + 0.5) / self.shape[axis], 0, 1)
             windows.append(np.sin(np.pi * share) ** 2)
-        return backend.constant(windows[0][:, None] * windows[1][None, :], self._real)
+        rows, cols = self._sides(*windows)
+        return rows * cols
+
+    def _sides(self, rows: np.ndarray, cols: np.ndarray) -> tuple[Array, Array]:
+        """Bring what depends on row or column alone to the device, (h, 1) and (1, w), to be spread there."""
+        return backend.constant(rows[:, None], self._real), backend.constant(cols[None, :], self._real)
 
     @cached_property
     def _real(self) -> Array:
@@ -107,8 +114,8 @@ class Band:
     def blur(self, grid: Array, sigma: float) -> Array:
         """Convolve values on the grid with a Gaussian of `sigma` grid pixels, periodically."""
         rows, cols = np.fft.fftfreq(self.size[0]), np.fft.rfftfreq(self.size[1])
-        gauss = np.exp(-2 * (np.pi * sigma) ** 2 * (rows[:, None] ** 2 + cols[None, :] ** 2))
-        return self.inverse(self.transform(grid) * backend.constant(gauss, self._real))
+        rows, cols = self._sides(*(np.exp(-2 * (np.pi * sigma * f) ** 2) for f in (rows, cols)))
+        return self.inverse(self.transform(grid) * (rows * cols))
 
     def image(self, response: Array) -> Array:
         """Return the band multiplied by `response` on the pixels of the image, (H, W)."""

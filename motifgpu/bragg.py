@@ -7,9 +7,9 @@ point defects go, a vacant site is filled from its equivalents, and no lattice v
 
 from __future__ import annotations
 
-import functools
 import math
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -110,36 +110,43 @@ def _blur(x: Array, sigma: list[float], xp: ModuleType) -> Array:
 
 
 def _full_frequency(band: Band, like: Array, xp: ModuleType) -> Array:
-    rows, cols = (np.fft.fftfreq(n, d) for n, d in zip(band.size, band.scale, strict=True))
-    return backend.constant(np.hypot(rows[:, None], cols[None, :]), like)
+    rows, cols = (
+        backend.constant(np.fft.fftfreq(n, d), like) for n, d in zip(band.size, band.scale, strict=True)
+    )
+    return xp.hypot(rows[:, None], cols[None, :])
 
 
-@functools.lru_cache(maxsize=16)
-def _annuli(size: tuple[int, int], scale: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+_known_annuli: dict[tuple[Any, ...], tuple[Array, Array]] = {}
+_KNOWN = 4  # shapes of images whose annuli are kept: those of a batch have few
+
+
+def _annuli(band: Band, like: Array, xp: ModuleType) -> tuple[Array, Array]:
     """Return the centred coefficients in order of radius, and the place of each in that order."""
-    rows, cols = (np.fft.fftshift(np.fft.fftfreq(n, d)) for n, d in zip(size, scale, strict=True))
-    order = np.argsort(np.hypot(rows[:, None], cols[None, :]).reshape(-1), kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return order, place
+    key = (band.size, band.scale, xp.__name__, str(backend.device(like)), backend.dtype_name(like))
+    if key not in _known_annuli:
+        order = xp.argsort(xp.reshape(xp.fft.fftshift(_full_frequency(band, like, xp)), (-1,)), stable=True)
+        while len(_known_annuli) >= _KNOWN:
+            _known_annuli.pop(next(iter(_known_annuli)))
+        _known_annuli[key] = order, xp.argsort(order)
+    return _known_annuli[key]
 
 
 def _floor(band: Band, power: Array, xp: ModuleType) -> Array:
     """Diffuse power at each coefficient: a low quantile of the annulus of equal population it lies in."""
-    order, place = _annuli(band.size, band.scale)
-    total = len(order)
+    order, place = _annuli(band, power, xp)
+    total = order.shape[0]
     members = max(24, total // 180)
     annuli = total // members
-    ranked = xp.take(xp.reshape(power, (-1,)), backend.from_numpy(order[: annuli * members], power))
+    ranked = xp.take(xp.reshape(power, (-1,)), order[: annuli * members])
     ranked = xp.sort(xp.reshape(ranked, (annuli, members)), axis=1)
     quantile = ranked[:, int(_QUANTILE * members)]
-    annulus = np.minimum(place // members, annuli - 1)
-    return xp.reshape(xp.take(quantile, backend.from_numpy(annulus, power)), power.shape)
+    annulus = xp.clip(place // members, max=annuli - 1)
+    return xp.reshape(xp.take(quantile, annulus), power.shape)
 
 
 def _window_weight(band: Band, spread: list[float]) -> Array:
     """Share of the averaging window that lies in the image."""
     rows = np.fft.fftfreq(band.size[0]) * band.size[0] / spread[0]
     cols = np.fft.rfftfreq(band.size[1]) * band.size[1] / spread[1]
-    gauss = np.exp(-0.5 * (rows[:, None] ** 2 + cols[None, :] ** 2))
-    return band.inverse(band.transform(band.inside) * backend.constant(gauss, band.inside))
+    right, down = (backend.constant(np.exp(-0.5 * f**2), band.inside) for f in (cols, rows))
+    return band.inverse(band.transform(band.inside) * (down[:, None] * right[None, :]))

@@ -1,18 +1,20 @@
 """Classes of columns: by the intensity of the column, by those of its neighbours, by a mixture of moments.
 
-Labels are on the host and in no particular order; `motifgpu.motifs` orders them.
+Labels are on the host and in no particular order; `canonical` orders them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from motifgpu import backend
 from motifgpu.backend import Array, to_numpy
 from motifgpu.errors import StageError
-from motifgpu.mixture import Mixture, fit_mixture, fit_mixtures
+from motifgpu.mixture import Classes, Mixture, fit_classes, fit_mixture, fit_mixtures
 from motifgpu.regions import layout_regions
 from motifgpu.sites import Sites
 from motifgpu.windows import neighbor_positions, turned_correlation
@@ -26,11 +28,32 @@ _SAME_INTENSITY = 0.1
 _SAME_PATTERN = 0.8  # correlation of mean patches, one turned
 
 
-def _best(fits: list[Mixture]) -> int:
+def _best(fits: Sequence[Mixture | Classes]) -> int:
     return int(np.argmin([fit.criterion for fit in fits]))
 
 
-def by_column(sites: Sites, n_motifs: int | None) -> tuple[np.ndarray, np.ndarray]:
+class Identities(NamedTuple):
+    """Classes of n columns on several sites by intensity, and what made them.
+
+    Attributes
+    ----------
+    labels : (n,) int64 ndarray
+        In no particular order.
+    confidence : (n,) float64 ndarray
+        Posterior probability of the label among those of the column's site.
+    mixtures : list of Mixture
+        Of the intensities of each site.
+    components : list of (k,) int64 ndarray
+        Label of each component of each mixture.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray
+    mixtures: list[Mixture]
+    components: list[np.ndarray]
+
+
+def by_column(sites: Sites, n_motifs: int | None) -> Identities:
     """Divide the columns of each site by their intensity.
 
     Parameters
@@ -42,9 +65,7 @@ def by_column(sites: Sites, n_motifs: int | None) -> tuple[np.ndarray, np.ndarra
 
     Returns
     -------
-    labels : (n,) int64 ndarray
-    confidence : (n,) float64 ndarray
-        Posterior probability of the label among those of the column's site.
+    Identities
 
     Raises
     ------
@@ -52,7 +73,7 @@ def by_column(sites: Sites, n_motifs: int | None) -> tuple[np.ndarray, np.ndarra
         If so many classes cannot be made.
     """
     fits = [
-        fit_mixture(sites.read(site)[:, 0], resolution=_RESOLUTION * sites.contrast(site))
+        fit_classes(sites.read(site)[:, 0], resolution=_RESOLUTION * sites.contrast(site))
         for site in range(len(sites.rows))
     ]
     if n_motifs is None:
@@ -60,17 +81,15 @@ def by_column(sites: Sites, n_motifs: int | None) -> tuple[np.ndarray, np.ndarra
     # From one class a site on, a class more where the criterion gains most.
     chosen = [0] * len(fits)
     while True:
-        labels, confidence = _classified(
-            sites, [sequence[k] for sequence, k in zip(fits, chosen, strict=True)]
-        )
-        reached = int(labels.max()) + 1
+        found = _classified(sites, [sequence[k] for sequence, k in zip(fits, chosen, strict=True)])
+        reached = int(found.labels.max()) + 1
         gains = [
             (sequence[k + 1].criterion - sequence[k].criterion, site)
             for site, (sequence, k) in enumerate(zip(fits, chosen, strict=True))
             if k + 1 < len(sequence)
         ]
         if reached == n_motifs:
-            return labels, confidence
+            return found
         if reached > n_motifs or not gains:
             raise StageError(
                 "motifs",
@@ -87,41 +106,62 @@ class _Class:
 
     site: int
     label: int
+    rows: np.ndarray
     intensity: float
     variance: float  # of the mean intensity
     mean: np.ndarray
 
 
-def _classified(sites: Sites, fits: list[Mixture]) -> tuple[np.ndarray, np.ndarray]:
-    """Label columns by the mixtures of their sites; what a turn makes equal has one label."""
+def _classified(sites: Sites, fits: list[Classes]) -> Identities:
+    """Label columns by the classes of their sites; what a turn makes equal has one label."""
     labels = np.empty(sites.site.size, dtype=np.int64)
     confidence = np.empty(labels.size)
     classes: list[_Class] = []
+    usual: list[_Class] = []  # the commonest of each site
+    components = []
     for site, (rows, fit) in enumerate(zip(sites.rows, fits, strict=True)):
-        brightness = sites.read(site)
+        brightness = sites.read(site)[:, 0]
+        fit = _occurring(fit, brightness)
         posterior = fit.posterior(brightness)
         assigned = posterior.argmax(axis=1)
         confidence[rows] = posterior.max(axis=1)
-        for component in np.unique(assigned):
-            members = assigned == component
+        components.append(np.full(fit.classes.size, -1))
+        here: list[_Class] = []
+        for index in np.unique(assigned):
+            members = assigned == index
             found = _Class(
                 site=site,
-                label=1 + max((c.label for c in classes), default=-1),
+                label=1 + max((c.label for c in classes + here), default=-1),
+                rows=rows[members],
                 intensity=float(brightness[members].mean()),
-                variance=float(fit.covariances[component, 0, 0] / members.sum()),
+                variance=float(brightness[members].var() / members.sum()),
                 mean=sites.mean(rows[members]),
             )
-            twins = [c for c in classes if _turned(sites, c, found)]
+            here.append(found)
+            components[site][fit.classes == index] = found.label
+        usual.append(max(here, key=lambda c: c.rows.size))
+        turned = [c.site for c in usual[:-1] if _turned(sites, c, usual[-1])]
+        for found in here:
+            twins = [c for c in classes if c.site in turned and _turned(sites, c, found)]
             if twins:
                 twin = min(twins, key=lambda c: abs(c.intensity - found.intensity))
+                components[site][components[site] == found.label] = twin.label
                 found = replace(found, label=twin.label)
             classes.append(found)
-            labels[rows[members]] = found.label
-    return labels, confidence
+            labels[found.rows] = found.label
+    return Identities(labels, confidence, [fit.mixture for fit in fits], components)
+
+
+def _occurring(fit: Classes, brightness: np.ndarray) -> Classes:
+    """Give the components of classes that are the likeliest of no column to the nearest class."""
+    kinds = np.unique(fit.posterior(brightness).argmax(axis=1))
+    seen = np.flatnonzero(np.isin(fit.classes, kinds))
+    apart = np.abs(fit.mixture.means - fit.mixture.means[seen, 0])
+    return replace(fit, classes=fit.classes[seen[apart.argmin(axis=1)]])
 
 
 def _turned(sites: Sites, a: _Class, b: _Class) -> bool:
-    """Say whether two classes look the same on two sites of which one is turned."""
+    """Say whether two classes look the same on two sites of which one is the other, turned."""
     contrast = min(sites.contrast(a.site), sites.contrast(b.site))
     tolerance = _SAME_INTENSITY * contrast + 3.0 * (a.variance + b.variance) ** 0.5
     return (
@@ -129,6 +169,29 @@ def _turned(sites: Sites, a: _Class, b: _Class) -> bool:
         and abs(a.intensity - b.intensity) < tolerance
         and turned_correlation(a.mean, b.mean, sites.order) > _SAME_PATTERN
     )
+
+
+def neighborhood(sites: Sites, site: int) -> tuple[np.ndarray, Mixture | None]:
+    """Return where the neighbours of a site stand and the mixture of their intensities.
+
+    Parameters
+    ----------
+    sites : Sites
+    site : int
+
+    Returns
+    -------
+    positions : (m, 2) float64 ndarray
+        (x, y) in patch radii, y upwards.
+    mixture : Mixture or None
+        None where no neighbour is seen.
+    """
+    positions = neighbor_positions(sites.means[site], sites.order)
+    if not len(positions):
+        return positions, None
+    intensity = sites.read(site, positions).reshape(-1)
+    fits = fit_mixture(intensity, resolution=_RESOLUTION * sites.contrast(site))
+    return positions, fits[_best(fits)]
 
 
 def by_neighbors(sites: Sites, layout: np.ndarray | None) -> np.ndarray:
@@ -150,19 +213,33 @@ def by_neighbors(sites: Sites, layout: np.ndarray | None) -> np.ndarray:
     regions = None
     used = 0
     for site, rows in enumerate(sites.rows):
-        positions = neighbor_positions(sites.means[site], sites.order)
         code = np.zeros(rows.size, dtype=np.int64)
-        if len(positions):
+        positions, mixture = neighborhood(sites, site)
+        if mixture is not None:
             intensity = sites.read(site, positions)
-            fits = fit_mixture(intensity.reshape(-1), resolution=_RESOLUTION * sites.contrast(site))
-            classes = fits[_best(fits)].posterior(intensity.reshape(-1, 1)).argmax(axis=1)
+            classes = mixture.posterior(intensity.reshape(-1, 1)).argmax(axis=1)
             for neighbour in classes.reshape(intensity.shape).T:
-                code = np.unique(code * len(fits) + neighbour, return_inverse=True)[1].reshape(-1)
+                code = np.unique(code * len(mixture.means) + neighbour, return_inverse=True)[1].reshape(-1)
         elif layout is not None:
             regions = layout_regions(layout) if regions is None else regions
             code = regions[rows]
         result[rows] = used + code
         used += int(code.max()) + 1
+    return result
+
+
+def canonical(labels: np.ndarray, min_size: int) -> np.ndarray:
+    """Number classes by size and then by first index, those smaller than `min_size` -1; int32."""
+    result = np.full(labels.shape, -1, dtype=np.int32)
+    assigned = np.flatnonzero(labels >= 0)
+    if assigned.size:
+        _, first, inverse, counts = np.unique(
+            labels[assigned], return_index=True, return_inverse=True, return_counts=True
+        )
+        order = np.lexsort((first, -counts))
+        rank = np.empty(order.size, dtype=np.int32)
+        rank[order] = np.where(counts[order] >= min_size, np.arange(order.size), -1)
+        result[assigned] = rank[inverse.reshape(-1)]
     return result
 
 

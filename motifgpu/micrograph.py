@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from motifgpu import formats
 from motifgpu.backend import Array
 from motifgpu.errors import MicrographReadError, StageError
+from motifgpu.formats.pages import LARGEST_STACK, Contents, Page
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,123 +72,64 @@ class Micrograph:
             )
         return cls(xp.astype(image, xp.float32, copy=False), pixel_size_nm, **more)
 
+    @classmethod
+    def of(cls, source: Any) -> Micrograph:
+        """Make a micrograph of whatever holds one.
 
-@dataclass(frozen=True)
-class _Found:
-    """What a reader found in a file: images by name, each with its pixel size in nm."""
+        Parameters
+        ----------
+        source : Micrograph, path-like, HyperSpy Signal2D or (H, W) array_like
+            A file is read as `read` does. A signal is known by its `data` and `axes_manager`; its pixel size
+            comes from its axes, its title from its metadata.
 
-    images: Mapping[str, np.ndarray]
-    pixel_sizes: Mapping[str, float | None]
+        Raises
+        ------
+        MicrographReadError
+            If a file cannot be read.
+        StageError
+            If a signal or an array is not one real image.
+        """
+        from motifgpu.formats import hyperspy
 
-
-def _read_numpy(path: Path) -> _Found:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return _Found({path.stem: loaded}, {})
-    with loaded:
-        arrays = {name: loaded[name] for name in loaded.files}
-    size = arrays.pop("pixel_size_nm", None)
-    images = {name: array for name, array in arrays.items() if array.ndim == 2 and 1 not in array.shape}
-    if "image" in images:  # an archive that holds an image beside other arrays says which is the image
-        images = {"image": images["image"]}
-    scale = float(size) if size is not None and np.ndim(size) == 0 and float(size) > 0 else None
-    return _Found(images, dict.fromkeys(images, scale))
-
-
-def _read_tiff(path: Path) -> _Found:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        stacks = {series.name or str(index): series.asarray() for index, series in enumerate(file.series)}
-    images: dict[str, np.ndarray] = {}
-    for name, pixels in stacks.items():
-        pixels = _grey(np.squeeze(pixels))
-        pages = pixels[None] if pixels.ndim == 2 else pixels.reshape(-1, *pixels.shape[-2:])
-        if len(pages) == 1:
-            images[path.stem if len(stacks) == 1 else name] = pages[0]
-        else:
-            images.update(
-                {f"{name}[{index}]" if len(stacks) > 1 else str(index): p for index, p in enumerate(pages)}
-            )
-    return _Found(images, {})
+        if isinstance(source, Micrograph):
+            return source
+        if isinstance(source, (str, os.PathLike)):
+            return read(source)
+        if hyperspy.is_signal(source):
+            image, pixel_size_nm, title = hyperspy.image(source)
+            return cls.from_array(image, pixel_size_nm, source="signal", title=title)
+        return cls.from_array(source)
 
 
-def _read_png(path: Path) -> _Found:
-    from PIL import Image
-
-    with Image.open(path) as file:
-        file.load()
-        readable = {"P": "RGB", "1": "L"}.get(file.mode)
-        picture = file.convert(readable) if readable else file
-        return _Found({path.stem: _grey(np.asarray(picture))}, {})
-
-
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    """Take one channel of a picture whose colour channels are equal; refuse a coloured one."""
-    if pixels.ndim != 3 or pixels.shape[-1] not in (2, 3, 4) or pixels.dtype.kind == "f":
-        return pixels
-    channels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
-    if (channels != channels[..., :1]).any():
-        raise ValueError("it is a colour picture; save the detector's signal as a grey image")
-    return channels[..., 0]
-
-
-_NM = {"nm": 1.0, "Å": 0.1, "A": 0.1, "Angstrom": 0.1, "pm": 1e-3, "µm": 1e3, "um": 1e3, "μm": 1e3, "m": 1e9}
-
-
-def _read_rosettasciio(path: Path) -> _Found:
-    try:
-        from rsciio import digitalmicrograph
-    except ImportError as error:
-        raise ValueError(
-            f"{path.suffix} files need the package rosettasciio; install motifgpu with its extra em: "
-            "pip install 'motifgpu[em]'"
-        ) from error
-    images: dict[str, np.ndarray] = {}
-    sizes: dict[str, float | None] = {}
-    for index, signal in enumerate(digitalmicrograph.file_reader(str(path))):
-        data = np.asarray(signal["data"])
-        if data.ndim != 2:
-            continue
-        title = str(signal["metadata"].get("General", {}).get("title") or index)
-        title = title if title not in images else f"{title} ({index})"
-        scales = {float(axis["scale"]) * _NM.get(str(axis["units"]), float("nan")) for axis in signal["axes"]}
-        images[title] = data
-        scale = scales.pop()
-        sizes[title] = scale if not scales and 0 < scale < float("inf") else None
-    return _Found(images, sizes)
-
-
-_READERS: dict[str, Callable[[Path], _Found]] = {
-    ".npy": _read_numpy,
-    ".npz": _read_numpy,
-    ".tif": _read_tiff,
-    ".tiff": _read_tiff,
-    ".png": _read_png,
-    ".dm4": _read_rosettasciio,
-}
-
-
-def read(path: str | os.PathLike[str], signal: str | None = None) -> Micrograph:
+def read(
+    path: str | os.PathLike[str], signal: str | None = None, *, time_limit_s: float | None = 60.0
+) -> Micrograph:
     """Read one micrograph from a file.
 
     Parameters
     ----------
     path : path-like
-        An npy, npz (pickled objects are refused), TIFF, PNG or dm4 file; dm4 needs the extra ``em``.
+        An npy or npz (pickled objects are refused), TIFF, PNG or JPEG file; with the extra ``em`` also dm3,
+        dm4, EMD (Velox and NCEM), SER, MRC, HSPY and NeXus (nxs).
     signal : str, optional
-        Which image, where the file holds several: its title in dm4, its key in npz, its page in TIFF.
+        Which image, where the file holds several, by the name that `signals` lists: a title, a key of an
+        npz, the number of a page of a stack from 0 on.
+    time_limit_s : float, optional
+        The formats of the extra ``em`` are decoded in a process of their own, since a damaged file can make
+        their readers hang or crash; it is ended after so many seconds. None: in this process.
 
     Returns
     -------
     Micrograph
-        `pixel_size_nm` is None unless the file states it with a unit.
+        `pixel_size_nm` is None unless the file states it with a unit of length, the same for rows and
+        columns. A resolution in dots per inch and a scale of 1 without a unit state none.
 
     Raises
     ------
     MicrographReadError
         Whatever is wrong: no such file, an unknown format, a damaged file, no image in it, several of which
-        none was chosen, a missing optional package.
+        none was chosen, an image that is complex, coloured or not two-dimensional, a missing optional
+        package, the time limit.
 
     Examples
     --------
@@ -195,39 +139,124 @@ def read(path: str | os.PathLike[str], signal: str | None = None) -> Micrograph:
     >>> motifgpu.read(path).shape
     (4, 4)
     """
+    if time_limit_s is not None and formats.can_hang(Path(path)):
+        from motifgpu.formats import guard
+
+        return guard.ask(path, signal, one=True, seconds=time_limit_s)[0]
+    with _opened(path) as found:
+        return _load(path, _chosen(path, found, signal))
+
+
+def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0) -> list[Micrograph]:
+    """Read every image in a file, such as the pages of a stack, as a micrograph of its own.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`.
+    time_limit_s : float, optional
+        As for `read`, for the whole file.
+
+    Returns
+    -------
+    list of Micrograph
+        At least one, in the order of the file; `title` tells them apart.
+
+    Raises
+    ------
+    MicrographReadError
+        As for `read`, or if all together are too large to be read at once.
+    """
+    if time_limit_s is not None and formats.can_hang(Path(path)):
+        from motifgpu.formats import guard
+
+        return guard.read_guarded(path, seconds=time_limit_s)
+    with _opened(path) as found:
+        pixels = sum(page.shape[0] * page.shape[1] for page in found.pages)
+        if pixels > LARGEST_STACK:
+            raise MicrographReadError(
+                path,
+                f"its {len(found.pages)} images have {pixels} px, more than {LARGEST_STACK}; "
+                "read them one by one with signal=",
+            )
+        return [_load(path, page) for page in found.pages]
+
+
+def signals(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the images in a file, each of which `read` takes as `signal`.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`. Pixels are not decoded where the format allows it.
+
+    Raises
+    ------
+    MicrographReadError
+        As for `read`.
+    """
+    with _opened(path) as found:
+        return [page.title for page in found.pages]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
+    """Open a file for reading its images; whatever goes wrong, also while they load, is one kind of error."""
     path = Path(path)
-    if not path.exists():
-        raise MicrographReadError(path, "there is no such file")
-    if not path.is_file():
-        raise MicrographReadError(path, "it is not a file")
-    if path.stat().st_size == 0:
-        raise MicrographReadError(path, "the file is empty")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise MicrographReadError(
-            path, f"{path.suffix or 'no suffix'} is not a format we read: {', '.join(_READERS)}"
-        )
     try:
-        found = reader(path)
+        why = _unreadable(path)
+    except (OSError, ValueError) as error:  # no permission, a name with a null byte
+        raise MicrographReadError(path, f"{type(error).__name__}: {error}") from error
+    if why:
+        raise MicrographReadError(path, why)
+    try:
+        with ExitStack() as opened, np.errstate(all="ignore"):
+            found = formats.contents(path, opened)
+            if not found.pages:
+                raise ValueError(_no_image(found))
+            yield found
+    except MicrographReadError:
+        raise
+    except StageError as error:
+        raise MicrographReadError(path, error.problem) from error
     except Exception as error:  # readers throw what they like; the caller gets one kind
         name = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise MicrographReadError(path, f"{name}{error}") from error
-    names = list(found.images)
-    if not names:
-        raise MicrographReadError(path, "there is no two-dimensional image in it")
+
+
+def _unreadable(path: Path) -> str:
+    if not path.exists():
+        return "there is no such file"
+    if not path.is_file():
+        return "it is not a file"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if path.suffix.lower() not in formats.SUFFIXES:
+        return f"{path.suffix or 'no suffix'} is not a format we read: {', '.join(formats.SUFFIXES)}"
+    return ""
+
+
+def _no_image(found: Contents) -> str:
+    reasons = "; ".join(f"{name!r}: {why}" for name, why in list(found.refused.items())[:5])
+    return f"there is no image in it{f' ({reasons})' if reasons else ''}"
+
+
+def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None) -> Page:
+    names = [page.title for page in found.pages]
     if signal is None and len(names) > 1:
         raise MicrographReadError(
             path, f"it holds {len(names)} images; choose one with signal=: {_listed(names)}"
         )
+    if signal in found.refused:
+        raise MicrographReadError(path, f"{signal!r} is no micrograph: {found.refused[signal]}")
     if signal is not None and signal not in names:
         raise MicrographReadError(path, f"it has no image {signal!r}; there is: {_listed(names)}")
-    name = names[0] if signal is None else signal
-    try:
-        return Micrograph.from_array(
-            found.images[name], found.pixel_sizes.get(name), source=str(path), title=name
-        )
-    except StageError as error:
-        raise MicrographReadError(path, error.problem) from error
+    return found.pages[0 if signal is None else names.index(signal)]
+
+
+def _load(path: str | os.PathLike[str], page: Page) -> Micrograph:
+    pixels = np.array(page.load(), order="C")  # a copy: a map of the file would change with it
+    return Micrograph.from_array(pixels, page.pixel_size_nm, source=os.fspath(path), title=page.title)
 
 
 def _listed(names: list[str]) -> str:

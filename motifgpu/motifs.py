@@ -14,8 +14,9 @@ import numpy as np
 
 from motifgpu import backend
 from motifgpu.backend import Array, from_numpy, to_numpy
-from motifgpu.classes import by_column, by_mixture, by_neighbors
+from motifgpu.classes import by_mixture, by_neighbors, canonical
 from motifgpu.errors import StageError
+from motifgpu.identity import IdentityModel
 from motifgpu.regions import METHODS as LAYOUT_METHODS
 from motifgpu.regions import layout_regions
 from motifgpu.sites import Sites
@@ -41,7 +42,9 @@ class Motifs:
         Mean moments of each identity.
     confidence : (N,) array
         Posterior probability of the label among the identities of the column's site, or of the mixture; 1 for
-        clusters of the layout, and 0 where unassigned.
+        clusters of the layout, and 0 where unassigned. It knows of no class that was not found: of simulated
+        columns that were given 0.9, about nine in ten are right where the image shows its classes (MoSe2 from
+        1 count at the peaks on), and fewer where noise hides one of them.
     """
 
     labels: Array
@@ -76,9 +79,10 @@ def find_motifs(
 
         ``"columns"``
             Columns are divided by the pattern of their patches into lattice sites, and each site by the
-            intensity in the middle of the patch, whose distribution is a mixture of Gaussians with as many
-            components as its integrated completed likelihood wants. Classes of two sites with the same
-            intensity and, but for a turn, the same mean patch are one: orientation is no identity.
+            intensity in the middle of the patch into as many classes as the integrated completed likelihood
+            of its distribution wants; a class is a Gaussian, or several where it has a tail
+            (`motifgpu.mixture.fit_classes`). Where a site is another one, turned, their classes of the same
+            intensity and, but for the turn, the same mean patch are one: orientation is no identity.
         ``"mixture"``
             The same kind of mixture, on the first four principal components of the moments. For moments of a
             patch of 0.8 lattice constants, or features that are no moments.
@@ -145,14 +149,14 @@ def find_motifs(
         sites = Sites(moments, _checked_order(moments), min_size)
     if method == "columns":
         assert sites is not None
-        labels, confidence = by_column(sites, n_motifs)
+        _, (labels, confidence, *_) = IdentityModel.of_sites(sites, min_size=min_size, n_motifs=n_motifs)
     elif method == "mixture":
         labels, confidence = by_mixture(moments, n_motifs)
     else:
         assert host_layout is not None
         labels = layout_regions(host_layout, method, n_motifs)
         confidence = (labels >= 0).astype(np.float64)
-    labels = _canonical(labels, min_size if n_motifs is None else 1)
+    labels = canonical(labels, min_size if n_motifs is None else 1)
     confidence = np.where(labels >= 0, confidence, 0.0)
 
     if environments == "neighbors":
@@ -168,7 +172,7 @@ def find_motifs(
     member = backend.constant(labels == np.arange(counts.size)[:, None], moments)
     return Motifs(
         labels=from_numpy(labels, moments),
-        environments=from_numpy(_canonical(finer, 1), moments),
+        environments=from_numpy(canonical(finer, 1), moments),
         counts=from_numpy(counts, moments),
         means=xp.matmul(member, moments) / backend.constant(counts[:, None], moments),
         confidence=backend.constant(confidence, moments),
@@ -206,18 +210,3 @@ def _checked_order(moments: Array) -> int:
     if order and bool(xp.all(moments >= 0)) and bool(xp.any(moments[:, 1:] > 0)):
         raise StageError("motifs", "no moment is negative, as if they were rotation invariants", remedy)
     return order
-
-
-def _canonical(labels: np.ndarray, min_size: int) -> np.ndarray:
-    """Number classes by size and then by first index, those smaller than `min_size` -1."""
-    result = np.full(labels.shape, -1, dtype=np.int32)
-    assigned = np.flatnonzero(labels >= 0)
-    if assigned.size:
-        _, first, inverse, counts = np.unique(
-            labels[assigned], return_index=True, return_inverse=True, return_counts=True
-        )
-        order = np.lexsort((first, -counts))
-        rank = np.empty(order.size, dtype=np.int32)
-        rank[order] = np.where(counts[order] >= min_size, np.arange(order.size), -1)
-        result[assigned] = rank[inverse.reshape(-1)]
-    return result

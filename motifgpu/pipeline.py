@@ -1,37 +1,40 @@
-"""One micrograph through all stages: `analyze`."""
+"""Micrographs through all stages: `analyze` for one, `analyze_batch` for several at once."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from motifgpu import backend
-from motifgpu.affinity import affinity_graph
+from motifgpu.affinity import AffinityGraph, affinity_graph
 from motifgpu.analysis import Analysis
 from motifgpu.averages import class_averages
 from motifgpu.backend import Array, to_numpy
 from motifgpu.cells import Cells, motif_cells
-from motifgpu.columns import find_columns
+from motifgpu.columns import Columns, find_columns
 from motifgpu.disc import sufficient_size
-from motifgpu.errors import StageError
+from motifgpu.errors import MicrographReadError, StageError
 from motifgpu.hierarchy import Hierarchy, build_hierarchy
 from motifgpu.lattice import fit_lattice
-from motifgpu.micrograph import Micrograph, read
+from motifgpu.micrograph import Micrograph
 from motifgpu.motifs import find_motifs
 from motifgpu.neighbors import nearest_neighbors
-from motifgpu.patch_size import estimate_patch_size
+from motifgpu.patch_size import PatchSize, estimate_patch_size
 from motifgpu.patches import extract_patches
 from motifgpu.relaxation import pca_start, relax
 from motifgpu.shells import neighbor_shells
 from motifgpu.smoothing import estimate_background
 from motifgpu.zernike import rotation_invariants, usable_order, zernike_moments
+
+if TYPE_CHECKING:
+    from motifgpu.dictionary import MotifDictionary
 
 STAGES = (
     *("columns", "patch size", "moments", "neighbors", "affinity", "layout", "motifs", "averages"),
@@ -41,8 +44,26 @@ _ORDER, _COARSE_ORDER = 10, 6
 _COARSE, _COARSE_SAMPLES = 20, 24  # px a side below which a patch is coarse, and samples it then gets
 
 
+@dataclass(frozen=True)
+class Options:
+    """What `analyze` can be told; it says what each means."""
+
+    pixel_size_nm: float | None = None
+    smoothing: str = "auto"
+    remove_background: bool = False
+    patch_size: float | None = None
+    order: int | None = None
+    rotation_invariant: bool = False
+    n_neighbors: int = 10
+    n_motifs: int | None = None
+    structure: bool = True
+    dictionary: MotifDictionary | None = None
+    seed: int = 0
+    backend: str = "auto"
+
+
 class _Stopwatch:
-    """Times the stages and tells the caller which one comes."""
+    """Times the stages of a micrograph and tells the caller which one comes."""
 
     def __init__(self, progress: Callable[[str, float], None] | None) -> None:
         self.seconds: dict[str, float] = {}
@@ -57,13 +78,24 @@ class _Stopwatch:
         self.seconds[name] = time.perf_counter() - begun
 
 
+@dataclass(frozen=True, eq=False)
+class _Described:
+    """A micrograph whose columns have moments; `features` are what the graph sees of them."""
+
+    micrograph: Micrograph
+    columns: Columns
+    size: PatchSize
+    patches: Array
+    mask: Array
+    moments: Array
+    features: Array
+    order: int
+    watch: _Stopwatch
+
+
 def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Micrograph:
     """Return the source as a micrograph on the backend that was chosen."""
-    micrograph = source
-    if isinstance(source, (str, os.PathLike)):
-        micrograph = read(source)
-    elif not isinstance(source, Micrograph):
-        micrograph = Micrograph.from_array(source)
+    micrograph = Micrograph.of(source)
     size = micrograph.pixel_size_nm if pixel_size_nm is None else pixel_size_nm
     image = micrograph.image
     # An array that lives on some device stays there unless told otherwise.
@@ -83,7 +115,7 @@ def _structure(points: Array, labels: Array) -> tuple[Cells | None, Hierarchy | 
     return cells, build_hierarchy(cells), ""
 
 
-def _sampling(side: float, order: int | None) -> tuple[int, int]:
+def sampling(side: float, order: int | None) -> tuple[int, int]:
     """Return samples along a patch of `side` pixels, and the Zernike order."""
     samples = max(round(side), 1)
     if order is None:
@@ -93,6 +125,106 @@ def _sampling(side: float, order: int | None) -> tuple[int, int]:
     if usable_order(samples, order) < order:
         samples = max(samples, sufficient_size(order))
     return samples, order
+
+
+def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
+    """Return a micrograph with its columns and their moments."""
+    micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
+    with watch.stage("columns"):
+        columns = find_columns(micrograph.image, smoothing=options.smoothing)
+    with watch.stage("patch size"):
+        size = estimate_patch_size(micrograph.image)
+        if options.patch_size is not None:
+            size = replace(size, pixels=float(options.patch_size), confidence=1.0)
+        elif options.dictionary is not None:
+            side = options.dictionary.patch_pixels(size.pixels, micrograph.pixel_size_nm)
+            size = replace(size, pixels=side)
+    order = options.order
+    if order is None and options.dictionary is not None:
+        order = options.dictionary.order
+    with watch.stage("moments"):
+        image = micrograph.image
+        if options.remove_background:
+            image = image - estimate_background(image)
+        samples, order = sampling(size.pixels, order)
+        patches, mask = extract_patches(image, columns.points, samples, side=size.pixels)
+        if patches.shape[0] == 0:
+            raise StageError(
+                "patches",
+                f"no patch of {size.pixels:.1f} px around the {len(columns)} columns is inside the image",
+                "give a smaller patch_size or a larger image",
+            )
+        moments = zernike_moments(patches, order)
+        features = rotation_invariants(moments) if options.rotation_invariant else moments
+    return _Described(micrograph, columns, size, patches, mask, moments, features, order, watch)
+
+
+def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[AffinityGraph, Array]]:
+    """Return graph and layout of each micrograph; their features have the same length."""
+    xp = backend.array_namespace(batch[0].features)
+    limits = np.cumsum([0, *(one.features.shape[0] for one in batch)])
+    features = batch[0].features if len(batch) == 1 else xp.concat([one.features for one in batch])
+    watch = batch[0].watch
+    with watch.stage("neighbors"):
+        neighbors = nearest_neighbors(features, options.n_neighbors - 1, limits)
+    with watch.stage("affinity"):
+        graph = affinity_graph(neighbors, offsets=limits)
+    with watch.stage("layout"):
+        layout = relax(graph, pca_start(features, limits), seed=options.seed)
+    for name in ("neighbors", "affinity", "layout"):
+        share = watch.seconds[name] / len(batch)
+        for one in batch:
+            one.watch.seconds[name] = share
+    return [(graph.part(k), layout[limits[k] : limits[k + 1], :]) for k in range(len(batch))]
+
+
+def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Options) -> Analysis:
+    """Return the analysis of a micrograph whose columns are laid out."""
+    watch = one.watch
+    with watch.stage("motifs"):
+        if options.dictionary is None:
+            motifs = find_motifs(one.moments, layout, n_motifs=options.n_motifs)
+        else:
+            motifs = options.dictionary.motifs(one.moments)
+    with watch.stage("averages"):
+        averages = class_averages(one.patches, one.moments, motifs.labels)
+        inside = one.columns.select(one.mask).points
+        shells = neighbor_shells(inside, motifs.labels)
+    cells, hierarchy, no_lattice = None, None, "not looked for"
+    if options.structure:
+        with watch.stage("structure"):
+            cells, hierarchy, no_lattice = _structure(inside, motifs.labels)
+    return Analysis(
+        micrograph=one.micrograph,
+        columns=one.columns,
+        mask=one.mask,
+        points=inside,
+        moments=one.moments,
+        graph=graph,
+        layout=layout,
+        motifs=motifs,
+        averages=averages,
+        shells=shells,
+        patch_size=one.size,
+        cells=cells,
+        hierarchy=hierarchy,
+        no_lattice=no_lattice,
+        parameters={
+            "smoothing": options.smoothing,
+            "remove_background": options.remove_background,
+            "patch_size_px": one.size.pixels,
+            "patch_samples": one.patches.shape[1],
+            "order": one.order,
+            "rotation_invariant": options.rotation_invariant,
+            "n_neighbors": options.n_neighbors,
+            "n_motifs": options.n_motifs,
+            "structure": options.structure,
+            "dictionary": None if options.dictionary is None else options.dictionary.digest,
+            "seed": options.seed,
+            "backend": array_api_compat.array_namespace(one.micrograph.image).__name__,
+        },
+        timings=watch.seconds,
+    )
 
 
 def analyze(
@@ -107,6 +239,7 @@ def analyze(
     n_neighbors: int = 10,
     n_motifs: int | None = None,
     structure: bool = True,
+    dictionary: MotifDictionary | None = None,
     seed: int = 0,
     backend: str = "auto",
     progress: Callable[[str, float], None] | None = None,
@@ -136,6 +269,9 @@ def analyze(
         Number of motifs; found by default.
     structure : bool
         Also fit the lattice and compose the motifs into motif-cells and their hierarchy, where there is one.
+    dictionary : MotifDictionary, optional
+        Name the columns by its motifs instead of finding motifs, with patches and moments like its own;
+        columns that it does not know have label -1.
     seed : int
         Of the random numbers of the layout.
     backend : {"auto", "numpy", "cupy"}
@@ -162,73 +298,88 @@ def analyze(
     0.905 with the 15 px as they are and order 10, 0.921 with 24 samples, 0.925 with 24 samples and order 6;
     on simulations of that sampling at 10 counts order 6 finds two thirds of the vacancies, order 10 half.
     """
-    watch = _Stopwatch(progress)
-    micrograph = _micrograph(source, pixel_size_nm, backend)
+    options = Options(
+        pixel_size_nm=pixel_size_nm,
+        smoothing=smoothing,
+        remove_background=remove_background,
+        patch_size=patch_size,
+        order=order,
+        rotation_invariant=rotation_invariant,
+        n_neighbors=n_neighbors,
+        n_motifs=n_motifs,
+        structure=structure,
+        dictionary=dictionary,
+        seed=seed,
+        backend=backend,
+    )
+    [found] = analyze_batch([source], options, progress)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def analyze_batch(
+    sources: Sequence[Any],
+    options: Options | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[Analysis | MicrographReadError | StageError]:
+    """Analyse several micrographs, the graphs and layouts of all in one set of kernel launches.
+
+    Parameters
+    ----------
+    sources : sequence of path-like, Micrograph or (H, W) array
+        The micrographs, raw.
+    options : Options, optional
+        The same for all.
+    progress : callable, optional
+        As in `analyze`, called for every micrograph.
+
+    Returns
+    -------
+    list of Analysis, MicrographReadError or StageError
+        In the order of the sources; the error in place of a micrograph that cannot be analysed. Results are
+        the same bits alone and in any company.
+
+    Raises
+    ------
+    GpuMissingError
+        If a GPU was asked for and none is usable, which is no micrograph's fault.
+    """
+    options = Options() if options is None else options
+    if options.dictionary is not None and options.n_motifs is not None:
+        raise StageError(
+            "dictionary", f"n_motifs is {options.n_motifs}", "leave it out: the dictionary has its own motifs"
+        )
+    results: dict[int, Any] = {}
+    described: dict[int, _Described] = {}
     # One thread a matrix product, because the number of threads changes the last bits.
     with threadpool_limits(limits=1, user_api="blas"):
-        with watch.stage("columns"):
-            columns = find_columns(micrograph.image, smoothing=smoothing)
-        with watch.stage("patch size"):
-            size = estimate_patch_size(micrograph.image)
-            if patch_size is not None:
-                size = replace(size, pixels=float(patch_size), confidence=1.0)
-        with watch.stage("moments"):
-            image = micrograph.image
-            if remove_background:
-                image = image - estimate_background(image)
-            samples, order = _sampling(size.pixels, order)
-            patches, mask = extract_patches(image, columns.points, samples, side=size.pixels)
-            if patches.shape[0] == 0:
-                raise StageError(
-                    "patches",
-                    f"no patch of {size.pixels:.1f} px around the {len(columns)} columns is inside the image",
-                    "give a smaller patch_size or a larger image",
-                )
-            moments = zernike_moments(patches, order)
-            features = rotation_invariants(moments) if rotation_invariant else moments
-        with watch.stage("neighbors"):
-            neighbors = nearest_neighbors(features, n_neighbors - 1)
-        with watch.stage("affinity"):
-            graph = affinity_graph(neighbors)
-        with watch.stage("layout"):
-            layout = relax(graph, pca_start(features), seed=seed)
-        with watch.stage("motifs"):
-            motifs = find_motifs(moments, layout, n_motifs=n_motifs)
-        with watch.stage("averages"):
-            averages = class_averages(patches, moments, motifs.labels)
-            inside = columns.select(mask).points
-            shells = neighbor_shells(inside, motifs.labels)
-        cells, hierarchy, no_lattice = None, None, "not looked for"
-        if structure:
-            with watch.stage("structure"):
-                cells, hierarchy, no_lattice = _structure(inside, motifs.labels)
-    return Analysis(
-        micrograph=micrograph,
-        columns=columns,
-        mask=mask,
-        points=inside,
-        moments=moments,
-        graph=graph,
-        layout=layout,
-        motifs=motifs,
-        averages=averages,
-        shells=shells,
-        patch_size=size,
-        cells=cells,
-        hierarchy=hierarchy,
-        no_lattice=no_lattice,
-        parameters={
-            "smoothing": smoothing,
-            "remove_background": remove_background,
-            "patch_size_px": size.pixels,
-            "patch_samples": samples,
-            "order": order,
-            "rotation_invariant": rotation_invariant,
-            "n_neighbors": n_neighbors,
-            "n_motifs": n_motifs,
-            "structure": structure,
-            "seed": seed,
-            "backend": array_api_compat.array_namespace(micrograph.image).__name__,
-        },
-        timings=watch.seconds,
-    )
+        for place, source in enumerate(sources):
+            try:
+                described[place] = _described(source, options, _Stopwatch(progress))
+            except backend.GpuMissingError:
+                raise
+            except (MicrographReadError, StageError) as error:
+                results[place] = error
+        for places in _alike(described):
+            try:
+                laid_out = _laid_out([described[place] for place in places], options)
+            except StageError:  # of one of them: each alone says which
+                laid_out = []
+            for k, place in enumerate(places):
+                one = described.pop(place)
+                try:
+                    graph, layout = laid_out[k] if laid_out else _laid_out([one], options)[0]
+                    results[place] = _finished(one, graph, layout, options)
+                except StageError as error:
+                    results[place] = error
+    return [results[place] for place in range(len(sources))]
+
+
+def _alike(described: dict[int, _Described]) -> list[list[int]]:
+    """Return the places of micrographs that can share a launch: features of one length on one backend."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, one in described.items():
+        kind = (backend.array_namespace(one.features), one.features.dtype, one.features.shape[1])
+        groups.setdefault(kind, []).append(place)
+    return list(groups.values())

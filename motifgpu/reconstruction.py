@@ -6,7 +6,6 @@ patches overlap, their weighted mean is taken.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -17,6 +16,7 @@ import numpy as np
 from motifgpu import backend
 from motifgpu.backend import Array
 from motifgpu.errors import StageError
+from motifgpu.kmeans import kmeans
 from motifgpu.patches import extract_patches
 from motifgpu.smoothing import smooth
 from motifgpu.zernike import usable_order, zernike_moments
@@ -120,7 +120,8 @@ def reconstruct(
 
     Notes
     -----
-    After Fig. 3B and C of Dan et al., Science Advances 8, eabk1005 (2022). K-means runs on the host.
+    After Fig. 3B and C of Dan et al., Science Advances 8, eabk1005 (2022). Points, labels and classes, a few
+    numbers a column, are handled on the host.
     """
     if weights not in ("auto", "hann", "flat"):
         raise StageError("reconstruction", f"there are no weights {weights!r}", "choose auto, hann or flat")
@@ -212,9 +213,6 @@ def _find_classes(
     smoothed: Array, points: Array, size: int, wanted: np.ndarray, count: Any, seed: int
 ) -> np.ndarray:
     """Return k-means classes of the moments, -1 where a patch does not fit or is not wanted."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
     count = backend.whole(count, "reconstruction", "classes", 1)
     patches, inside = extract_patches(smoothed, points, size)
     fits = backend.to_numpy(inside)
@@ -226,13 +224,12 @@ def _find_classes(
             f"of {len(wanted)} patches of {size} px none that is labelled lies inside the image",
             "take a smaller patch or a larger image",
         )
-    moments = backend.to_numpy(zernike_moments(patches, usable_order(size)))[rows]
     # The mean over the disc stays in, a feature like the others: vacancies are darker.
-    means = KMeans(min(count, len(moments)), n_init=3, random_state=seed)
-    with warnings.catch_warnings():
-        # Noise-free patches may be fewer than classes; then some classes are empty.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = means.fit_predict(moments)
+    moments = zernike_moments(patches, usable_order(size))
+    chosen = backend.from_numpy(np.flatnonzero(rows), moments)
+    moments = backend.array_namespace(moments).take(moments, chosen, axis=0)
+    # Noise-free patches may be fewer than classes; then some classes are empty.
+    found = backend.to_numpy(kmeans(moments, min(count, int(rows.sum())), seed=seed).labels)
     kind[np.flatnonzero(fits)[rows]] = found
     return kind
 

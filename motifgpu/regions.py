@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from motifgpu import backend
 from motifgpu.errors import StageError
+from motifgpu.kmeans import kmeans
 
 METHODS = ("regions", "hdbscan", "kmeans")
 # The density is smoothed over twice the distance of the 15th neighbour, and a region's peak stands above the
@@ -55,10 +56,8 @@ def layout_regions(layout: np.ndarray, method: str = "regions", n_regions: int |
         )
     layout = layout.astype(np.float64)
     if method == "kmeans":
-        from sklearn.cluster import KMeans
-
         count = backend.whole(n_regions, "regions", "n_regions", 1, len(layout))
-        return KMeans(count, n_init=10, random_state=0).fit_predict(layout).astype(np.int64)
+        return kmeans(layout, count, starts=10).labels
     if len(layout) <= _NEIGHBORS:
         return np.zeros(len(layout), dtype=np.int64)
     if method == "hdbscan":

@@ -8,6 +8,9 @@ best by 0.57 or more, even where half the metal atoms are exchanged and at any d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -23,6 +26,34 @@ SITE_CORRELATION = 0.45
 # its disc. Twins of MoSe2 have 0.46, 3.3 to 6.5 and 0.5 at 1 to 100 counts; single crystals with defects have
 # one of the first two and the third or less.
 _TWIN_SHARE, _TWIN_SEPARATION, _TWIN_CONTRAST = 0.2, 3.3, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How the columns of one site were divided into two, so that others can be divided likewise.
+
+    Attributes
+    ----------
+    site : int
+        The site that was divided, and the number of the first of the two.
+    other : int
+        Number of the second one.
+    weights : (n_moments, k) float64 ndarray
+        Their products with the moments are what columns are divided by.
+    border : float
+        Between the medians of the k products on the one site and on the other.
+    above : bool
+        Whether those of the second site are above the border.
+    of_unit : bool
+        Whether the products are those of moments scaled to length 1, A_00 aside.
+    """
+
+    site: int
+    other: int
+    weights: np.ndarray
+    border: float
+    above: bool
+    of_unit: bool
 
 
 class Sites:
@@ -43,8 +74,14 @@ class Sites:
         Site of each column.
     rows : list of (n_site,) ndarray
         Columns of each site.
+    splits : list of Split
+        The divisions that made the sites, in their order.
     means : list of (n_moments,) float64 ndarray
         Mean moments of each site.
+    gaps : list of (n_moments,) float64 ndarray
+        Weights of the moments that give the intensity in the gaps between columns, for each site.
+    slope : float
+        Share of the intensity in the gaps that is background, 0 to 1, see Notes.
     background : (n,) float64 ndarray
         How much of an intensity in each patch is not its column's, see Notes.
 
@@ -59,14 +96,15 @@ class Sites:
 
     def __init__(self, moments: Array, order: int, min_size: int) -> None:
         self.moments, self.order = moments, order
-        self.site = find_sites(moments, order, min_size)
+        self.site, self.splits = divide(moments, order, min_size)
         self.rows = [np.flatnonzero(self.site == s) for s in range(int(self.site.max()) + 1)]
         self.means = [self.mean(rows) for rows in self.rows]
+        self.gaps = [gaps(mean, order) for mean in self.means]
         self.background = np.zeros(self.site.size)
         dark = np.empty(self.site.size)
         shared, spread = 0.0, 0.0
         for site, rows in enumerate(self.rows):
-            dark[rows] = self._products(rows, gaps(self.means[site], order)[:, None])[:, 0]
+            dark[rows] = self._products(rows, self.gaps[site][:, None])[:, 0]
             column = self.read(site)[:, 0]
             excess = column - dark[rows]
             # The slope is that of the commonest kind, vacancies and dopants aside: 2.5 standard deviations.
@@ -75,7 +113,8 @@ class Sites:
             from_mean = dark[rows][usual] - dark[rows][usual].mean()
             shared += float(from_mean @ column[usual])
             spread += float(from_mean @ from_mean)
-        self.background = min(max(shared / max(spread, 1e-300), 0.0), 1.0) * dark
+        self.slope = min(max(shared / max(spread, 1e-300), 0.0), 1.0)
+        self.background = self.slope * dark
 
     def contrast(self, site: int) -> float:
         """Return the standard deviation of a site's mean patch over its disc."""
@@ -105,6 +144,11 @@ class Sites:
 
 
 def find_sites(moments: Array, order: int, min_size: int) -> np.ndarray:
+    """Return the site (n,) of each column, see `divide`."""
+    return divide(moments, order, min_size)[0]
+
+
+def divide(moments: Array, order: int, min_size: int) -> tuple[np.ndarray, list[Split]]:
     """Divide columns by the pattern of their patches.
 
     Parameters
@@ -118,8 +162,10 @@ def find_sites(moments: Array, order: int, min_size: int) -> np.ndarray:
 
     Returns
     -------
-    (n,) int64 ndarray
+    site : (n,) int64 ndarray
         Site of each column, 0 the first; on the host.
+    splits : list of Split
+        How they were divided, for `follow`.
 
     Notes
     -----
@@ -133,24 +179,60 @@ def find_sites(moments: Array, order: int, min_size: int) -> np.ndarray:
     length = xp.sqrt(xp.sum(pattern * pattern, axis=1, keepdims=True))
     unit = pattern / xp.where(length > 0, length, xp.ones_like(length))
     site = np.zeros(moments.shape[0], dtype=np.int64)
-    waiting, found = [0], 1
+    waiting, splits = [0], list[Split]()
     while waiting:
         rows = np.flatnonzero(site == waiting[-1])
         everything = rows.size == site.size
         index = backend.from_numpy(rows, moments)
         a, b = (x if everything else xp.take(x, index, axis=0) for x in (unit, moments))
-        other = _divided(a, b, order) if rows.size >= 2 * min_size else None
-        if other is None or min(other.sum(), (~other).sum()) < min_size:
+        divided = _divided(a, b, order) if rows.size >= 2 * min_size else None
+        if divided is None or min(divided[0].sum(), (~divided[0]).sum()) < min_size:
             waiting.pop()
             continue
-        site[rows[other]] = found
-        waiting.append(found)
-        found += 1
+        other, rule = divided[0], divided[1:]
+        splits.append(Split(waiting[-1], len(splits) + 1, *rule))
+        site[rows[other]] = splits[-1].other
+        waiting.append(splits[-1].other)
+    return site, splits
+
+
+def follow(splits: Sequence[Split], products: Sequence[Array], length: Array) -> Array:
+    """Divide columns as others were divided.
+
+    Parameters
+    ----------
+    splits : sequence of Split
+        As `divide` returns them, one at least.
+    products : sequence of (n, k) array
+        Those of the moments with the weights of each.
+    length : (n,) array
+        Of the moments without A_00.
+
+    Returns
+    -------
+    (n,) int32 array
+        Site of each column.
+    """
+    xp = backend.array_namespace(length)
+    some = xp.where(length > 0, length, xp.ones_like(length))
+    site = xp.zeros(length.shape, dtype=xp.int32, device=backend.device(length))
+    for split, product in zip(splits, products, strict=True):
+        ordered, k = xp.sort(product, axis=1), product.shape[1]
+        usual = 0.5 * (ordered[:, (k - 1) // 2] + ordered[:, k // 2])
+        usual = usual / some if split.of_unit else usual
+        second = (usual > split.border) == split.above
+        site = xp.where((site == split.site) & second, xp.full_like(site, split.other), site)
     return site
 
 
-def _divided(unit: Array, moments: Array, order: int) -> np.ndarray | None:
-    """Say which columns are on the second of two sites, or None when all are on one."""
+_Rule = tuple[np.ndarray, np.ndarray, float, bool, bool]
+
+
+def _divided(unit: Array, moments: Array, order: int) -> _Rule | None:
+    """Return which columns are on the second of two sites and why, or None when all are on one.
+
+    After the mask (n,) come the weights, the border, and the flags of `Split`.
+    """
     xp = backend.array_namespace(moments)
     halves = _two_means(unit)
     if halves is None:
@@ -158,7 +240,9 @@ def _divided(unit: Array, moments: Array, order: int) -> np.ndarray | None:
     second, means = halves
     lengths = np.linalg.norm(means, axis=1)
     if means[0] @ means[1] < SITE_CORRELATION * lengths[0] * lengths[1]:
-        return second
+        apart = means[1] - means[0]
+        border = float(0.5 * (means[1] + means[0]) @ apart)
+        return second, np.append(0.0, apart)[:, None], border, True, True
 
     halves = _two_means(moments[:, 1:])
     if halves is None:
@@ -183,8 +267,11 @@ def _divided(unit: Array, moments: Array, order: int) -> np.ndarray | None:
     around = backend.to_numpy(xp.matmul(moments, backend.constant(weights[1:].T, moments)))
     usual = np.median(around, axis=1)
     border = 0.5 * (np.median(usual[second]) + np.median(usual[~second]))
-    second = (usual > border) == (exchanged > 0)
-    return second if min(second.mean(), 1 - second.mean()) >= _TWIN_SHARE else None
+    above = bool(exchanged > 0)
+    second = (usual > border) == above
+    if min(second.mean(), 1 - second.mean()) < _TWIN_SHARE:
+        return None
+    return second, weights[1:].T, float(border), above, False
 
 
 def _two_means(x: Array) -> tuple[np.ndarray, np.ndarray] | None:

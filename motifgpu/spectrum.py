@@ -148,10 +148,10 @@ def power_spectrum(x: Array) -> Spectrum:
     count = rings // 2 + 1
     ring = xp.reshape(xp.where(ring < count, ring, count), (-1,))
     # A coefficient stands for its mirror image too, unless that is in the half plane itself.
-    twice = np.full(power.shape, 2.0)
-    twice[:, 0] = 1
-    twice[:, -1] = 1 if x.shape[1] % 2 == 0 else 2
-    weight = backend.constant(twice, power)
+    twice = np.full(power.shape[1], 2.0)
+    twice[0] = 1
+    twice[-1] = 1 if x.shape[1] % 2 == 0 else 2
+    weight = xp.broadcast_to(backend.constant(twice, power), power.shape)
     total, members = (
         backend.to_numpy(backend.bincount(ring, xp.reshape(w, (-1,)), count + 1))[:-1]
         for w in (power * weight, weight)

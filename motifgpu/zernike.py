@@ -32,9 +32,10 @@ from motifgpu import backend, disc
 from motifgpu.backend import Array
 from motifgpu.errors import StageError
 
-# Moments are computed in tiles of this many patches, the last one padded, because a matrix product has other
-# bits in other shapes. It is also one register panel of a BLAS kernel, the patches along its vector lanes, so
-# that a patch has the same bits in every place of its tile: in tiles of 24, 32 or 192 float32 bits differ.
+# Moments are computed in tiles of a fixed number of patches, the last one padded, because a matrix product
+# has other bits in other shapes. On a processor a tile is one register panel of a BLAS kernel, the patches
+# along its vector lanes, so that a patch has the same bits in every place of its tile: in tiles of 24, 32 or
+# 192 float32 bits differ.
 _TILE = 16
 
 
@@ -160,37 +161,57 @@ def zernike_moments(patches: Array, order: int = 10) -> Array:
     even, odd, disc_mean, places = _projector(order, size).on(patches)
     count = disc.n_moments(order)
     half = (size + 1) // 2
-    tiles = (-1, _TILE, half * size)
+    tile = _tile(xp, size)
+    step = max(tile, backend.block(xp) // (tile * size**2) * tile)
+    shape = (tile, half * size) if step == tile else (-1, tile, half * size)
     moments = xp.empty((n, count), dtype=patches.dtype, device=backend.device(patches))
-    step = _TILE * max(1, backend.block(xp) // (_TILE * size**2))
-    for begin in range(0, n, step):
-        end = min(begin + step, n)
-        part = _padded(patches[begin:end, :, :], xp)
-        finite = xp.isfinite(part)
-        if not bool(xp.all(finite)):
-            bad = begin + int(xp.argmin(xp.astype(xp.all(finite, axis=(1, 2)), xp.int8)))
-            raise StageError(
-                "zernike",
-                f"patch {bad} has values that are NaN or infinite",
-                "replace them first, for instance by the median of their neighbours",
-            )
-        upper = part[:, :half, :]
-        lower = xp.flip(part[:, size - half :, :], axis=1)
-        sums = xp.reshape(upper + lower, tiles)
-        differences = xp.reshape(upper - lower, tiles)
-        mean = xp.matmul(sums, disc_mean)
-        sums -= 2.0 * mean
-        cosines = xp.matmul(even, xp.matrix_transpose(sums))
-        sines = xp.matmul(odd, xp.matrix_transpose(differences))
-        cosines[:, 0, :] += mean[:, :, 0]
-        by_patch = xp.matrix_transpose(xp.concat([cosines, sines], axis=1))
-        moments[begin:end, :] = xp.reshape(by_patch, (-1, count))[: end - begin, :]
+    with np.errstate(invalid="ignore", over="ignore"):  # found in the moments
+        for begin in range(0, n, step):
+            end = min(begin + step, n)
+            part = _padded(patches[begin:end, :, :], tile, xp)
+            upper = part[:, :half, :]
+            lower = xp.flip(part[:, size - half :, :], axis=1)
+            sums = xp.reshape(upper + lower, shape)
+            differences = xp.reshape(upper - lower, shape)
+            mean = xp.matmul(sums, disc_mean)
+            sums -= 2.0 * mean
+            cosines = xp.matmul(even, xp.matrix_transpose(sums))
+            sines = xp.matmul(odd, xp.matrix_transpose(differences))
+            cosines[..., 0, :] += mean[..., 0]
+            by_patch = xp.matrix_transpose(xp.concat([cosines, sines], axis=-2))
+            moments[begin:end, :] = xp.reshape(by_patch, (-1, count))[: end - begin, :]
+    _check_finite(moments, patches, xp)
     return xp.take(moments, places, axis=1)
 
 
-def _padded(patches: Array, xp: ModuleType) -> Array:
+def _tile(xp: ModuleType, size: int) -> int:
+    """Return how many patches make a tile: on a GPU as many as one product of them keeps it busy."""
+    return max(_TILE, backend.block(xp) // size**2 // _TILE * _TILE) if backend.is_cupy(xp) else _TILE
+
+
+def _check_finite(moments: Array, patches: Array, xp: ModuleType) -> None:
+    """Refuse patches with NaN or infinity, which one pixel brings to the moments, weighted by zero or not."""
+    finite = xp.isfinite(moments)
+    if bool(xp.all(finite)):
+        return
+    bad = int(xp.argmin(xp.astype(xp.all(finite, axis=1), xp.int8)))
+    if bool(xp.all(xp.isfinite(patches[bad, :, :]))):
+        raise StageError(
+            "zernike",
+            f"patch {bad} has values up to {float(xp.max(xp.abs(patches[bad, :, :]))):.1e}, "
+            f"whose sums {backend.dtype_name(patches)} does not hold",
+            "scale the patches down",
+        )
+    raise StageError(
+        "zernike",
+        f"patch {bad} has values that are NaN or infinite",
+        "replace them first, for instance by the median of their neighbours",
+    )
+
+
+def _padded(patches: Array, tile: int, xp: ModuleType) -> Array:
     """Append empty patches up to a whole number of tiles."""
-    missing = -patches.shape[0] % _TILE
+    missing = -patches.shape[0] % tile
     if not missing:
         return patches
     empty = xp.zeros((missing, *patches.shape[1:]), dtype=patches.dtype, device=backend.device(patches))
@@ -216,23 +237,40 @@ class _Projector:
             mean[-1, :] *= 0.5
         sine = disc.indices(order)[:, 1] < 0
         parts = folded[~sine], folded[sine], mean
-        self._host = [part.reshape(-1, half * size) for part in parts]
-        self._places = np.argsort(np.argsort(sine, kind="stable"))
-        self._copies: dict[tuple[str, str, str], tuple[Array, Array, Array, Array]] = {}
+        even, odd, mean = (part.reshape(-1, half * size) for part in parts)
+        self._tables = _Tables(even, odd, mean.T, np.argsort(np.argsort(sine, kind="stable")))
 
-    def on(self, like: Array) -> tuple[Array, Array, Array, Array]:
+    def on(self, like: Array) -> tuple[Array, ...]:
         """Return both halves, the mean's weights and the place of each moment, for arrays like `like`."""
+        return self._tables.on(like)
+
+
+class _Tables:
+    """Arrays on the host and their copies for every device and dtype that asked for them."""
+
+    def __init__(self, *host: np.ndarray) -> None:
+        self._host = host
+        self._copies: dict[tuple[str, str, str], tuple[Array, ...]] = {}
+
+    def on(self, like: Array) -> tuple[Array, ...]:
+        """Return the arrays on the device of `like`, those of real numbers in its dtype."""
         key = (backend.array_namespace(like).__name__, str(backend.device(like)), backend.dtype_name(like))
         if key not in self._copies:
-            even, odd, mean = (backend.constant(part, like) for part in self._host)
-            places = backend.from_numpy(self._places, like)
-            self._copies[key] = even, odd, mean.T, places
+            self._copies[key] = tuple(
+                backend.constant(part, like) if part.dtype.kind == "f" else backend.from_numpy(part, like)
+                for part in self._host
+            )
         return self._copies[key]
 
 
 @functools.lru_cache(maxsize=16)
 def _projector(order: int, size: int) -> _Projector:
     return _Projector(order, size)
+
+
+@functools.lru_cache(maxsize=4)
+def _functions(order: int, size: int) -> _Tables:
+    return _Tables(zernike_basis(order, size).reshape(-1, size * size))
 
 
 def reconstruct_patches(moments: Array, size: int) -> Array:
@@ -257,8 +295,8 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
     """
     xp, moments, order = checked_moments(moments)
     size = _checked_size(size)
-    basis = backend.constant(zernike_basis(order, size).reshape(-1, size * size), moments)
-    return xp.reshape(xp.matmul(moments, basis), (moments.shape[0], size, size))
+    (functions,) = _functions(order, size).on(moments)
+    return xp.reshape(xp.matmul(moments, functions), (moments.shape[0], size, size))
 
 
 def rotation_invariants(moments: Array) -> Array:

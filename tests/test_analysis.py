@@ -147,25 +147,3 @@ def test_missing_file_and_gpu() -> None:
     if backend.gpu_problem():
         with pytest.raises(backend.GpuMissingError, match="no GPU can be used"):
             analyze(TRUTH.image, backend="cupy")
-
-
-def test_report_is_one_file_without_network(analysis: Analysis, tmp_path: Path) -> None:
-    path = analysis.report(tmp_path / "deep" / "scan")
-    text = path.read_text()
-    assert path.name == "report.html"
-    assert text.count("data:image/png;base64,") == 7
-    for forbidden in ("http://", "https://", "<script src", "@import", "url("):
-        assert forbidden not in text
-    for told in ("scan", "a/scan.npy", "motif", "patch size", "n_neighbors", "numpy"):
-        assert told in text
-    files = {file.relative_to(path.parent).as_posix() for file in path.parent.rglob("*") if file.is_file()}
-    assert {"report.html", "columns.csv", "summary.json", "figures/micrograph.png"} <= files
-    assert not any(name.endswith(".part") for name in files)
-    analysis.report(tmp_path / "deep" / "scan")  # again, over the old one
-
-
-def test_names_from_a_file_cannot_inject_markup(tmp_path: Path) -> None:
-    nasty = "<script>alert(1)</script>"
-    text = analyze(Micrograph(TRUTH.image, None, nasty, nasty)).report(tmp_path).read_text()
-    assert nasty not in text
-    assert "&lt;script&gt;" in text

@@ -135,6 +135,44 @@ def test_unusable_gpus_are_told_apart(
     assert re.search(message, backend.gpu_problem() or "")
 
 
+@pytest.mark.parametrize(
+    ("visible", "count", "wanted"),
+    [  # what the process was given, how many GPUs the driver then reports, what four workers get
+        (None, 3, ["0", "1", "2", "0"]),
+        ("2,5", 2, ["2", "5", "2", "5"]),
+        ("GPU-8932f937, MIG-1c5e", 2, ["GPU-8932f937", "MIG-1c5e", "GPU-8932f937", "MIG-1c5e"]),
+        ("1,-1,0", 1, ["1", "1", "1", "1"]),  # the driver stops at -1
+        ("7", 1, ["7", "7", "7", "7"]),
+    ],
+)
+def test_workers_get_a_gpu_each_of_those_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int, wanted: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", _fake_cupy(getDeviceCount=lambda: count))
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert backend.gpu_count() == count
+    assert [backend.gpu_environment(worker)["CUDA_VISIBLE_DEVICES"] for worker in range(4)] == wanted
+
+
+def test_workers_without_a_gpu_are_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert backend.gpu_count() == 0
+    with pytest.raises(
+        backend.GpuMissingError, match="no GPU can be given to worker 1: CuPy cannot be imported"
+    ):
+        backend.gpu_environment(1)
+    runtime = {"getDeviceCount": lambda: _raise(_RuntimeError("no")), "driverGetVersion": lambda: 0}
+    monkeypatch.setitem(sys.modules, "cupy", _fake_cupy(**runtime))
+    assert backend.gpu_count() == 0
+    with pytest.raises(backend.GpuMissingError, match="there is no NVIDIA driver"):
+        backend.gpu_environment(0)
+    with pytest.raises(StageError, match="worker is -1"):
+        backend.gpu_environment(-1)
+
+
 def test_threads_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTIFGPU_THREADS", "3")
     assert backend.threads() == 3

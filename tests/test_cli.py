@@ -82,7 +82,7 @@ def test_unwritable_folder(scan: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_full_disk_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from motifgpu.report import write_text
+    from motifgpu.files import write_text
 
     path = write_text(tmp_path / "report.html", "old")
 

@@ -158,6 +158,6 @@ def test_other_figures(made: tuple[Cells, Hierarchy], tmp_path: Path) -> None:
     perfect = monolayer(seed=2, counts=None)
     crystal = motif_cells(fit_lattice(perfect.points), perfect.labels)
     none = plot_hierarchy(build_hierarchy(crystal), crystal)
-    assert "dominant" in none.get_suptitle()
+    assert "dominant" in none.axes[0].get_title()
     as_sets = motif_cells(cells.lattice, cells.labels, reading="set")
     plot_hierarchy(build_hierarchy(as_sets), as_sets).savefig(tmp_path / "s.png", dpi=40)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from motifgpu import disc
+from motifgpu import backend, disc
 from motifgpu.backend import to_numpy
 from motifgpu.errors import StageError
 from motifgpu.zernike import (
@@ -320,6 +320,43 @@ SQUARE = np.ones((4, 20, 20))
 def test_bad_patches(patches: np.ndarray, order: Any, message: str) -> None:
     with pytest.raises(StageError, match=f"^zernike: {message}"):
         zernike_moments(patches, order)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("pixel", [(0, 0), (19, 0), (10, 10), (9, 19)])  # two of them beyond the disc
+@pytest.mark.parametrize("size", [20, 21])
+def test_a_bad_pixel_anywhere_is_refused(size: int, pixel: tuple[int, int], value: float) -> None:
+    patches = np.ones((40, size, size), np.float32)
+    patches[33][pixel] = patches[38][pixel] = value
+    with pytest.raises(StageError, match=r"^zernike: patch 33 has values that are NaN or infinite"):
+        zernike_moments(patches)
+
+
+def test_values_too_large_to_sum_are_named_as_such() -> None:
+    patches = np.ones((20, 16, 16), np.float32)
+    patches[7] = 3e38
+    with pytest.raises(
+        StageError, match=r"patch 7 has values up to 3.0e\+38, whose sums float32 does not hold"
+    ):
+        zernike_moments(patches)
+    assert np.isfinite(zernike_moments(patches.astype(np.float64))).all()
+
+
+@pytest.mark.parametrize("size", [20, 21])
+def test_the_tiles_of_a_gpu_give_the_same_moments(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    patches = np.random.default_rng(0).random((75, size, size)).astype(np.float32)
+    wanted = zernike_moments(patches)
+    monkeypatch.setattr(backend, "is_cupy", lambda xp: True)
+    monkeypatch.setattr(backend, "block", lambda xp: 32 * size**2)
+    shapes: list[tuple[int, ...]] = []
+    original = np.matmul
+    monkeypatch.setattr(np, "matmul", lambda a, b: shapes.append(b.shape) or original(a, b))
+    found = zernike_moments(patches)
+    np.testing.assert_allclose(found, wanted, atol=2e-6)
+    rows = size * ((size + 1) // 2)
+    # one product of one shape after another, whatever the number of patches
+    assert set(shapes) == {(rows, 1), (rows, 32)}
+    np.testing.assert_array_equal(zernike_moments(patches[:20]), found[:20])
 
 
 def test_one_bad_patch_among_many_is_refused() -> None:

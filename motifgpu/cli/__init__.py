@@ -8,10 +8,28 @@ import os
 import sys
 from types import ModuleType
 
+from motifgpu import config
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
+from motifgpu.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
-COMMANDS = ("demo", "analyze", "twist", "occupancy", "reconstruct", "simulate", "warmup", "info")
+COMMANDS = (
+    "demo",
+    "analyze",
+    "run",
+    "merge",
+    "report",
+    "export",
+    "plan",
+    "twist",
+    "occupancy",
+    "reconstruct",
+    "dictionary",
+    "simulate",
+    "warmup",
+    "info",
+    "completion",
+)
 
 
 def _module(command: str) -> ModuleType:
@@ -33,11 +51,31 @@ def make_parser() -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         made.add_argument("--json", action="store_true", help="print the result as JSON")
         made.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+        made.set_defaults(parser=made)
         return made
 
     for name in COMMANDS:
         _module(name).add(command)
     return parser
+
+
+def command_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command."""
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def _parsed(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """Return the parser, and the arguments over those of the run file that they name."""
+    parser = make_parser()
+    command = command_parsers(parser).get(argv[0]) if argv else None
+    path = config.given_config(argv) if command and config.takes_config(command) else None
+    if command and path is not None:
+        try:
+            config.apply(path, command)
+        except StageError as error:
+            command.error(str(error))
+    return parser, parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,8 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
     """
-    parser = make_parser()
-    args = parser.parse_args(argv)
+    parser, args = _parsed(sys.argv[1:] if argv is None else argv)
     if args.version:
         from importlib import metadata
 

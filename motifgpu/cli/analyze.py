@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from motifgpu import config
 from motifgpu.cli.options import DONE, FAILED, QUARANTINED, AddCommand, add_options, log, options, print_json
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command("analyze", "find the motifs of micrographs and write a report of each")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="npy, npz, TIFF, PNG or dm4")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="npy, npz, TIFF, PNG, JPEG; with the extra em dm3, dm4, EMD, SER, MRC, HSPY, NeXus",
+    )
     parser.add_argument(
         "-o",
         "--out",
@@ -47,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from motifgpu.pipeline import analyze
     from motifgpu.progress import Progress
 
-    results, failed = [], []
+    results: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
     names: dict[str, int] = {}
     for path in args.paths:
         count = names[path.stem] = names.get(path.stem, 0) + 1
@@ -57,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
             with Progress(path.name, quiet=args.quiet) as progress:
                 analysis = analyze(micrograph, progress=progress, **options(args))
                 progress("writing the report", 0.95)
+                if not results:
+                    config.write(args, args.out)
                 analysis.report(folder)
         except MicrographReadError as error:
             failed.append({"source": str(path), "error": error.why})

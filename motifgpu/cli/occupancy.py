@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from motifgpu import config
 from motifgpu.cli.options import DONE, AddCommand, add_options, analyzed, print_json
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     analysis = analyzed(args)
     sites = analysis.site_grid(args.filled, args.hollow)
     found = occupancy_statistics(sites.grid, args.level)
-    args.out.mkdir(parents=True, exist_ok=True)
+    config.write(args, args.out)
     picture = to_numpy(analysis.micrograph.image)
     pattern_map: Any = plot_pattern_map(found, sites.centers, picture).figure
     pattern_map.savefig(args.out / "map.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def fraction(text: str) -> float:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of an analysis."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file of options, such as the config.toml of a run"
+    )
     parser.add_argument("--signal", help="which image, where a file holds several")
     parser.add_argument(
         "--pixel-size", type=positive, metavar="NM", help="pixel size in nm, if the file lacks it"

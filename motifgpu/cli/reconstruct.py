@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from motifgpu import config
 from motifgpu.cli.options import DONE, AddCommand, add_options, analyzed, print_json
 
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     analysis = analyzed(args)
     rebuilt = analysis.reconstruct(classes=args.classes, hide=args.hide)
-    args.out.mkdir(parents=True, exist_ok=True)
+    config.write(args, args.out)
     np.save(args.out / "reconstruction.npy", to_numpy(rebuilt.image))
     plot_reconstruction(analysis, rebuilt).savefig(args.out / "reconstruction.png")
     if args.json:

@@ -21,9 +21,12 @@ MOST = 64  # neighbours
 CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is called constant
 
 
-def _depth(dimensions: int) -> int:
-    """Return the slice depth that pads `dimensions` least; others were seen to spill registers."""
-    return min((8, 6), key=lambda depth: -dimensions % depth)
+def _depth(dimensions: int, listed: int) -> int:
+    """Return the slice depth that pads `dimensions` least.
+
+    Other depths than these were seen to spill registers, and 8 with the longest lists and 64-bit positions.
+    """
+    return min((8, 6) if listed <= 64 else (6,), key=lambda depth: -dimensions % depth)
 
 
 def _listed(k: int) -> int:
@@ -37,7 +40,8 @@ class _Search:
     def __init__(self, x: Array, k: int, offsets: np.ndarray, memory: int) -> None:
         self.xp, self.like = backend.array_namespace(x), x
         self.n, dimensions = x.shape
-        depth, listed = _depth(dimensions), _listed(k)
+        listed = _listed(k)
+        depth = _depth(dimensions, listed)
         padded = -(-dimensions // depth) * depth
         self.capacity = listed + SLACK + TILE
         self.shared = 4 * TILE * (padded + 2 * depth + 3)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from motifgpu import backend
-from motifgpu.cuda import affinity, loader, neighbors, relaxation
+from motifgpu.cuda import affinity, loader, neighbors, patches, relaxation
+from motifgpu.patches import Sampling
 from motifgpu.relaxation import STAGES
 
 VALUES = 66, 36  # in a row: moments up to order 10, and what is left of them under rotation
@@ -33,6 +34,9 @@ def run(like: Any = None, n_neighbors: int = 10) -> int:
     like = np.empty(0, np.float32) if like is None else like
     before = loader.compiled()
     rng = np.random.default_rng(0)
+    image = backend.from_numpy(np.zeros((32, 32), np.float32), like)
+    pixel = backend.from_numpy(np.zeros((1, 2), np.int32), like)
+    patches.sample(image, pixel, image[:1, :2], Sampling(8, 1.0))
     offsets = np.concatenate([[0], np.cumsum(COUNTS)])
     for values in VALUES:
         x = rng.normal(size=(offsets[-1], values)).astype(np.float32)

@@ -14,6 +14,7 @@ import numpy as np
 
 from motifgpu.cells import MISSING, Content
 from motifgpu.errors import StageError
+from motifgpu.files import write_text
 from motifgpu.hierarchy.build import Hierarchy, Occurrences
 from motifgpu.hierarchy.nodes import Context, MotifCell
 
@@ -273,5 +274,4 @@ def save_hierarchy(
         raise StageError(
             "hierarchy", f"{path.name} ends in {path.suffix!r}", "choose .json, .graphml or .csv"
         )
-    path.write_text(text)
-    return path
+    return write_text(path, text)

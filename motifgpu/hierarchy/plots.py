@@ -136,6 +136,7 @@ def plot_hierarchy(
     names: Sequence[str] | None = None,
     limit: int = 12,
     levels: int = 8,
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw the hierarchy as in Fig. 2D and S15B: motif-cells as they are, stacked by level, with counts.
 
@@ -150,6 +151,8 @@ def plot_hierarchy(
         Most motif-cells drawn in a level, the most frequent ones; how many are left out is written.
     levels : int
         Most levels drawn, the lowest ones.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw, instead of in a figure of the size that the shapes need.
 
     Returns
     -------
@@ -169,9 +172,11 @@ def plot_hierarchy(
     crystal = hierarchy.dominant[0] if hierarchy.dominant else cells.contents[0]
     title = f"{len(hierarchy.nodes)} motif-cells in {len(hierarchy.occurrences):,} places"
     if not hierarchy.nodes:
-        figure = Figure(figsize=(5, 2), layout="constrained", dpi=150)
-        figure.suptitle("; ".join(hierarchy.warnings) or "no motif-cell", fontsize=9)
-        return figure
+        ax = ax or Figure(figsize=(5, 2), layout="constrained", dpi=150).add_subplot()
+        ax.axis("off")
+        ax.set_title("; ".join(hierarchy.warnings) or "no motif-cell", fontsize=9, wrap=True)
+        empty: Any = ax.figure
+        return empty
     present = np.unique(hierarchy.levels)
     rows = _rows(hierarchy, cells, present[:levels], limit)
     left_out = present[levels:]
@@ -180,8 +185,8 @@ def plot_hierarchy(
     heights = [max(d.size[1] for _, d in row) + _LABEL_ROOM + 1.6 for _, row, _ in rows]
     scale = min(0.36, 14.0 / (width + 5.0), 16.0 / sum(heights))
     size = (scale * (width + 5.0) / 0.96, scale * (sum(heights) + 0.2) + 0.95)
-    figure = Figure(figsize=size, dpi=150)
-    ax = figure.add_axes((0.02, 0.55 / size[1], 0.96, 1 - 0.95 / size[1]))
+    if ax is None:
+        ax = Figure(figsize=size, dpi=150).add_axes((0.02, 0.55 / size[1], 0.96, 1 - 0.95 / size[1]))
     ports: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     base = 0.0
     for (level, row, hidden), height in zip(rows, heights, strict=True):
@@ -200,7 +205,8 @@ def plot_hierarchy(
     ax.set_title(title, fontsize=10)
     shown = [(node, d) for _, row, _ in rows for node, d in row]
     motif_legend(ax, [label for _, d in shown for c in d.contents for label in c] + list(crystal), names)
-    return figure
+    whole: Any = ax.figure
+    return whole
 
 
 _Row = list[tuple[int, _Drawing]]

@@ -39,6 +39,7 @@
 #define __constant__ static
 #define __shared__ static __attribute__((section("cuda_shared")))
 
+using std::fma;
 using std::isfinite;
 using std::isinf;
 using std::isnan;

@@ -1,4 +1,4 @@
-"""The stages as scikit-learn estimators."""
+"""The force relaxation as an estimator."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags
 
 from motifgpu import backend
 from motifgpu.affinity import affinity_graph
 from motifgpu.backend import Array
 from motifgpu.errors import StageError
+from motifgpu.estimators.validation import STAGE, correlatable, seed_of, validated
 from motifgpu.neighbors import nearest_neighbors
 from motifgpu.relaxation import STAGES, Stage, pca_start, relax
 
@@ -29,11 +30,12 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
     random_state : int, RandomState or None
         Of the samples that points are repelled from; an int gives the same layout every time.
     stages : sequence of Stage
-        Forces and numbers of sweeps, see `relax`.
+        Forces and numbers of sweeps, see `motifgpu.relaxation.relax`; ``[Stage.largevis()]`` and
+        ``[Stage.umap()]`` are the force laws of those methods.
     n_repulsions : float
-        k' of the paper, see `relax`.
+        k' of the paper, see `motifgpu.relaxation.relax`.
     combine : {"union", "sum"}
-        How two directions of an edge become one weight, see `affinity_graph`.
+        How two directions of an edge become one weight, see `motifgpu.affinity.affinity_graph`.
     history_every : int or None
         Keep the layout every so many sweeps; None keeps none of those between start and end.
 
@@ -72,15 +74,12 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
 
         Raises
         ------
-        StageError
-            As `nearest_neighbors` and `relax`, for instance for fewer rows than `n_neighbors`.
+        ValueError
+            As `nearest_neighbors` and `relax` (StageError), for instance for fewer rows than `n_neighbors`;
+            or if `X` is not two-dimensional, real and finite.
         """
-        n_neighbors = backend.whole(self.n_neighbors, "estimators", "n_neighbors", 2)
-        _, X = backend.floating(X, "estimators", "X", 2, finite=False)
-        if isinstance(self.random_state, (int, np.integer)):
-            seed = int(self.random_state)
-        else:
-            seed = int(check_random_state(self.random_state).randint(2**31))
+        n_neighbors = backend.whole(self.n_neighbors, STAGE, "n_neighbors", 2)
+        X = correlatable(validated(self, X, reset=True, samples=2, features=2))
         graph = affinity_graph(nearest_neighbors(X, n_neighbors - 1), combine=self.combine)
         start = pca_start(X)
         history = [(0, start)]
@@ -89,18 +88,24 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
             start,
             stages=self.stages,
             n_repulsions=self.n_repulsions,
-            seed=seed,
+            seed=seed_of(self.random_state),
             callback=lambda *step: history.append(step),
             callback_every=_NEVER if self.history_every is None else self.history_every,
         )
-        self.n_features_in_ = int(X.shape[1])
         self.graph_, self.layout_, self.history_ = graph, layout, history
         return self
 
     def fit_transform(self, X: Array, y: Any = None, **fit_params: Any) -> Array:
         """Compute and return the layout (N, 2) of the rows of `X` (N, D), as `fit`."""
         if fit_params:
-            raise StageError(
-                "estimators", f"there is no fit parameter {', '.join(fit_params)}", "leave it out"
-            )
+            raise StageError(STAGE, f"there is no fit parameter {', '.join(fit_params)}", "leave it out")
         return self.fit(X).layout_
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the two coordinates; features of the input have no part in them."""
+        return np.array(["layout_x", "layout_y"], object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags

@@ -1,0 +1,76 @@
+"""The packages that motifgpu is compared with, each called as its documentation advises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from motifgpu import ForceRelaxation
+
+PERPLEXITY = 30
+
+
+def motif_learn_moments(patches: np.ndarray, order: int = 10) -> np.ndarray:
+    """Return the Zernike moments (n, n_moments) of motif-learn, the paper authors' package."""
+    from mtflearn.features import ZPs
+
+    return np.asarray(ZPs(n_max=order, size=patches.shape[-1]).fit_transform(patches.astype(float)).data)
+
+
+def _motifgpu(x: np.ndarray, seed: int) -> np.ndarray:
+    return ForceRelaxation(n_neighbors=10, random_state=seed).fit_transform(x.astype(np.float32))
+
+
+def _motif_learn(x: np.ndarray, seed: int) -> np.ndarray:
+    from mtflearn.manifold import ForceGraph8
+
+    return np.asarray(ForceGraph8(n_neighbors=10, random_state=seed).fit_transform(x.astype(np.float64)))
+
+
+def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
+    from openTSNE import TSNE
+
+    return np.asarray(TSNE(perplexity=PERPLEXITY, initialization="pca", n_jobs=1, random_state=seed).fit(x))
+
+
+def _umap(x: np.ndarray, seed: int, **options: Any) -> np.ndarray:
+    from umap import UMAP
+
+    return np.asarray(UMAP(random_state=seed, n_jobs=1, **options).fit_transform(x))
+
+
+def _umap_clustering(x: np.ndarray, seed: int) -> np.ndarray:
+    return _umap(x, seed, n_neighbors=30, min_dist=0.0)
+
+
+def _umap_correlation(x: np.ndarray, seed: int) -> np.ndarray:
+    return _umap(x, seed, n_neighbors=10, metric="correlation")
+
+
+def _pacmap(x: np.ndarray, seed: int) -> np.ndarray:
+    from pacmap import PaCMAP
+
+    return np.asarray(PaCMAP(n_components=2, random_state=seed).fit_transform(x, init="pca"))
+
+
+# openTSNE: PCA start and perplexity 30. umap-learn: its defaults, what its documentation advises before
+# clustering (more neighbours, no least distance), and our neighbourhood. PaCMAP: its defaults.
+LAYOUTS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "motifgpu": _motifgpu,
+    "motif-learn": _motif_learn,
+    "t-SNE": _tsne,
+    "UMAP": _umap,
+    "UMAP for clustering": _umap_clustering,
+    "UMAP, our neighbours": _umap_correlation,
+    "PaCMAP": _pacmap,
+}
+
+
+def cpu_seconds(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Return the result of `work` and the CPU time of this process that it took."""
+    start = time.process_time()
+    result = work()
+    return result, time.process_time() - start

@@ -1,0 +1,142 @@
+// Square patches of one micrograph, sampled from its quintic B-spline coefficients at sub-pixel centres.
+//
+// A sample is sum w_r w_c coefficient[r][c] over the 7 x 7 pixels about it (six for a quintic spline, and one because
+// the first of them is the same for every patch, relative to the patch's pixel). Weights depend on row and column
+// apart, so that a patch takes two passes of 7 multiplications a sample, and not one of 49. Pixels beyond the image are
+// its mirror image.
+//
+// What is done                                                                                    kernel
+//   coefficients (height, length), pixel and fraction (n, 2) -> patches (n, size, size)           sample_patches
+//
+// One block a patch, or, of patches above TILE samples, a tile of it. The pixels it needs go to shared memory. A warp
+// takes four samples that are neighbours along the axis of the pass, whose pixels overlap, and 96 lines across: at a
+// step it loads four weights and three pixels and multiplies twelve times, so a load feeds three multiplications. An odd
+// distance between rows keeps the loads free of bank conflicts. A patch sees no other, so its bits depend on no other.
+//
+// Traffic and arithmetic of n patches of s x s samples, at one pixel a sample: 4 n s^2 bytes written, 4 n (s + 6)^2 read
+// from the L2 cache (the image is in it, or nearly); 2 n s (s + 6) 10 + ... multiply-adds, a group of four samples
+// meeting 10 pixels. On one H200 (4.8 TB/s, 67 TFLOP/s), n = 1e6, s = 64: 16.4 GB or 3.4 ms of writing, 20 GB from the
+// L2 cache, 8.6e10 multiply-adds or 2.6 ms. What a block asks of shared memory is more than either: about 1,800 warp
+// loads and stores a patch, one a cycle, 7.6 ms on 132 multiprocessors at 1.8 GHz. These are estimates: not measured yet.
+//
+// What was tried: the products of dense matrices (size, size + 6) that the array code uses, batched: 64-bit indices of
+// every pixel and the gathered window go through memory, five times the traffic of the result, and nine tenths of the
+// products are with zeros. One sample a thread needs 12 loads for 6 multiplications.
+//
+// Constants: VALUE (of coefficients and patches), INDEX (positions in either), BLOCKS (that share the registers of a
+// multiprocessor: 4, and 3 for double; without the bound ptxas spills for some architectures).
+#include "shared.cuh"
+
+#define THREADS 256
+#define WARPS (THREADS / 32)
+#define ACROSS 3  // lines across that a lane works on at a time
+#define TAPS 7
+
+struct alignas(16) Four {
+  VALUE of[4];
+};
+
+__device__ __forceinline__ VALUE fifth_power(VALUE x) {
+  x = x > 0 ? x : 0;
+  return x * x * (x * x) * x;
+}
+
+__device__ __forceinline__ VALUE quintic_bspline(VALUE distance) {
+  const VALUE sum = fifth_power(3 - distance) - 6 * fifth_power(2 - distance) + 15 * fifth_power(1 - distance);
+  return sum / 120;
+}
+
+__device__ __forceinline__ int mirrored(int i, int length) {
+  if (length == 1) return 0;
+  const int period = 2 * (length - 1);
+  i %= period;
+  if (i < 0) i += period;
+  return min(i, period - i);
+}
+
+// grid (n, tiles^2). The samples of an axis come in tiles, the tiles in groups of four. reach (tiles, width): pixels of a
+// tile, counted from the patch's; slot (tiles * tile,): where the taps of a sample begin among them, of the last sample
+// for those beyond size; phase (tiles * tile,): how far behind its first tap's pixel plus two a sample is, at fraction 0.
+// A group meets at most span pixels.
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ pixel, const VALUE* __restrict__ fraction,
+               const int* __restrict__ reach, const int* __restrict__ slot, const VALUE* __restrict__ phase,
+               VALUE* __restrict__ patches, int height, int length, int size, int tile, int tiles, int span, int width) {
+  DYNAMIC_SHARED(Four, weights);  // [2][groups][span], of rows and of columns
+  const int groups = tile / 4, pitch = groups | 1, stride = width | 1;
+  Four* middle = weights + 2 * groups * span;                          // [width][pitch], sampled along rows
+  VALUE* window = reinterpret_cast<VALUE*>(middle + width * pitch);    // [width][stride], coefficients
+  int* place = reinterpret_cast<int*>(window + width * stride);        // [2][width], their rows and columns
+  const int warp = threadIdx.x / 32, lane = threadIdx.x & 31, patch = blockIdx.x;
+  const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles;
+  const int first_row = tile_down * tile, first_col = tile_right * tile;
+
+  for (int i = threadIdx.x; i < 2 * width; i += THREADS) {
+    const bool right = i >= width;
+    const int beyond = right ? reach[tile_right * width + i - width] : reach[tile_down * width + i];
+    place[i] = mirrored(pixel[2 * patch + right] + beyond, right ? length : height);
+  }
+  for (int i = threadIdx.x; i < 8 * groups * span; i += THREADS) {
+    const bool right = i >= 4 * groups * span;
+    const int group = i / (4 * span) - right * groups, step = i / 4 % span;
+    const int first = (right ? first_col : first_row) + 4 * group, sample = first + i % 4;
+    const int tap = step - (slot[sample] - slot[first]);
+    const VALUE distance = fraction[2 * patch + right] + (phase[sample] + 2 - tap);
+    weights[i / 4].of[i % 4] = tap >= 0 && tap < TAPS ? quintic_bspline(distance < 0 ? -distance : distance) : 0;
+  }
+  __syncthreads();
+  for (int r = warp; r < width; r += WARPS) {
+    const VALUE* row = coefficients + (INDEX)place[r] * length;
+    for (int c = lane; c < width; c += 32) window[r * stride + c] = row[place[width + c]];
+  }
+  __syncthreads();
+
+  for (int group = warp; group < groups && first_col + 4 * group < size; group += WARPS) {
+    const Four* weight = weights + (groups + group) * span;
+    const VALUE* from = window + slot[first_col + 4 * group];
+    for (int begin = lane; begin < width; begin += 32 * ACROSS) {
+      Four sum[ACROSS] = {};
+      for (int step = 0; step < span; ++step) {
+        const Four w = weight[step];
+#pragma unroll
+        for (int a = 0; a < ACROSS; ++a) {
+          const int r = begin + 32 * a;
+          const VALUE value = r < width ? from[r * stride + step] : 0;
+#pragma unroll
+          for (int q = 0; q < 4; ++q) sum[a].of[q] = fma(value, w.of[q], sum[a].of[q]);
+        }
+      }
+#pragma unroll
+      for (int a = 0; a < ACROSS; ++a)
+        if (begin + 32 * a < width) middle[(begin + 32 * a) * pitch + group] = sum[a];
+    }
+  }
+  __syncthreads();
+
+  const int columns = min(tile, size - first_col);
+  VALUE* out = patches + (INDEX)patch * size * size + first_col;
+  for (int group = warp; group < groups && first_row + 4 * group < size; group += WARPS) {
+    const Four* weight = weights + group * span;
+    const VALUE* from = middle[slot[first_row + 4 * group] * pitch].of;
+    for (int begin = lane; begin < columns; begin += 32 * ACROSS) {
+      Four sum[ACROSS] = {};
+      for (int step = 0; step < span; ++step) {
+        const Four w = weight[step];
+#pragma unroll
+        for (int a = 0; a < ACROSS; ++a) {
+          const int c = begin + 32 * a;
+          const VALUE value = c < columns ? from[step * 4 * pitch + c] : 0;
+#pragma unroll
+          for (int q = 0; q < 4; ++q) sum[a].of[q] = fma(value, w.of[q], sum[a].of[q]);
+        }
+      }
+#pragma unroll
+      for (int a = 0; a < ACROSS; ++a)
+#pragma unroll
+        for (int q = 0; q < 4; ++q) {
+          const int r = first_row + 4 * group + q, c = begin + 32 * a;
+          if (r < size && c < columns) out[(INDEX)r * size + c] = sum[a].of[q];
+        }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+"""The command ``motifgpu dictionary``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.cli.options import DONE, QUARANTINED, AddCommand, add_options, log, options, print_json
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+    from motifgpu.dictionary import MotifDictionary
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("dictionary", "learn motifs whose names stay, from micrographs, into a file")
+    parser.add_argument(
+        "action",
+        choices=("learn", "extend", "show"),
+        help="learn: make the file; extend: add the motifs that it lacks; show: say what is in it",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="of the dictionary")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="micrographs to learn from")
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu.dictionary import MotifDictionary
+    from motifgpu.errors import StageError
+
+    if (args.action == "show") == bool(args.paths):
+        wanted = "give no micrographs" if args.action == "show" else "give micrographs to learn from"
+        args.parser.error(f"{args.action}: {wanted}")
+    if args.motifs is not None:
+        args.parser.error("--motifs: a dictionary finds the number of its motifs itself")
+    if args.action == "learn" and args.file.exists():
+        raise StageError("dictionary", f"{args.file} exists", "extend it, or give another name")
+    known = None if args.action == "learn" else MotifDictionary.load(args.file)
+    failed: list[dict[str, str]] = []
+    if args.action != "show":
+        analyses = _analyzed(args, known, failed)
+        known = MotifDictionary.learn(analyses) if known is None else known.extended(analyses)
+        known.save(args.file)
+    assert known is not None
+    if args.json:
+        print_json({**_summary(known), "file": str(args.file), "failed": failed})
+    else:
+        print(_describe(known, args.file))
+    return QUARANTINED if failed else DONE
+
+
+def _analyzed(
+    args: argparse.Namespace, known: MotifDictionary | None, failed: list[dict[str, str]]
+) -> list[Analysis]:
+    """Return the analyses of micrographs, and say which cannot be analysed."""
+    from motifgpu.errors import MicrographReadError, StageError
+    from motifgpu.micrograph import read
+    from motifgpu.pipeline import analyze
+    from motifgpu.progress import Progress
+
+    found = []
+    for path in args.paths:
+        try:
+            with Progress(path.name, quiet=args.quiet) as progress:
+                found.append(
+                    analyze(
+                        read(path, args.signal),
+                        dictionary=known,
+                        structure=False,
+                        progress=progress,
+                        **options(args),
+                    )
+                )
+        except (MicrographReadError, StageError) as error:
+            if isinstance(error, StageError) and error.stage == "backend":
+                raise
+            why = error.why if isinstance(error, MicrographReadError) else str(error)
+            failed.append({"source": str(path), "error": why})
+            log(f"{path}: {why}")
+    return found
+
+
+def _summary(dictionary: MotifDictionary) -> dict[str, Any]:
+    return {
+        "digest": dictionary.digest,
+        "motifs": [
+            {"label": label, "name": name, "count": int(count)}
+            for label, (name, count) in enumerate(zip(dictionary.names, dictionary.counts, strict=True))
+        ],
+        "environments": len(dictionary.surroundings.keys),
+        **dictionary.provenance,
+    }
+
+
+def _describe(dictionary: MotifDictionary, file: Path) -> str:
+    about = dictionary.provenance
+    size = "unknown size" if dictionary.patch_nm is None else f"{dictionary.patch_nm:.3g} nm"
+    lines = [
+        f"{file}: {len(dictionary.names)} motifs, {len(dictionary.surroundings.keys)} environments, "
+        f"learned on {about['columns_looked_at']:,} columns of {len(about['sources'])} micrographs",
+        f"  moments of order {dictionary.order}, patches of {size}; {dictionary.digest[:16]}",
+    ]
+    total = max(int(dictionary.counts.sum()), 1)
+    lines += [
+        f"  {label:>3}  {name:<16}  {count:>9,}  {100 * count / total:5.1f} %"
+        for label, (name, count) in enumerate(zip(dictionary.names, dictionary.counts.tolist(), strict=True))
+    ]
+    return "\n".join([*lines, *(f"  left out, another crystal: {name}" for name in about["left_out"])])

@@ -1,0 +1,33 @@
+"""The command ``motifgpu export``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motifgpu.cli.options import DONE, AddCommand, print_json
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("export", "write the columns of a run as one file for other programs")
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "out",
+        type=Path,
+        metavar="OUT",
+        help="a file ending in .parquet or .csv (columns), .h5ad (AnnData), or .hspy (class averages)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu.store import Run
+    from motifgpu.store.export import export
+
+    path = export(Run(args.run), args.out)
+    if args.json:
+        print_json({"file": str(path)})
+    else:
+        print(path)
+    return DONE

@@ -1,0 +1,38 @@
+"""The command ``motifgpu plan``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motifgpu.cli.options import DONE, AddCommand, add_options, print_json
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("plan", "say what memory and time an analysis will take, without running it")
+    parser.add_argument("path", type=Path, metavar="PATH", help="a micrograph")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="of python -m motifgpu.calibration, measured here"
+    )
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu.planning import plan
+
+    found = plan(
+        args.path,
+        signal=args.signal,
+        patch_size=args.patch_size,
+        order=args.order,
+        n_neighbors=args.neighbors,
+        backend="numpy" if args.backend == "auto" else args.backend,
+        calibration=args.calibration,
+    )
+    if args.json:
+        print_json({"source": str(args.path), **found.summary()})
+    else:
+        print(f"{args.path}: {found}")
+    return DONE

@@ -1,0 +1,170 @@
+"""The command ``motifgpu run``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.cli.options import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    QUARANTINED,
+    AddCommand,
+    add_options,
+    log,
+    options,
+    positive,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from motifgpu.store import Run
+
+_SHOWN = 5  # quarantined files that are listed
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return i and n of ``i/n``."""
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form 3/8, with the first from 1 to the second"
+        )
+    return int(i), int(n)
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("run", "analyse thousands of micrographs into one folder; killed or not, it goes on")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files, folders, or patterns in quotes: 'scans/**/*.dm4'"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a processor)")
+    parser.add_argument(
+        "--shard", type=shard, metavar="I/N", help="do every N-th file from the I-th on; then motifgpu merge"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, or the scheduler file that it wrote"
+    )
+    shared = parser.add_mutually_exclusive_group()
+    shared.add_argument(
+        "--dictionary", type=Path, metavar="FILE", help="label all micrographs with its motifs"
+    )
+    shared.add_argument("--pooled", action="store_true", help="learn such a dictionary first, from a sample")
+    parser.add_argument("--retry", action="store_true", help="try again what is in quarantine")
+    parser.add_argument("--plan", action="store_true", help="say what it would take, by a few of the files")
+    parser.add_argument("--watch", action="store_true", help="go on with what appears, until Ctrl-C")
+    parser.add_argument(
+        "--time-limit", type=positive, default=60.0, metavar="S", help="for reading a file (default: 60)"
+    )
+    parser.add_argument("--no-report", action="store_true", help="leave report.html out")
+    add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu import dataset
+    from motifgpu.progress import Progress
+
+    if args.watch and (args.pooled or args.shard or args.scheduler):
+        args.parser.error("--watch goes with --dictionary, but not with --pooled, --shard or --scheduler")
+    given: dict[str, Any] = {
+        "workers": args.workers,
+        "dictionary": args.dictionary,
+        "signal": args.signal,
+        "seconds": args.time_limit,
+        **options(args),
+    }
+    if args.plan:
+        return _plan(args, given)
+    # Schedulers of clusters end with this what runs too long.
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        with Progress("run", quiet=args.quiet) as progress:
+            if args.watch:
+                log(f"watching; Ctrl-C ends it, and {args.out / 'report.html'} is kept current")
+                renew = None if args.no_report else _renew
+                done = dataset.watch(args.paths, args.out, updated=renew, progress=progress, **given)
+            else:
+                with _client(args.scheduler) as client:
+                    done = dataset.run(
+                        args.paths,
+                        args.out,
+                        client=client,
+                        shard=args.shard,
+                        pooled=args.pooled,
+                        retry=args.retry,
+                        progress=progress,
+                        **given,
+                    )
+            if not (args.no_report or args.shard):
+                progress("writing the report", 1.0)
+                done.report()
+    except dataset.RunInterrupted as interruption:
+        log(str(interruption))
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return tell(done, args.json)
+
+
+def _plan(args: argparse.Namespace, given: dict[str, Any]) -> int:
+    from motifgpu.dataset.plan import plan_run
+
+    found = plan_run(args.paths, pooled=args.pooled, **given)
+    if args.json:
+        print_json(found.summary())
+    else:
+        print(found)
+    return DONE
+
+
+def _renew(found: Run) -> None:
+    found.report()
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _client(scheduler: str | None) -> Any:
+    """Return a client of the Dask cluster, or a context that gives None."""
+    from contextlib import nullcontext
+
+    if scheduler is None:
+        return nullcontext()
+    from motifgpu.dataset.cluster import connect
+
+    return connect(scheduler)
+
+
+def tell(found: Run, as_json: bool) -> int:
+    """Print what a run found and return the exit code that follows from it."""
+    about, quarantine = found.about, found.quarantine
+    numbers = about["found"]
+    if as_json:
+        print_json({"folder": str(found.path), **about, "quarantine": quarantine})
+    else:
+        print(f"{found.path}: {about['state']}")
+        if "micrographs" in numbers:
+            print(
+                f"  {numbers['micrographs']:,} micrographs, {numbers['columns']:,} atom columns, "
+                f"{numbers['points']:,} with a motif"
+            )
+        if about["state"] == "sharded":
+            print(f"  when all shards are done: motifgpu merge {found.path}")
+        for line in quarantine[:_SHOWN]:
+            print(f"  quarantine: {line['path']}: {line['reason']}")
+        if len(quarantine) > _SHOWN:
+            print(f"  and {len(quarantine) - _SHOWN:,} more in {found.path / 'quarantine.jsonl'}")
+        if (found.path / "report.html").exists():
+            print(f"  report: {found.path / 'report.html'}")
+    if not quarantine:
+        return DONE
+    return FAILED if numbers.get("micrographs") == 0 else QUARANTINED

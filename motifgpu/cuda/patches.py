@@ -1,0 +1,111 @@
+"""Patches sampled from spline coefficients on a GPU: launches ``kernels/patches.cu``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.cuda import loader
+from motifgpu.patches import TAPS, Sampling
+
+STAGE = "patches"
+THREADS = 256
+GROUP = 4  # samples that a warp computes together
+LARGEST_TILE = 64  # samples along a side of what one block computes
+
+
+class _Tables(NamedTuple):
+    """What the samples of an axis read, the same along rows and columns, in tiles; all on the host."""
+
+    tile: int
+    span: int  # pixels that a group of samples meets
+    reach: np.ndarray  # (tiles, width) int32: pixels of a tile, counted from the patch's
+    slot: np.ndarray  # (tiles * tile,) int32: where a sample's taps begin among them
+    phase: np.ndarray  # (tiles * tile,) float64
+
+    def shared_bytes(self, itemsize: int) -> int:
+        """Return what a block needs of shared memory."""
+        groups, width = self.tile // GROUP, self.reach.shape[1]
+        values = GROUP * (2 * groups * self.span + width * (groups | 1)) + width * (width | 1)
+        return values * itemsize + 2 * width * 4
+
+
+def _tables(sampling: Sampling, tile: int) -> _Tables:
+    """Lay the samples of an axis out in tiles; those that fill the last one repeat the last sample."""
+    size = sampling.first_tap.size
+    tile = min(tile, -(-size // GROUP) * GROUP)
+    first_tap, phase = (
+        np.pad(a, (0, -size % tile), mode="edge") for a in (sampling.first_tap, sampling.phase)
+    )
+    rows = first_tap.reshape(-1, tile)
+    pixels = [np.unique(row[:, None] + np.arange(TAPS)) for row in rows]
+    slots = np.stack([np.searchsorted(own, row) for own, row in zip(pixels, rows, strict=True)])
+    grouped = slots.reshape(-1, GROUP)
+    span = int((grouped[:, -1] - grouped[:, 0]).max()) + TAPS
+    width = max(*(own.size for own in pixels), int(grouped[:, 0].max()) + span)
+    reach = np.stack([np.pad(own, (0, width - own.size), mode="edge") for own in pixels]) - 2
+    return _Tables(tile, span, reach.astype(np.int32), slots.reshape(-1).astype(np.int32), phase)
+
+
+def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Sampling) -> Array:
+    """Return patches of an image, the twin of what `motifgpu.patches` does with matrix products.
+
+    Parameters
+    ----------
+    coefficients : (H, W) float32 or float64 array on the device
+        Of the quintic B-spline that continues the image by its mirror image.
+    pixel : (n, 2) integer array on the device
+        Pixel at or before the first sample of every patch, (row, col).
+    fraction : (n, 2) array on the device
+        How far the first sample is beyond it, from 0 to 1, in the dtype of the coefficients.
+    sampling : Sampling
+        The samples of an axis.
+
+    Returns
+    -------
+    (n, size, size) array of the dtype of the coefficients
+        Within 2e-6 of the largest coefficient (float32) of the CPU's. A patch has the same bits whatever
+        others are computed.
+    """
+    xp, where, dtype = (
+        backend.array_namespace(coefficients),
+        backend.device(coefficients),
+        coefficients.dtype,
+    )
+    (height, length), n, size = coefficients.shape, pixel.shape[0], sampling.first_tap.size
+    patches = xp.empty((n, size, size), dtype=dtype, device=where)
+    if n == 0:
+        return patches
+    itemsize = 8 if backend.dtype_name(coefficients) == "float64" else 4
+    # At most half of the shared memory, so that one block computes while another reads.
+    half = loader.current_device().shared_bytes // 2
+    tile = LARGEST_TILE
+    tables = _tables(sampling, tile)
+    while tables.shared_bytes(itemsize) > half and tile > GROUP:
+        tile //= 2
+        tables = _tables(sampling, tile)
+    shared = tables.shared_bytes(itemsize)
+    loader.check_shared(STAGE, shared, "a tile of 4 samples", "give fewer samples")
+    tiles, width = tables.reach.shape
+    launch = loader.kernel(
+        STAGE,
+        "sample_patches",
+        VALUE="double" if itemsize == 8 else "float",
+        BLOCKS=3 if itemsize == 8 else 4,
+        INDEX=loader.index_type(max(n * size * size, height * length)),
+    )
+    arguments = (
+        loader.dense(coefficients, dtype),
+        loader.dense(pixel, xp.int32),
+        loader.dense(fraction, dtype),
+        backend.from_numpy(tables.reach, coefficients),
+        backend.from_numpy(tables.slot, coefficients),
+        backend.constant(tables.phase, coefficients),
+        patches,
+        *(np.int32(value) for value in (height, length, size, tables.tile, tiles, tables.span, width)),
+    )
+    launch((n, tiles * tiles), (THREADS,), arguments, shared)
+    return patches

@@ -1,0 +1,219 @@
+"""Who works on batches of files: this process, or processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from motifgpu.dataset.job import Job
+from motifgpu.dataset.lane import Lane
+from motifgpu.dataset.tasks import Summary
+from motifgpu.errors import StageError
+
+STARTS = 5  # workers that may die before they are ready
+AHEAD = 3  # batches a worker has: one computed, one read ahead, one on the way
+_Answer = tuple[int, list[Summary] | None]
+
+
+class Executor(Protocol):
+    """Takes batches and gives back what became of them, in any order."""
+
+    @property
+    def sharers(self) -> int:
+        """How many work at once."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that one of them used."""
+
+    def has_room(self, alone: bool) -> bool:
+        """Say whether `submit` may be called now, for a batch that needs a worker to itself or not."""
+
+    def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
+        """Take a batch on."""
+
+    def wait(self) -> _Answer:
+        """Return a batch's number and summaries, or None for the latter if its worker died."""
+
+    def close(self) -> None:
+        """End; batches that are not done are dropped."""
+
+
+class ThisProcess:
+    """Works in this process, reading ahead and writing behind."""
+
+    sharers = 1
+
+    def __init__(self, job: Job) -> None:
+        self._answers: deque[_Answer] = deque()
+        self._lane = Lane(job, lambda number, summaries: self._answers.append((number, summaries)))
+        self._taken = 0
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that this process has used."""
+        from motifgpu.dataset.worker import peak_bytes
+
+        return peak_bytes()
+
+    def has_room(self, alone: bool) -> bool:
+        """Say whether `submit` may be called now."""
+        return self._taken < AHEAD
+
+    def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
+        """Take a batch on."""
+        self._taken += 1
+        self._lane.submit(number, paths)
+
+    def wait(self) -> _Answer:
+        """Compute until a batch is done."""
+        while not self._answers:
+            if self._lane.busy:
+                self._lane.step()
+            else:
+                self._lane.flush()
+        self._taken -= 1
+        return self._answers.popleft()
+
+    def close(self) -> None:
+        """Drop what is not computed."""
+        self._lane.close()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A worker process and the batches it has."""
+
+    process: subprocess.Popen[str]
+    batches: set[int] = field(default_factory=set)
+    alone: bool = False
+    ready: bool = False
+    error: str = ""
+
+
+class Processes:
+    """Worker processes, one BLAS thread each; one that dies is replaced.
+
+    They are programs of their own and no copies of this one, so they need no guard in the caller's script and
+    get no Ctrl-C of its terminal; they end when this process does, however it ends.
+
+    Parameters
+    ----------
+    job : Job
+    number : int
+        How many.
+    """
+
+    def __init__(self, job: Job, number: int) -> None:
+        self._job = job
+        self._answers: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]] = queue.SimpleQueue()
+        self._ready: deque[_Answer] = deque()
+        self._failed_starts = 0
+        self.sharers = number
+        self.peak_bytes = 0
+        self._workers: list[_Worker] = []
+
+    def _start(self) -> _Worker:
+        single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "motifgpu.dataset.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+            env={
+                **os.environ,
+                **single,
+                "MOTIFGPU_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
+        )
+        worker = _Worker(process)
+        self._send(worker, self._job.to_json())
+        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        return worker
+
+    def _listen(self, worker: _Worker) -> None:
+        assert worker.process.stdout
+        for line in worker.process.stdout:
+            with contextlib.suppress(ValueError):  # a worker that was killed may leave half a line
+                self._answers.put((worker, json.loads(line)))
+        worker.process.wait()
+        self._answers.put((worker, None))
+
+    def _send(self, worker: _Worker, line: str) -> None:
+        assert worker.process.stdin
+        with contextlib.suppress(OSError):  # that it died is heard from its output
+            worker.process.stdin.write(line + "\n")
+            worker.process.stdin.flush()
+
+    def _free(self, alone: bool) -> _Worker | None:
+        room = 0 if alone else AHEAD - 1
+        while len(self._workers) < self.sharers:  # when there is work, and not before
+            self._workers.append(self._start())
+        free = [worker for worker in self._workers if not worker.alone and len(worker.batches) <= room]
+        return min(free, key=lambda worker: len(worker.batches), default=None)
+
+    def has_room(self, alone: bool) -> bool:
+        """Say whether `submit` may be called now."""
+        return self._free(alone) is not None
+
+    def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
+        """Give a batch to the worker that has fewest."""
+        worker = self._free(alone)
+        assert worker is not None
+        worker.batches.add(number)
+        worker.alone = alone
+        self._send(worker, json.dumps({"batch": number, "paths": list(paths)}))
+
+    def wait(self) -> _Answer:
+        """Wait until a batch is done or its worker has died."""
+        while not self._ready:
+            worker, answer = self._answers.get()
+            if answer is None:
+                self._replace(worker)
+            elif "error" in answer:
+                worker.error = answer["error"]
+            elif "ready" in answer:
+                worker.ready = True
+            else:
+                worker.batches.discard(answer["batch"])
+                worker.alone = False
+                self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
+                self._ready.append((answer["batch"], answer["files"]))
+        return self._ready.popleft()
+
+    def _replace(self, worker: _Worker) -> None:
+        """Start another worker for one that died, and say what it left undone."""
+        self._failed_starts += not worker.ready
+        if worker.error or self._failed_starts > STARTS:
+            how = worker.error or f"they end at once, with exit status {worker.process.returncode}"
+            raise StageError(
+                "run", f"workers cannot work: {how}", "mend what it names, or give workers=1 to see more"
+            )
+        self._ready.extend((number, None) for number in sorted(worker.batches))
+        self._workers[self._workers.index(worker)] = self._start()
+
+    def close(self) -> None:
+        """End the workers; what they had not finished is dropped."""
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                assert worker.process.stdin
+                worker.process.stdin.close()
+        for worker in self._workers:
+            try:
+                worker.process.wait(5)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()

@@ -1,0 +1,125 @@
+"""What is done with every file of a run, and the key that results stand under."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.backend import select, versions, whole
+from motifgpu.errors import StageError
+from motifgpu.pipeline import Options
+from motifgpu.store.layout import DICTIONARY, SCHEMA
+
+if TYPE_CHECKING:
+    from motifgpu.dictionary import MotifDictionary
+
+SECONDS = 60.0  # that reading a file may take
+
+
+@dataclass(frozen=True)
+class Job:
+    """The parameters of a run, as they travel to whoever works on its files.
+
+    Attributes
+    ----------
+    out : str
+        Folder of the run.
+    options : Options
+        Of the analysis, without a dictionary, which stands in the folder.
+    signal : str or None
+        Which image, where a file holds several; all of them for None.
+    seconds : float
+        Time limit for reading a file.
+    digest : str or None
+        Of the dictionary whose motifs are assigned; None where every micrograph has its own.
+    """
+
+    out: str
+    options: Options
+    signal: str | None = None
+    seconds: float = SECONDS
+    digest: str | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what the results depend on, beside the files and the version."""
+        return {**asdict(self.options), "signal": self.signal, "dictionary": self.digest}
+
+    def key(self, sha256: str) -> str:
+        """Return the name that results of a file of this content stand under: 20 hexadecimal digits."""
+        made_of = [SCHEMA, versions().motifgpu, self.parameters(), sha256]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
+
+    def to_json(self) -> str:
+        """Return the job as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Read what `to_json` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "options": Options(**values["options"])})
+
+    @property
+    def analysis(self) -> Options:
+        """Options of the analysis, with the dictionary.
+
+        Raises
+        ------
+        StageError
+            If the dictionary in the folder is damaged or another one.
+        OSError
+            If it cannot be read.
+        """
+        if self.digest is None:
+            return self.options
+        return replace(self.options, dictionary=_dictionary(str(self.root / DICTIONARY), self.digest))
+
+    @property
+    def root(self) -> Path:
+        """Folder of the run."""
+        return Path(self.out)
+
+
+@functools.lru_cache(maxsize=2)
+def _dictionary(path: str, digest: str) -> MotifDictionary:
+    from motifgpu.dictionary import MotifDictionary
+
+    found = MotifDictionary.load(path)
+    if found.digest != digest:
+        raise StageError(
+            "run", f"{path} is not the dictionary that the run began with", "choose another folder"
+        )
+    return found
+
+
+def make_options(given: dict[str, Any]) -> Options:
+    """Return the options of the analysis that keyword arguments mean.
+
+    Raises
+    ------
+    StageError
+        If one is none of `motifgpu.analyze`'s, or no micrograph could be analysed with its value.
+    GpuMissingError
+        If a GPU is asked for and none is usable.
+    """
+    known = [field.name for field in fields(Options) if field.name != "dictionary"]
+    for name in given:
+        if name not in known:
+            raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")
+    options = Options(**given)
+    if options.smoothing not in ("auto", "fft", "svd"):
+        raise StageError("run", f"smoothing is {options.smoothing!r}", "choose auto, fft or svd")
+    for name, low in (("n_neighbors", 2), ("seed", 0), ("order", 0), ("n_motifs", 1)):
+        if getattr(options, name) is not None:
+            whole(getattr(options, name), "run", name, low)
+    for name in ("pixel_size_nm", "patch_size"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise StageError("run", f"{name} is {value}", "give a positive number")
+    select(options.backend)
+    return options

@@ -1,0 +1,81 @@
+"""One run at a time in a folder: locks that the system takes back however their process ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from motifgpu.errors import StageError
+from motifgpu.store.layout import LOCKS
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(file: IO[str], shared: bool) -> None:
+        if not shared:  # Windows has no shared kind; shards are told apart by their own locks
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(file: IO[str], shared: bool) -> None:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(out: Path, shard: tuple[int, int] | None = None) -> Iterator[None]:
+    """Keep others from running in a folder meanwhile: all others, or for a shard all but other shards.
+
+    A process that is killed leaves nothing behind that has to be cleared: the lock is the system's, and the
+    file only says whose it is.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the run, which exists.
+    shard : (int, int), optional
+        i and n.
+
+    Raises
+    ------
+    StageError
+        If another process runs there.
+    OSError
+        If the folder cannot be written.
+    """
+    folder = out / LOCKS
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as held:
+        _lock(folder / "run", out, held, shared=shard is not None)
+        if shard is not None:
+            _lock(folder / f"shard-{shard[0]}-of-{shard[1]}", out, held, shared=False)
+        yield
+
+
+def _lock(path: Path, out: Path, held: ExitStack, *, shared: bool) -> None:
+    file = held.enter_context(path.open("a+", encoding="utf-8"))
+    try:
+        _take(file, shared)
+    except (BlockingIOError, PermissionError) as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        raise StageError(
+            "run",
+            f"{holder} is at work in {out}",
+            "wait until it is done, or choose another folder",
+        ) from error
+    except OSError as error:  # a file system without locks
+        raise StageError(
+            "run",
+            f"{path} cannot be locked ({error.strerror})",
+            "put the folder on a file system with locks (for Lustre, one mounted with -o flock)",
+        ) from error
+    if not shared:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()

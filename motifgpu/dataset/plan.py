@@ -1,0 +1,166 @@
+"""What a run will take, before it runs: measured on a few of its files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.dataset import pooled as pool
+from motifgpu.dataset import session, tasks
+from motifgpu.dataset.inputs import expand
+from motifgpu.dataset.job import SECONDS, Job, make_options
+from motifgpu.dataset.schedule import batches
+from motifgpu.dataset.worker import peak_bytes
+from motifgpu.dictionary import MotifDictionary
+from motifgpu.errors import StageError
+from motifgpu.store import layout
+
+PROBES = 3
+_START = 3.0  # s until a worker is ready
+_TABLES = 0.003  # s a micrograph, for the tables
+# Of learning a dictionary, CPU seconds and bytes a column that is looked at (benchmarks/bench_dictionary.py).
+_LEARN_S, _LEARN_BYTES = 45e-6, 2_000
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run takes, as far as a few of its files tell.
+
+    Attributes
+    ----------
+    files, bytes : int
+        Of the input.
+    probed : tuple of str
+        Files that were analysed for this.
+    unreadable : tuple of str
+        Those of them that cannot be.
+    columns : int
+        Atom columns that are counted on.
+    workers, batches : int
+        Processes, and batches that the files go in.
+    cpu_seconds : float
+        Of all processes together.
+    seconds : float
+        Until it is done, if the processors have nothing else to do.
+    memory_bytes : int
+        Of all processes together, at most.
+    store_bytes : int
+        On the disk.
+    """
+
+    files: int
+    bytes: int
+    probed: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    columns: int
+    workers: int
+    batches: int
+    cpu_seconds: float
+    seconds: float
+    memory_bytes: int
+    store_bytes: int
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures as a dict that JSON can hold."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.files:,} files, {self.bytes / 2**20:,.1f} MB, about {self.columns:,} atom columns",
+            f"  {self.workers} processes, {self.batches:,} batches",
+            f"  time    {self.seconds:,.0f} s ({self.cpu_seconds:,.0f} s of CPU)",
+            f"  memory  {self.memory_bytes / 2**20:,.0f} MB in all",
+            f"  disk    {self.store_bytes / 2**20:,.1f} MB",
+        ]
+        lines += [f"  cannot be analysed: {path}" for path in self.unreadable]
+        return "\n".join(lines)
+
+
+def plan_run(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    dictionary: str | os.PathLike[str] | MotifDictionary | None = None,
+    pooled: bool = False,
+    workers: int | None = None,
+    signal: str | None = None,
+    seconds: float = SECONDS,
+    probes: int = PROBES,
+    **options: Any,
+) -> RunPlan:
+    """Say what `motifgpu.run` will take, by analysing a few of the files: small, usual and large ones.
+
+    Parameters
+    ----------
+    paths, dictionary, pooled, workers, signal, seconds, **options
+        As `motifgpu.run` will get them.
+    probes : int
+        How many files are analysed.
+
+    Returns
+    -------
+    RunPlan
+
+    Raises
+    ------
+    StageError
+        As `motifgpu.run`, and if none of the probed files can be analysed.
+    """
+    files = expand(paths, Path())
+    if dictionary is not None and not isinstance(dictionary, MotifDictionary):
+        dictionary = MotifDictionary.load(dictionary)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        layout.make_folders(root)
+        if dictionary is not None:
+            dictionary.save(root / layout.DICTIONARY)
+        job = Job(folder, make_options(options), signal, seconds, dictionary.digest if dictionary else None)
+        if workers is None:
+            workers = 1 if session.on_gpu(job) else backend.threads()
+        sizes = np.array([os.path.getsize(path) for path in files])
+        chosen = [files[k] for k in _probes(sizes, backend.whole(probes, "plan", "probes", 1))]
+        tasks.process(chosen[:1], job)  # compiles and fills caches
+        (root / layout.FILES).rename(root / "warm")
+        layout.make_folders(root)
+        begun = time.process_time()
+        found = [tasks.process([path], job)[0] for path in chosen]
+        cpu = time.process_time() - begun
+        written = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    unreadable = tuple(one["path"] for one in found if one["status"] != tasks.DONE)
+    if len(unreadable) == len(found):
+        problem = f"none of {len(found)} files can be analysed, because of {found[0]['path']}: "
+        raise StageError("plan", problem + found[0]["reason"], "see to that, or give other files")
+    probed = sum(os.path.getsize(path) for path in chosen)
+    scale = sizes.sum() / max(probed, 1)
+    columns = sum(one["points"] for one in found) * scale
+    sample = min(1.0, pool.MICROGRAPHS / len(files)) if pooled else 0.0
+    looked_at = min(columns * sample, pool.COLUMNS)
+    alone = _TABLES * len(files) + _LEARN_S * looked_at  # s of this process, after the others
+    shared = cpu * scale * (1 + sample)
+    return RunPlan(
+        files=len(files),
+        bytes=int(sizes.sum()),
+        probed=tuple(chosen),
+        unreadable=unreadable,
+        columns=round(columns),
+        workers=workers,
+        batches=len(batches(files, session.batch_size(job), workers)),
+        cpu_seconds=shared + alone,
+        seconds=_START * (1 + pooled) + shared / min(workers, backend.threads()) + alone,
+        memory_bytes=round((workers + (workers > 1)) * peak_bytes() + _LEARN_BYTES * looked_at),
+        store_bytes=round(written * scale),
+    )
+
+
+def _probes(sizes: np.ndarray, number: int) -> Sequence[int]:
+    """Return which files are analysed: those in the middle of as many parts by size, so their sum is fair."""
+    order = np.argsort(sizes, kind="stable")
+    number = min(number, len(order))
+    return [int(order[(2 * k + 1) * len(order) // (2 * number)]) for k in range(number)]

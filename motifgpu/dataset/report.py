@@ -1,0 +1,220 @@
+"""The report of a run: one HTML file, the micrographs that the motifs explain least first."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.dataset import figures
+from motifgpu.files import write_text
+from motifgpu.palette import motif_color
+from motifgpu.report.markup import Cell, data_uri, facts, folded, pairs, picture, table
+from motifgpu.store import layout
+
+if TYPE_CHECKING:
+    from motifgpu.store import Run
+
+Row = dict[str, Any]
+_OUTLIERS, _CELLS, _QUARANTINE = 24, 20, 100  # rows that are shown
+_OWN = (
+    "Every micrograph has its own motifs, numbered by how many columns they have, so equal numbers need not "
+    "mean the same. Run with a dictionary to have motifs that all micrographs share."
+)
+
+
+def write_report(run: Run) -> Path:
+    """Write report.html into the folder of a run.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    StageError
+        If the tables are not made yet.
+    OSError
+        If it cannot be written.
+    """
+    return write_text(run.path / layout.REPORT, render(run))
+
+
+def render(run: Run) -> str:
+    """Return the report of a run as one HTML document that needs no network."""
+    micrographs, motifs = run.micrographs.to_pylist(), run.motifs.to_pylist()
+    shared = bool(motifs) and motifs[0]["micrograph"] is None
+    quarantine = run.quarantine
+    sections = [
+        _outliers(run, micrographs),
+        _section("Motifs", *_motifs(motifs, shared)) if motifs else "",
+        _over_micrographs(run.counts.to_pylist(), micrographs) if micrographs else "",
+        _hierarchy(run),
+        _quarantined(quarantine),
+        _section(
+            "How this was made",
+            folded("Parameters", pairs(run.about["parameters"])),
+            folded("Versions", pairs(run.about["versions"])),
+        ),
+    ]
+    name = html.escape(run.path.absolute().name)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{name}: motifs of a run</title><style>{_file('style.css')}{_STYLE}</style></head>"
+        f'<body><main><h1>{name}</h1><p class="where">{html.escape(str(run.path.absolute()))}, '
+        f"{html.escape(run.about['state'])}, begun {html.escape(run.about['begun'])}</p>"
+        f"{_numbers(micrographs, motifs, quarantine, shared)}{''.join(sections)}"
+        f"</main><script>{_file('page.js')}</script></body></html>\n"
+    )
+
+
+_STYLE = "td img.thumb { width: 96px; display: block; } code { overflow-wrap: anywhere; }"
+_CAPTIONS = {
+    "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson). Only "
+    "the area in which a patch fits counts.",
+    "averages": "What each motif looks like: the mean of the patches of all its columns.",
+    "explained": "How well the motifs explain the micrographs. Those on the left are worth a look.",
+    "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs.",
+    "time": "The same against the time at which the file was written.",
+}
+
+
+def _section(title: str, *parts: str) -> str:
+    body = "".join(parts)
+    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
+
+
+def _file(name: str) -> str:
+    return resources.files("motifgpu.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _over_micrographs(counts: list[Row], micrographs: list[Row]) -> str:
+    drawn = {over: figures.plot_micrographs(counts, micrographs, over) for over in ("order", "time")}
+    return _section(
+        "Motifs over micrographs and over time",
+        *(picture(figure, over, _CAPTIONS[over]) for over, figure in drawn.items()),
+    )
+
+
+def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool) -> str:
+    areas = [row["area_nm2"] for row in micrographs]
+    area = sum(areas) if areas and None not in areas else None
+    unassigned, points = (sum(row[name] for row in micrographs) for name in ("unassigned", "points"))
+    shown = [
+        ("micrographs", f"{len(micrographs):,}"),
+        ("atom columns", f"{sum(row['columns'] for row in micrographs):,}"),
+        ("with a motif", f"{points - unassigned:,}"),
+        ("without one", f"{unassigned:,}"),
+        ("area with whole patches", f"{area:,.4g} nm²" if area else "pixel sizes not known"),
+        ("in quarantine", f"{len(quarantine):,}"),
+    ]
+    if shared:
+        shown.insert(1, ("motifs", str(sum(row["motif"] >= 0 for row in motifs))))
+    return facts(shown)
+
+
+def _outliers(run: Run, micrographs: list[Row]) -> str:
+    rows: list[Iterable[Cell]] = []
+    for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
+        page = Path("pages") / row["micrograph"] / "report.html"
+        name, title = html.escape(Path(row["source"]).name), html.escape(row["title"])
+        if (run.path / page).exists():
+            name = f'<a href="{page.as_posix()}">{name}</a>'
+        thumb = data_uri("png", run.thumbnail(row["micrograph"]))
+        rows.append(
+            [
+                ("", f'<img class="thumb" src="{thumb}" alt="{title}">'),
+                ("wide", f"{name}<br><small>{title}<br>{row['micrograph']}</small>"),
+                ("number", f"{row['explained']:.3f}"),
+                ("number", f"{row['unassigned']:,} of {row['points']:,}"),
+                ("number", str(row["motifs"])),
+                ("number", f"{row['patch_size_px']:.1f}"),
+                ("wide", html.escape(row["warnings"])),
+            ]
+        )
+    if not rows:
+        return ""
+    head = ("", "micrograph", "explained", "without a motif", "motifs", "patch, px", "notes")
+    command = f"motifgpu report {run.path} --micrograph NAME"
+    return _section(
+        f"Micrographs explained least, {len(rows):,} of {len(micrographs):,}",
+        table(head, rows),
+        f'<p class="note">A page of any micrograph: <code>{html.escape(command)}</code>, NAME being the last '
+        "line of its cell. All of them are in micrographs.parquet.</p>",
+        picture(figures.plot_explained(micrographs), "explained", _CAPTIONS["explained"]),
+    )
+
+
+def _motifs(motifs: list[Row], shared: bool) -> list[str]:
+    if not shared:
+        return [f'<p class="note">{_OWN}</p>']
+    rows: list[Iterable[Cell]] = []
+    for row in motifs:
+        label = row["motif"]
+        name = "none of them" if label < 0 else html.escape(row["name"])
+        interval = confidence = ""
+        if row["per_nm2"] is not None:
+            interval = f"{row['per_nm2']:.4g} ({row['per_nm2_low']:.4g} to {row['per_nm2_high']:.4g})"
+        if row["confidence"] is not None:
+            confidence = f"{row['confidence']:.3f}"
+        rows.append(
+            [
+                ("", f'<span class="chip" style="background:{motif_color(label)}"></span>{name}'),
+                ("number", f"{row['count']:,}"),
+                ("number", f"{100 * row['fraction']:.2f} %"),
+                ("number", f"{row['micrographs']:,}"),
+                ("number", interval),
+                ("number", confidence),
+            ]
+        )
+    head = ("motif", "columns", "share", "in micrographs", "per nm² (95 %)", "confidence")
+    return [
+        table(head, rows),
+        '<div class="pair">',
+        picture(figures.plot_densities(motifs), "densities", _CAPTIONS["densities"]),
+        picture(figures.plot_averages(motifs), "averages", _CAPTIONS["averages"]),
+        "</div>",
+    ]
+
+
+def _hierarchy(run: Run) -> str:
+    hierarchy = run.hierarchy
+    if hierarchy is None or not hierarchy.nodes:
+        return ""
+    from motifgpu.hierarchy.export import to_table
+
+    found = sorted(to_table(hierarchy), key=lambda row: (-row["count"], row["key"]))
+    rows = [
+        [
+            ("", f"<code>{row['key']}</code>"),
+            ("number", str(row["level"])),
+            ("number", f"{row['count']:,}"),
+            ("number", f"{row['micrographs']:,}"),
+            ("wide", html.escape(row["holds"])),
+        ]
+        for row in found[:_CELLS]
+    ]
+    warnings = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in hierarchy.warnings)
+    return _section(
+        f"Motif-cells, the {len(rows):,} most frequent of {len(found):,}",
+        warnings,
+        table(("key", "cells", "places", "in micrographs", "holds motifs"), rows),
+    )
+
+
+def _quarantined(quarantine: list[dict[str, Any]]) -> str:
+    rows = [
+        [("wide", html.escape(line["path"])), ("wide", html.escape(str(line["reason"])))]
+        for line in quarantine[:_QUARANTINE]
+    ]
+    if not rows:
+        return ""
+    more = f", the first {len(rows)} of {len(quarantine):,}" if len(quarantine) > len(rows) else ""
+    return _section(f"Quarantine{more}", table(("file", "why"), rows))

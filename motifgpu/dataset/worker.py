@@ -1,0 +1,69 @@
+"""A process that works on batches of files; `motifgpu.dataset.executors` starts it with ``python -m``.
+
+The job and then the batches come as lines of JSON on standard input, summaries go as lines of JSON to what
+was standard output. When the input ends, because the run is over or its process was killed, so does this
+process; results are written whole or not at all, so it may do that at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+
+from motifgpu.dataset.job import Job
+from motifgpu.dataset.lane import Lane
+from motifgpu.dataset.tasks import Summary
+from motifgpu.formats import guard
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints must not get among the answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    job = Job.from_json(sys.stdin.readline())
+
+    def listen() -> None:
+        for line in sys.stdin:
+            requests.put(line)
+        guard.close()
+        os._exit(0)
+
+    def done(number: int, summaries: list[Summary]) -> None:
+        answers.write(json.dumps({"batch": number, "files": summaries, "peak_bytes": peak_bytes()}) + "\n")
+        answers.flush()
+
+    threading.Thread(target=listen, daemon=True).start()
+    answers.write('{"ready": true}\n')
+    answers.flush()
+    lane = Lane(job, done)
+    try:
+        while True:
+            while not lane.busy or not requests.empty():
+                request = json.loads(requests.get())
+                lane.submit(request["batch"], request["paths"])
+            lane.step()
+    except BaseException:  # a bug: say so, whatever it is
+        answers.write(json.dumps({"error": traceback.format_exc()}) + "\n")
+        answers.flush()
+        guard.close()
+        os._exit(1)
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has used, 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""One part of a dictionary: what it can name, and how strange a column is to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.dictionary.likeness import Learned
+from motifgpu.dictionary.patterns import Patterns
+from motifgpu.identity import Classified, IdentityModel
+from motifgpu.mixture import Mixture
+
+# Standard deviations from the mean intensity of its motif up to which a column is one of it. At 10 counts the
+# dopants tried are 9 or more away from what was learned, and one column in 16,000 would be by chance.
+MAX_DEVIATION = 4.0
+
+KNOWN, STRANGE_INTENSITY, STRANGE_PATTERN, NO_FRAME = 0, 1, 2, 3
+
+
+class Kind(NamedTuple):
+    """How intensities of one motif on one site are distributed.
+
+    Attributes
+    ----------
+    share : float
+        Of the site's columns.
+    median : float
+    spread : float
+        Standard deviation of the Gaussian with the same quartiles.
+    """
+
+    share: float
+    median: float
+    spread: float
+
+
+class Scatter(NamedTuple):
+    """How a micrograph's columns scatter around what they are.
+
+    Attributes
+    ----------
+    widening : (s,) ndarray
+        Standard deviation of the intensities on each site in units of the learned one.
+    noise : (s,) ndarray
+        Length of what is outside the span of the site's patterns in units of the learned one.
+    means : (s, n_moments) ndarray
+        Usual patch of each site.
+    slope : float
+        Share of the intensity between columns that is background.
+    """
+
+    widening: np.ndarray
+    noise: np.ndarray
+    means: np.ndarray
+    slope: float
+
+
+class Named(NamedTuple):
+    """What n columns are to a chapter.
+
+    Attributes
+    ----------
+    classified : Classified
+    intensity : (n,) array
+        Deviation of the column's intensity from its motif's, 1 at the limit.
+    pattern : (n,) array
+        Deviation of the patch from what patches of the site can be, 1 at the limit.
+    """
+
+    classified: Classified
+    intensity: Array
+    pattern: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Chapter:
+    """Motifs that were learned together.
+
+    Attributes
+    ----------
+    model : IdentityModel
+        Its labels count from 0 within the chapter.
+    patterns : Patterns
+    first : int
+        Number of its first motif in the dictionary.
+    own_sites : bool
+        Whether its sites are others than those of the dictionary's first chapter.
+    """
+
+    model: IdentityModel
+    patterns: Patterns
+    first: int
+    own_sites: bool = True
+
+    @property
+    def motifs(self) -> int:
+        """How many motifs it names."""
+        return 1 + max(int(labels.max()) for labels in self.model.components)
+
+    @property
+    def scatter(self) -> Scatter:
+        """That of the columns learned."""
+        sites = np.ones(len(self.patterns.scales))
+        return Scatter(sites, sites, self.patterns.means, self.model.slope)
+
+    @cached_property
+    def kinds(self) -> tuple[dict[int, Kind], ...]:
+        """The intensities of each motif on each site; a motif may be several Gaussians."""
+        return tuple(
+            {label: _kind(mixture, labels == label) for label in np.unique(labels[labels >= 0]).tolist()}
+            for mixture, labels in zip(self.model.mixtures, self.model.components, strict=True)
+        )
+
+    @cached_property
+    def learned(self) -> Learned:
+        """Its usual patches, to compare those of a micrograph with."""
+        return Learned(self.patterns.means, self.model.order)
+
+    def adapted(self, scatter: Scatter) -> Scatter:
+        """Return a scatter on the sites of the dictionary's first chapter as one on its own."""
+        if not self.own_sites:
+            return scatter
+        usual = self.scatter
+        return usual._replace(
+            widening=usual.widening * float(np.mean(scatter.widening)),
+            noise=usual.noise * float(np.mean(scatter.noise)),
+            slope=scatter.slope,
+        )
+
+    def name(self, moments: Array, scatter: Scatter) -> Named:
+        """Say what columns are, and how far they are from it.
+
+        Parameters
+        ----------
+        moments : (n, n_moments) array
+            In the intensities and the orientation of those learned.
+        scatter : Scatter
+            Of the micrograph.
+        """
+        xp = backend.array_namespace(moments)
+        found = self.model.classify(moments, widening=scatter.widening, slope=scatter.slope)
+        outside = self.patterns.outside(moments, found.site, scatter.means)
+        allowed = np.hypot(self.patterns.limits * self.patterns.scales * scatter.noise, self.patterns.floors)
+        return Named(
+            classified=found,
+            intensity=xp.abs(found.deviation) / MAX_DEVIATION,
+            pattern=outside / xp.take(backend.constant(allowed, moments), found.site, axis=0),
+        )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays of numbers, for `from_state`."""
+        return {
+            "first": np.array(self.first),
+            "own_sites": np.array(int(self.own_sites)),
+            **{f"model.{name}": array for name, array in self.model.state().items()},
+            **{f"patterns.{name}": array for name, array in self.patterns.state().items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, np.ndarray]) -> Chapter:
+        """Make the chapter of which `state` was taken."""
+        return cls(
+            model=IdentityModel.from_state(part(state, "model.")),
+            patterns=Patterns.from_state(part(state, "patterns.")),
+            first=int(state["first"]),
+            own_sites=bool(state["own_sites"]),
+        )
+
+
+def _kind(mixture: Mixture, members: np.ndarray) -> Kind:
+    """Return the distribution of some components of a mixture of numbers."""
+    share, mean = mixture.weights[members], mixture.means[members, 0]
+    deviation = np.sqrt(mixture.covariances[members, 0, 0])
+    x = np.linspace((mean - 6 * deviation).min(), (mean + 6 * deviation).max(), 4001)
+    below = ndtr((x[:, None] - mean) / deviation) @ share / share.sum()
+    low, median, high = np.interp((0.25, 0.5, 0.75), below, x).tolist()
+    return Kind(float(share.sum()), median, (high - low) / 1.349)
+
+
+def part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the entries whose name begins with `prefix`, without it."""
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

@@ -1,0 +1,197 @@
+"""Motifs that a dictionary does not know yet, found among the columns that it calls unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.dictionary.chapter import KNOWN, MAX_DEVIATION, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter
+from motifgpu.dictionary.frames import Frame, find_frame
+from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
+from motifgpu.dictionary.patterns import Patterns
+from motifgpu.dictionary.surroundings import Surroundings
+from motifgpu.identity import IdentityModel
+from motifgpu.mixture import Mixture, fit_mixture
+
+# A new motif is farther from the known ones than this many times what is still one of them, lest the tails of
+# a class of a million columns become a motif.
+_APART = 1.5
+_FEWEST_STRANGE = 12  # columns of a pattern never seen that make a motif
+_COHERENT = 1.6  # by how much the noise of a new site may exceed that of the known ones
+_RESOLUTION = 0.02  # as of `motifgpu.classes`
+
+
+class Extension(NamedTuple):
+    """A dictionary's contents after further micrographs.
+
+    Attributes
+    ----------
+    chapters : tuple of Chapter
+    surroundings : Surroundings
+    counts : (c,) int64 ndarray
+        Columns of each motif, old and new, among the further micrographs.
+    matched : list of bool
+        Which micrographs show the dictionary's crystal.
+    """
+
+    chapters: tuple[Chapter, ...]
+    surroundings: Surroundings
+    counts: np.ndarray
+    matched: list[bool]
+
+
+def extend(
+    chapters: tuple[Chapter, ...],
+    surroundings: Surroundings,
+    micrographs: Callable[[], Iterable[Array]],
+    min_size: int,
+) -> Extension:
+    """Look for new motifs in further micrographs, and say how often they have all motifs.
+
+    Parameters
+    ----------
+    chapters : tuple of Chapter
+    surroundings : Surroundings
+        What is known.
+    micrographs : callable
+        Returns an iterator over the moments of each micrograph; called twice, for the second pass counts.
+    min_size : int
+        Fewest columns of a motif; of those of a pattern never seen 12, if that is more.
+    """
+    frames = [find_frame(moments, chapters[0]) for moments in micrographs()]
+    strange = [
+        _strange(name_chunk(moments, frame, chapters), frame)
+        for moments, frame in zip(micrographs(), frames, strict=True)
+        if frame.turns
+    ]
+    if strange:
+        chapters += _further(chapters, Strange(*map(np.concatenate, zip(*strange, strict=True))), min_size)
+    counts = np.zeros(chapters[-1].first + chapters[-1].motifs, dtype=np.int64)
+    keys = [np.zeros(0, np.int64)]
+    for moments, frame in zip(micrographs(), frames, strict=True):
+        if frame.turns:
+            naming = name_chunk(moments, frame, chapters)
+            labels = backend.to_numpy(naming.labels)
+            counts += np.bincount(labels[labels >= 0], minlength=counts.size)
+            keys.append(backend.to_numpy(environment_keys(naming, frame, chapters, surroundings)))
+    return Extension(
+        chapters, surroundings.extended(np.concatenate(keys)), counts, [bool(frame.turns) for frame in frames]
+    )
+
+
+class Strange(NamedTuple):
+    """Columns that a dictionary does not know, in its frame.
+
+    Attributes
+    ----------
+    moments : (n, n_moments) float64 ndarray
+    why : (n,) int ndarray
+        `STRANGE_INTENSITY` or `STRANGE_PATTERN`.
+    widening, noise : (n,) float64 ndarray
+        Scatter of the column's micrograph on its site.
+    slope : (n,) float64 ndarray
+        Share of the intensity between columns that is background in the column's micrograph.
+    """
+
+    moments: np.ndarray
+    why: np.ndarray
+    widening: np.ndarray
+    noise: np.ndarray
+    slope: np.ndarray
+
+
+def _further(chapters: Sequence[Chapter], strange: Strange, min_size: int) -> tuple[Chapter, ...]:
+    """Return a chapter of new intensities on known sites and one of new sites, if there are such motifs."""
+    found: list[Chapter] = []
+    first = chapters[-1].first + chapters[-1].motifs
+    bright = strange.why == STRANGE_INTENSITY
+    if np.count_nonzero(bright) >= min_size:
+        found += _new_intensities(chapters, Strange(*(a[bright] for a in strange)), first, min_size)
+    first += sum(chapter.motifs for chapter in found)
+    patterns = strange.why == STRANGE_PATTERN
+    least = max(min_size, _FEWEST_STRANGE)
+    if np.count_nonzero(patterns) >= least:
+        found += _new_sites(chapters[0], Strange(*(a[patterns] for a in strange)), first, least)
+    return tuple(found)
+
+
+def _new_intensities(
+    chapters: Sequence[Chapter], strange: Strange, first: int, min_size: int
+) -> list[Chapter]:
+    """Learn motifs on known sites: intensities far from those of the motifs there are."""
+    model = chapters[0].model
+    read = model.classify(strange.moments, slope=0.0)
+    mixtures, components, labels = [], [], 0
+    for s, mixture in enumerate(model.mixtures):
+        own = read.site == s
+        named, found = np.full(1, -1), Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)), 0.0)
+        if own.any():
+            intensity = read.intensity[own] - strange.slope[own] * (strange.moments[own] @ model.gaps[s])
+            fits = fit_mixture(intensity, resolution=_RESOLUTION * float(np.linalg.norm(model.means[s][1:])))
+            found = min(fits, key=lambda fit: fit.criterion)
+            kind = found.posterior(intensity[:, None]).argmax(axis=1)
+            counts = np.bincount(kind, minlength=len(found.means))
+            # In the scatter of the columns learned first, and never narrower than the commonest of them.
+            widening = float(np.median(strange.widening[own]))
+            usual = float(mixture.covariances[mixture.weights.argmax(), 0, 0])
+            found = replace(found, covariances=np.maximum(found.covariances / widening**2, usual))
+            known = _known(chapters, s)
+            apart = np.abs(found.means[:, 0, None] - known) / (widening * usual**0.5)
+            new = (apart.min(axis=1) > _APART * MAX_DEVIATION) & (counts >= min_size)
+            named = np.full(len(counts), -1)
+            named[new] = labels + np.argsort(np.argsort(-counts[new], kind="stable"), kind="stable")
+            labels += int(new.sum())
+        mixtures.append(found)
+        components.append(named.astype(np.int64))
+    if not labels:
+        return []
+    model = replace(model, mixtures=tuple(mixtures), components=tuple(components))
+    return [Chapter(model, chapters[0].patterns, first, own_sites=False)]
+
+
+def _known(chapters: Sequence[Chapter], site: int) -> np.ndarray:
+    """Return the mean intensities (k,) of all motifs of a site."""
+    named = [
+        chapter.model.mixtures[site].means[chapter.model.components[site] >= 0, 0]
+        for i, chapter in enumerate(chapters)
+        if i == 0 or not chapter.own_sites
+    ]
+    return np.concatenate([chapters[0].model.mixtures[site].means[:, 0], *named])
+
+
+def _new_sites(known: Chapter, strange: Strange, first: int, min_size: int) -> list[Chapter]:
+    """Learn motifs of patterns never seen, where these are the same pattern again and again."""
+    model, _ = IdentityModel.fit(strange.moments, min_size=min_size)
+    found = model.classify(strange.moments)
+    patterns = Patterns.fit(strange.moments, found.site, model.order, strange.noise)
+    coherent = patterns.scales <= _COHERENT * known.patterns.scales.max()
+    counts = np.bincount(found.labels[found.labels >= 0], minlength=int(found.labels.max()) + 1)
+    kept = counts >= min_size
+    for s, labels in enumerate(model.components):
+        kept[labels[labels >= 0]] &= bool(coherent[s])
+    if not kept.any():
+        return []
+    number = np.where(kept, np.cumsum(kept) - 1, -1)
+    components = tuple(np.where(labels >= 0, number[labels], -1) for labels in model.components)
+    return [Chapter(replace(model, components=components), patterns, first)]
+
+
+def _strange(naming: Naming, frame: Frame) -> Strange:
+    """Return the columns that have no name."""
+    reason = backend.to_numpy(naming.reason)
+    rows = np.flatnonzero(reason != KNOWN)
+    site = backend.to_numpy(naming.site)[rows]
+    xp = backend.array_namespace(naming.moments)
+    moments = xp.take(naming.moments, backend.from_numpy(rows, naming.moments), axis=0)
+    return Strange(
+        moments=backend.to_numpy(moments).astype(np.float64),
+        why=reason[rows],
+        widening=frame.scatter.widening[site],
+        noise=frame.scatter.noise[site],
+        slope=np.full(rows.size, frame.scatter.slope),
+    )

@@ -1,0 +1,95 @@
+"""Dictionaries as files: arrays of numbers in one .npz archive, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motifgpu.dictionary.chapter import Chapter, part
+from motifgpu.dictionary.surroundings import Surroundings
+from motifgpu.errors import StageError
+from motifgpu.files import replacing
+
+SCHEMA = 1
+_ABOUT = "about"
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of named arrays as 64 hexadecimal digits."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def pack(chapters: Sequence[Chapter], surroundings: Surroundings) -> dict[str, np.ndarray]:
+    """Return the contents of a dictionary as named arrays."""
+    arrays = {f"surroundings.{name}": array for name, array in surroundings.state().items()}
+    for i, chapter in enumerate(chapters):
+        arrays |= {f"chapter{i}.{name}": array for name, array in chapter.state().items()}
+    return arrays
+
+
+def unpack(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[Chapter, ...], Surroundings]:
+    """Return the contents of which `arrays` were made."""
+    chapters: list[Chapter] = []
+    while f"chapter{len(chapters)}.first" in arrays:
+        chapters.append(Chapter.from_state(part(arrays, f"chapter{len(chapters)}.")))
+    return tuple(chapters), Surroundings.from_state(part(arrays, "surroundings."))
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Path:
+    """Write arrays and what is to be said about them; a file that was there stays until the new one is whole.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    text = json.dumps({**about, "schema": SCHEMA}, sort_keys=True, allow_nan=False).encode()
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **{_ABOUT: np.frombuffer(text, np.uint8), **arrays})
+    return Path(path)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    StageError
+        If it is no dictionary, damaged, or of another schema.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(arrays.pop(_ABOUT).tobytes())
+        schema = about["schema"]
+    except FileNotFoundError:
+        raise
+    # Whatever a damaged archive makes its readers throw.
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error, NotImplementedError, OverflowError, RecursionError),
+    ) as error:
+        problem = f"{os.fspath(path)} is no motif dictionary or is damaged ({type(error).__name__}: {error})"
+        raise StageError("dictionary", problem, "give a file that MotifDictionary.save wrote") from error
+    if schema != SCHEMA:
+        raise StageError(
+            "dictionary",
+            f"{os.fspath(path)} has schema {schema!r} and this version reads schema {SCHEMA}",
+            "read it with the version of motifgpu that wrote it, or learn it again",
+        )
+    return arrays, about

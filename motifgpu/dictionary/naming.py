@@ -1,0 +1,191 @@
+"""Columns of one micrograph, a chunk at a time, called by the names of a dictionary's chapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from motifgpu import backend
+from motifgpu.backend import Array
+from motifgpu.dictionary.chapter import KNOWN, NO_FRAME, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter, Named
+from motifgpu.dictionary.frames import Frame, find_frame, name_columns
+from motifgpu.dictionary.surroundings import Surroundings
+
+_CHUNK = 2**16  # columns at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """What N columns are after a dictionary.
+
+    Attributes
+    ----------
+    labels : (N,) int32 array
+        Number of the motif; -1 where `unseen`, and where the column belongs to a kind that was too rare to be
+        named when the dictionary was learned.
+    environments : (N,) int32 array
+        Number of the environment, by motif and by the kinds of the neighbours in their directions on the
+        crystal; -1 where the dictionary knows no such one, the column's motif aside.
+    confidence : (N,) array
+        Posterior probability of the label among the motifs of the column's site; 0 where there is no label.
+    unseen : (N,) bool array
+        Columns like no column of the dictionary.
+    reason : (N,) int8 array
+        Why: 0 is not unseen, 1 the intensity is that of no motif of the site, 2 the patch is that of no site,
+        3 the micrograph does not show the dictionary's crystal.
+    strangeness : (N,) array
+        How far the column is from what its motif or site can be; 1 is the limit, above which it is unseen.
+        Infinite for reason 3.
+    frames : tuple of Frame
+        Gain, offset, orientation and noise of each micrograph.
+    """
+
+    labels: Array
+    environments: Array
+    confidence: Array
+    unseen: Array
+    reason: Array
+    strangeness: Array
+    frames: tuple[Frame, ...]
+
+
+class Naming(NamedTuple):
+    """What n columns are; arrays in the moments' namespace and on their device.
+
+    Attributes
+    ----------
+    moments : (n, n_moments) array
+        In the intensities and the orientation of the dictionary.
+    site : (n,) int32 array
+        Site of the first chapter.
+    labels : (n,) int32 array
+        Number of the motif in the dictionary, -1 where there is none.
+    confidence : (n,) array
+    reason : (n,) int8 array
+        `KNOWN`, `STRANGE_INTENSITY` or `STRANGE_PATTERN`.
+    strangeness : (n,) array
+    """
+
+    moments: Array
+    site: Array
+    labels: Array
+    confidence: Array
+    reason: Array
+    strangeness: Array
+
+
+def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Naming:
+    """Say what columns are. A chapter is asked for those that no chapter before it knows.
+
+    Parameters
+    ----------
+    moments : (n, n_moments) array
+        As they are in the micrograph.
+    frame : Frame
+        Of the micrograph, with one turn at least.
+    chapters : sequence of Chapter
+    """
+    xp = backend.array_namespace(moments)
+    moments, named = name_columns(moments, frame, chapters[0])
+    site = named.classified.site
+    labels, confidence = named.classified.labels, named.classified.confidence
+    strangeness = xp.maximum(named.intensity, named.pattern)
+    reason = xp.where(strangeness <= 1.0, xp.full_like(site, KNOWN), xp.full_like(site, STRANGE_INTENSITY))
+    reason = xp.where(named.pattern > 1.0, xp.full_like(site, STRANGE_PATTERN), reason)
+    for chapter in chapters[1:]:
+        named = chapter.name(moments, chapter.adapted(frame.scatter))
+        taken = (reason != KNOWN) & _known(named)
+        labels = xp.where(taken, named.classified.labels + chapter.first, labels)
+        confidence = xp.where(taken, named.classified.confidence, confidence)
+        strangeness = xp.where(taken, xp.maximum(named.intensity, named.pattern), strangeness)
+        reason = xp.where(taken, xp.full_like(reason, KNOWN), reason)
+    unseen = reason != KNOWN
+    return Naming(
+        moments=moments,
+        site=site,
+        labels=xp.where(unseen, xp.full_like(labels, -1), labels),
+        confidence=xp.where(unseen, xp.zeros_like(confidence), confidence),
+        reason=xp.astype(reason, xp.int8),
+        strangeness=strangeness,
+    )
+
+
+def _known(named: Named) -> Array:
+    """Say which columns (n,) have a name in a later chapter, where what is too rare for one stays unseen."""
+    return (named.intensity <= 1.0) & (named.pattern <= 1.0) & (named.classified.labels >= 0)
+
+
+def unnamed(moments: Array) -> Naming:
+    """Return what the columns of a micrograph are that does not show the dictionary's crystal."""
+    xp = backend.array_namespace(moments)
+    count, where = moments.shape[0], backend.device(moments)
+    none = xp.full(count, -1, dtype=xp.int32, device=where)
+    return Naming(
+        moments=moments,
+        site=none,
+        labels=none,
+        confidence=xp.zeros(count, dtype=moments.dtype, device=where),
+        reason=xp.full(count, NO_FRAME, dtype=xp.int8, device=where),
+        strangeness=xp.full(count, np.inf, dtype=moments.dtype, device=where),
+    )
+
+
+def _chunks(moments: Array) -> list[Array]:
+    """Divide the columns of a micrograph, so that what is made of them has bounded size."""
+    count = moments.shape[0]
+    return [moments[i : min(i + _CHUNK, count), :] for i in range(0, max(count, 1), _CHUNK)]
+
+
+def environment_keys(
+    naming: Naming, frame: Frame, chapters: Sequence[Chapter], surroundings: Surroundings
+) -> Array:
+    """Return the keys of environments (n,), -1 on sites that a later chapter has for its own."""
+    xp = backend.array_namespace(naming.labels)
+    labels = naming.labels
+    for chapter in chapters[1:]:
+        if chapter.own_sites:
+            inside = (labels >= chapter.first) & (labels < chapter.first + chapter.motifs)
+            labels = xp.where(inside, xp.full_like(labels, -1), labels)
+    return surroundings.key(naming.moments, naming.site, labels, frame.scatter)
+
+
+def assign_columns(
+    moments: Array,
+    limits: np.ndarray,
+    chapters: Sequence[Chapter],
+    surroundings: Surroundings,
+    frames: Sequence[Frame] | None,
+) -> Assignment:
+    """Say what the columns of several micrographs are.
+
+    Parameters
+    ----------
+    moments : (N, n_moments) array
+    limits : (m + 1,) int ndarray
+        Where each micrograph begins.
+    chapters : sequence of Chapter
+    surroundings : Surroundings
+    frames : sequence of m Frame or None
+        Found where None.
+    """
+    xp = backend.array_namespace(moments)
+    parts: list[tuple[Array, ...]] = []
+    used: list[Frame] = []
+    for begin, end in pairwise(limits.tolist()):
+        own = moments[begin:end, :]
+        frame = find_frame(own, chapters[0]) if frames is None else frames[len(used)]
+        used.append(frame)
+        for chunk in _chunks(own):
+            naming = name_chunk(chunk, frame, chapters) if frame.turns else unnamed(chunk)
+            environments = naming.labels
+            if frame.turns:
+                environments = surroundings.number(environment_keys(naming, frame, chapters, surroundings))
+            parts.append((naming.labels, environments, naming.confidence, naming.reason, naming.strangeness))
+    labels, environments, confidence, reason, strangeness = (
+        xp.concat(list(column), axis=0) for column in zip(*parts, strict=True)
+    )
+    return Assignment(labels, environments, confidence, reason != KNOWN, reason, strangeness, tuple(used))

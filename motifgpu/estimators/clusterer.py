@@ -1,0 +1,150 @@
+"""Motifs as a clusterer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import Tags
+
+from motifgpu import backend
+from motifgpu.affinity import affinity_graph
+from motifgpu.backend import Array
+from motifgpu.errors import StageError
+from motifgpu.estimators.validation import STAGE, correlatable, seed_of, validated
+from motifgpu.motifs import ENVIRONMENTS, IDENTITIES, find_motifs
+from motifgpu.neighbors import nearest_neighbors
+from motifgpu.relaxation import pca_start, relax
+from motifgpu.zernike import rotation_invariants
+
+_LEAST_ORDER = 4  # of moments that "auto" takes for moments: fewer numbers may well be something else
+
+
+class MotifClusterer(ClusterMixin, BaseEstimator):
+    """Labels columns by what they are: moments -> neighbours -> layout -> motifs, as `motifgpu.analyze` does.
+
+    Parameters
+    ----------
+    n_motifs : int or None
+        Number of motifs; found by default.
+    method : {"auto", "columns", "mixture", "regions", "hdbscan", "kmeans"}
+        See `motifgpu.motifs.find_motifs`. ``"auto"`` is ``"columns"`` for Zernike moments of order 4 or more
+        (15, 21, 28 ... 66 features, not all positive) and ``"mixture"`` for any other features.
+    environments : {"auto", "neighbors", "regions", "hdbscan"}
+        See `motifgpu.motifs.find_motifs`; ``"auto"`` is ``"neighbors"`` with ``"columns"`` and ``"regions"``
+        otherwise.
+    rotation_invariant : bool
+        Let the neighbour graph see the lengths |A_p|q|| alone, so that turned patches are alike in the
+        layout; for moments.
+    n_neighbors : int
+        Neighbours in the graph, the column itself counted; all there are where there are fewer.
+    min_size : int
+        Fewest columns of a motif; those of smaller ones are unassigned. Not where `n_motifs` is given.
+    random_state : int, RandomState or None
+        Of the layout; an int gives the same one every time.
+
+    Attributes
+    ----------
+    labels_ : (n,) int32 array
+        Motif of each sample, 0 the largest, -1 unassigned.
+    environments_ : (n,) int32 array
+        A finer partition inside the motifs: what surrounds each.
+    confidence_ : (n,) array
+        Posterior probability of the label, see `motifgpu.motifs.Motifs`.
+    means_ : (c, D) array
+        Mean features of each motif.
+    layout_ : (n, 2) float32 array
+        Force-relaxed positions.
+    n_features_in_ : int
+
+    Notes
+    -----
+    ``make_pipeline(ZernikeFeatures(order), MotifClusterer(random_state=seed))`` gives the patches of an
+    analysis the labels that the analysis has.
+    """
+
+    def __init__(
+        self,
+        n_motifs: int | None = None,
+        *,
+        method: str = "auto",
+        environments: str = "auto",
+        rotation_invariant: bool = False,
+        n_neighbors: int = 10,
+        min_size: int = 3,
+        random_state: Any = None,
+    ) -> None:
+        self.n_motifs = n_motifs
+        self.method = method
+        self.environments = environments
+        self.rotation_invariant = rotation_invariant
+        self.n_neighbors = n_neighbors
+        self.min_size = min_size
+        self.random_state = random_state
+
+    def fit(self, X: Array, y: Any = None) -> MotifClusterer:
+        """Label the rows of `X` (n, D), moments or other features, and return the estimator.
+
+        Parameters
+        ----------
+        X : (n, D) array
+        y : ignored
+
+        Returns
+        -------
+        MotifClusterer
+            Its arrays in the namespace and on the device of `X`.
+
+        Raises
+        ------
+        ValueError
+            As the stages (StageError), for instance for a method that needs moments and features that are
+            none; or if `X` is not two-dimensional, real and finite.
+        """
+        n_neighbors = backend.whole(self.n_neighbors, STAGE, "n_neighbors", 2)
+        X = validated(self, X, reset=True, samples=2, features=2)
+        method, environments = self._chosen(X)
+        features = correlatable(rotation_invariants(X) if self.rotation_invariant else X)
+        neighbors = nearest_neighbors(features, min(n_neighbors, X.shape[0]) - 1)
+        self.layout_ = relax(affinity_graph(neighbors), pca_start(features), seed=seed_of(self.random_state))
+        motifs = find_motifs(
+            X,
+            self.layout_,
+            method=method,
+            environments=environments,
+            n_motifs=self.n_motifs,
+            min_size=self.min_size,
+        )
+        self.labels_, self.environments_ = motifs.labels, motifs.environments
+        self.confidence_, self.means_ = motifs.confidence, motifs.means
+        return self
+
+    def _chosen(self, X: Array) -> tuple[str, str]:
+        """Return the methods for identities and environments."""
+        for name, choice, known in (
+            ("method", self.method, IDENTITIES),
+            ("environments", self.environments, ENVIRONMENTS),
+        ):
+            if choice not in ("auto", *known):
+                raise StageError(STAGE, f"{name} is {choice!r}", f"choose one of auto, {', '.join(known)}")
+        method = self.method
+        if method == "auto":
+            method = "columns" if _look_like_moments(X) else "mixture"
+        environments = self.environments
+        if environments == "auto":
+            environments = "neighbors" if method == "columns" else "regions"
+        return method, environments
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
+
+
+def _look_like_moments(X: Array) -> bool:
+    """Say whether features are as many as Zernike moments of a whole order, and some of them negative."""
+    order = 0
+    while (order + 1) * (order + 2) // 2 < X.shape[1]:
+        order += 1
+    whole = (order + 1) * (order + 2) // 2 == X.shape[1] and order >= _LEAST_ORDER
+    return whole and bool(backend.array_namespace(X).any(X < 0))

@@ -1,0 +1,60 @@
+"""Lengths in files: units as programs write them, and pixels that are square."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_NM = {
+    **dict.fromkeys(("fm", "femtometer", "femtometre"), 1e-6),
+    **dict.fromkeys(("pm", "picometer", "picometre", "picometers", "picometres"), 1e-3),
+    **dict.fromkeys(("å", "a", "angstrom", "angstroms", "ångström", "ångstrom"), 0.1),
+    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1.0),
+    **dict.fromkeys(("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers"), 1e3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres"), 1e6),
+    **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1e9),
+}
+_FINEST, _COARSEST = 1e-4, 1e6  # nm: no microscope has pixels below 0.1 pm or above 1 mm
+_SQUARE = 1e-3  # relative difference of the sides
+
+
+def nanometres(value: object, unit: object) -> float | None:
+    """Return a length in nm, or None where the unit is no length or the value no side of a pixel.
+
+    Parameters
+    ----------
+    value : object
+        What a file gives: a number or its text.
+    unit : object
+        The unit as text; reciprocal lengths, pixels and no unit at all give None.
+    """
+    try:
+        length = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    length *= _NM.get(_plain(unit), math.nan)
+    return length if _FINEST <= length <= _COARSEST else None
+
+
+def step_nm(scale: object, unit: object) -> float | None:
+    """Return the step of an axis as `nanometres` does; an axis may run the other way."""
+    try:
+        return nanometres(abs(scale), unit)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _plain(unit: object) -> str:
+    if not isinstance(unit, str):
+        return ""
+    # ImageJ writes the micro sign as an escape, HyperSpy the ångström as TeX.
+    unit = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code[1], 16)), unit)
+    unit = unit.strip(" \t\0$").replace("\\AA", "å").replace("\\mu ", "μ").replace("\\mu", "μ")
+    return unit.casefold()  # makes one of the two micro signs, and of the two of the ångström
+
+
+def square(height: float | None, width: float | None) -> float | None:
+    """Return the side of a square pixel, or None where the sides differ or one is not known."""
+    if height is None or width is None or abs(height - width) > _SQUARE * max(height, width):
+        return None
+    return width

@@ -1,0 +1,267 @@
+"""The two plots of the linked view, made with Bokeh."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bokeh.models import (
+    BoxSelectTool,
+    BoxZoomTool,
+    ColumnDataSource,
+    DataRange1d,
+    HoverTool,
+    LassoSelectTool,
+    LinearColorMapper,
+    PanTool,
+    ResetTool,
+    SaveTool,
+    TapTool,
+    WheelZoomTool,
+)
+from bokeh.models.annotations.dimensional import ImperialLength, MetricLength
+from bokeh.models.annotations.legends import ScaleBar
+from bokeh.plotting import figure
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from scipy.spatial import cKDTree
+
+from motifgpu.backend import to_numpy
+from motifgpu.palette import motif_color
+from motifgpu.plots.drawing import display_range, per_label
+from motifgpu.plots.layout import LEAST_CLUMP
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+_LARGEST_SIDE = 1024  # px of the micrograph's picture, about what a screen shows
+_QUALITY = 72
+_RING = 0.33  # of the distance to the next column, so that rings stay apart
+_TICKS = [step * 10.0**power for power in range(5) for step in (1, 2, 5)]  # lengths of a scale bar in pixels
+_WIDTH = 600  # px of a plot before it takes the width of its place
+_DISC = 130  # px across, of an environment that held every column
+_DIM = "#8A94A3"  # of columns that are not selected: on a pile of them no transparency would tell
+
+
+@dataclass(frozen=True, eq=False)
+class LinkedPlots:
+    """Two plots that share their columns, and so what is selected.
+
+    Attributes
+    ----------
+    source : ColumnDataSource
+        The columns.
+    scale : float
+        What a pixel is in the coordinates on the micrograph: nm, or 1 where that is not known.
+    mappers : dict of str to LinearColorMapper
+        Colours by motif, environment and confidence.
+    plots : dict of str to figure
+        "layout" and "micrograph".
+    """
+
+    source: ColumnDataSource
+    scale: float
+    mappers: dict[str, LinearColorMapper]
+    plots: dict[str, Any]
+
+
+def micrograph_picture(image: Any) -> str:
+    """Return a micrograph as a data URI: grey, 8 bit, no side above 1,024 px, JPEG.
+
+    Parameters
+    ----------
+    image : (H, W) array
+
+    Returns
+    -------
+    str
+    """
+    from PIL import Image
+
+    picture = to_numpy(image)
+    low, high = display_range(picture)
+    grey = np.clip((picture - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    drawn = Image.fromarray(grey)
+    drawn.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BOX)
+    data = io.BytesIO()
+    drawn.save(data, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
+    """Draw the columns `rows` in the layout and on the micrograph, from one source of data.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    rows : (r,) int array
+        Which columns of those with a patch, in the order of drawing.
+
+    Returns
+    -------
+    LinkedPlots
+    """
+    labels, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
+    points, layout = to_numpy(analysis.points)[rows], to_numpy(analysis.layout)[rows]
+    unit = "nm" if analysis.micrograph.pixel_size_nm else "px"
+    scale = analysis.micrograph.pixel_size_nm or 1.0
+    source = ColumnDataSource(
+        {
+            "column": np.flatnonzero(to_numpy(analysis.mask))[rows].astype(np.int32),
+            "right": (points[:, 1] * scale).astype(np.float32),
+            "down": (points[:, 0] * scale).astype(np.float32),
+            "x": layout[:, 0].astype(np.float32),
+            "y": layout[:, 1].astype(np.float32),
+            "motif": labels[rows].astype(np.int32),
+            "environment": environments[rows].astype(np.int32),
+            "confidence": to_numpy(analysis.motifs.confidence)[rows].astype(np.float32),
+        }
+    )
+    ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 64))]
+    mappers = {
+        "motif": _label_mapper(labels),
+        "environment": _label_mapper(environments),
+        "confidence": LinearColorMapper(palette=ramp, low=0.0, high=1.0),
+    }
+    color = {"field": "motif", "transform": mappers["motif"]}
+    plots = {
+        "layout": _layout_plot(analysis, source, color),
+        "micrograph": _micrograph_plot(analysis, source, color, scale, unit),
+    }
+    for plot in plots.values():
+        # One column at a time: stacked tooltips hide what they are about.
+        plot.add_tools(
+            HoverTool(
+                renderers=[r for r in plot.renderers if getattr(r, "data_source", None) is source],
+                tooltips=[
+                    ("motif", "@motif"),
+                    ("environment", "@environment"),
+                    ("confidence", "@confidence{0.00}"),
+                    (f"right, down ({unit})", "@right{0.[00]}, @down{0.[00]}"),
+                ],
+                limit=1,
+            )
+        )
+    return LinkedPlots(source, scale, mappers, plots)
+
+
+def _label_mapper(labels: np.ndarray) -> LinearColorMapper:
+    most = int(labels.max(initial=0))
+    palette = [motif_color(label) for label in range(-1, most + 1)]
+    return LinearColorMapper(palette=palette, low=-1.5, high=most + 0.5)
+
+
+def _plot(name: str, height: int, **options: Any) -> Any:
+    """Return a plot without axes that takes the colours of the page around it."""
+    lasso = LassoSelectTool()
+    zooms = PanTool(), BoxZoomTool(match_aspect=True), WheelZoomTool()
+    plot = figure(
+        name=name,
+        width=_WIDTH,
+        height=height,
+        tools=[lasso, BoxSelectTool(), TapTool(), *zooms, ResetTool(), SaveTool()],
+        output_backend="canvas",
+        sizing_mode="scale_width",
+        toolbar_location="above",
+        match_aspect=True,
+        background_fill_alpha=0.0,
+        border_fill_alpha=0.0,
+        outline_line_color=None,
+        min_border=4,
+        **options,
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    plot.toolbar.logo = None
+    plot.toolbar.active_drag = lasso
+    return plot
+
+
+def _layout_plot(analysis: Analysis, source: ColumnDataSource, color: Any) -> Any:
+    plot = _plot("layout", _WIDTH)
+    layout, labels = to_numpy(analysis.layout), to_numpy(analysis.motifs.labels)
+    environments = to_numpy(analysis.motifs.environments)
+    clumps = [rows for k, rows in per_label(environments) if k >= 0 and len(rows) >= LEAST_CLUMP]
+    # Clumps are small on the page, so the area of a disc shows how many columns an environment has.
+    middle = np.array([np.median(layout[rows], axis=0) for rows in clumps]).reshape(-1, 2)
+    plot.scatter(
+        middle[:, 0],
+        middle[:, 1],
+        size=[_DISC * float(np.sqrt(len(rows) / len(layout))) for rows in clumps],
+        color=[motif_color(int(labels[rows[0]])) for rows in clumps],
+        fill_alpha=0.22,
+        line_color=None,
+    )
+    plot.scatter(
+        "x",
+        "y",
+        source=source,
+        size=float(np.clip(300 / np.sqrt(len(layout)), 3.0, 8.0)),
+        fill_color=color,
+        line_color=None,
+        selection_fill_alpha=1.0,
+        nonselection_fill_color=_DIM,
+        nonselection_fill_alpha=0.25,
+    )
+    return plot
+
+
+def _micrograph_plot(
+    analysis: Analysis, source: ColumnDataSource, color: Any, scale: float, unit: str
+) -> Any:
+    height, width = analysis.micrograph.shape
+    plot = _plot(
+        "micrograph",
+        round(_WIDTH * min(max(height / width, 0.3), 1.8)),
+        x_range=DataRange1d(range_padding=0),
+        y_range=DataRange1d(range_padding=0, flipped=True),
+    )
+    place = {"x": [scale * (width - 1) / 2], "y": [scale * (height - 1) / 2]}
+    frame = plot.rect(**place, width=scale * width, height=scale * height, fill_alpha=0, line_alpha=0)
+    plot.x_range.renderers = plot.y_range.renderers = [frame]
+    picture = micrograph_picture(analysis.micrograph.image)
+    plot.image_url(url=[picture], **place, w=scale * width, h=scale * height, anchor="center")
+    plot.circle(
+        "right",
+        "down",
+        radius=_RING * _spacing(analysis) * scale,
+        source=source,
+        fill_color=color,
+        line_color=color,
+        fill_alpha=0.0,
+        line_width=1.2,
+        selection_fill_alpha=0.55,
+        nonselection_fill_alpha=0.0,
+        nonselection_line_color=_DIM,
+        nonselection_line_alpha=0.25,
+    )
+    # BokehJS has no units of one's own choice but through ImperialLength.
+    pixels = ImperialLength(basis={"px": (1.0, "px")}, ticks=_TICKS)
+    plot.add_layout(
+        ScaleBar(
+            range=plot.x_range,
+            unit=unit,
+            dimensional=MetricLength() if unit == "nm" else pixels,
+            orientation="horizontal",
+            location="bottom_right",
+            background_fill_color="black",
+            background_fill_alpha=0.6,
+            border_line_color=None,
+            bar_length=0.18,
+            bar_line_color="white",
+            bar_line_width=3,
+            label_text_color="white",
+            label_location="above",
+        )
+    )
+    return plot
+
+
+def _spacing(analysis: Analysis) -> float:
+    """Return the usual distance from a column to the next, px."""
+    points = to_numpy(analysis.points)
+    apart = np.median(cKDTree(points).query(points, 2)[0][:, 1]) if len(points) > 1 else 0.0
+    return float(apart) or analysis.patch_size.pixels / 2

@@ -1,0 +1,184 @@
+"""The tables of a run in Arrow: columns with their units, and how they are written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from motifgpu.backend import to_numpy, versions
+from motifgpu.errors import StageError
+from motifgpu.files import replacing
+from motifgpu.store.layout import SCHEMA, STAGE, check_schema
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+_KEY = b"motifgpu"
+# Rows of a row group of the tables over micrographs, and of one whose rows hold pictures.
+_ROWS, _PICTURES = 20_000, 256
+
+
+def _schema(*fields: tuple[str, pa.DataType, str, str]) -> pa.Schema:
+    """Return a schema of (name, type, unit, meaning)."""
+    about = {"schema": SCHEMA, "written_by": versions().motifgpu}
+    return pa.schema(
+        [pa.field(name, kind, metadata={"unit": unit, "about": text}) for name, kind, unit, text in fields],
+        metadata={_KEY: json.dumps(about, sort_keys=True)},
+    )
+
+
+_TEXT, _REAL, _FINE = pa.string(), pa.float32(), pa.float64()
+_WHOLE, _LONG = pa.int32(), pa.int64()
+_DENSITY = (
+    ("per_nm2", _FINE, "1/nm2", "columns per area in which a patch fits; null without a pixel size"),
+    ("per_nm2_low", _FINE, "1/nm2", "lower end of its 95 % interval (exact Poisson)"),
+    ("per_nm2_high", _FINE, "1/nm2", "upper end"),
+)
+
+COLUMNS = _schema(
+    ("micrograph", _TEXT, "", "which one, as in micrographs.parquet"),
+    ("row_px", _REAL, "px", "centre of the column; pixel centres are whole numbers, row 0 is at the top"),
+    ("col_px", _REAL, "px", "centre of the column"),
+    ("prominence", _REAL, "of the detector", "height of the column above its surroundings"),
+    ("occupied", pa.bool_(), "", "false for a lattice site where no atom is seen"),
+    ("moments_row", _WHOLE, "", "row in moments.zarr; null where no patch fits inside the image"),
+    ("motif", _WHOLE, "", "identity of the column; -1 unassigned or not in the dictionary"),
+    ("environment", _WHOLE, "", "finer partition, column with surroundings; -1 unassigned"),
+    ("confidence", _REAL, "", "0 to 1, of the motif"),
+    ("layout_x", _REAL, "", "force-relaxed position"),
+    ("layout_y", _REAL, "", "force-relaxed position"),
+)
+MICROGRAPHS = _schema(
+    ("micrograph", _TEXT, "", "name in all tables: the key of its file and its place in the file"),
+    ("source", _TEXT, "", "path of the file"),
+    ("title", _TEXT, "", "what the file calls the image"),
+    ("sha256", _TEXT, "", "of the file's content"),
+    ("modified", pa.timestamp("us", "UTC"), "", "when the file was last written"),
+    ("height_px", _LONG, "px", "rows"),
+    ("width_px", _LONG, "px", "columns of pixels"),
+    ("pixel_size_nm", _FINE, "nm", "null where not known"),
+    ("columns", _LONG, "", "atom columns and empty sites found"),
+    ("points", _LONG, "", "those with a patch inside the image, which have a motif"),
+    ("empty_sites", _LONG, "", "lattice sites where no atom is seen"),
+    ("patch_size_px", _FINE, "px", "side of a patch"),
+    ("patch_confidence", _FINE, "", "0 to 1"),
+    ("motifs", _LONG, "", "how many motifs occur"),
+    ("environments", _LONG, "", "how many environments occur"),
+    ("unassigned", _LONG, "", "points without a motif"),
+    ("explained", _FINE, "", "mean confidence over all points, 0 for those without a motif"),
+    ("area_nm2", _FINE, "nm2", "area in which a patch fits; null without a pixel size"),
+    ("lattice", pa.bool_(), "", "whether the columns form one"),
+    ("warnings", _TEXT, "", "what a reader of the results should know"),
+)
+COUNTS = _schema(
+    ("micrograph", _TEXT, "", "as in micrographs.parquet"),
+    ("motif", _WHOLE, "", "-1 unassigned or not in the dictionary"),
+    ("count", _LONG, "", "columns"),
+    ("fraction", _FINE, "", "of the micrograph's points"),
+    *_DENSITY,
+    ("confidence", _FINE, "", "mean over the columns; null where there are none"),
+)
+OCCURRENCES = _schema(
+    ("micrograph", _TEXT, "", "as in micrographs.parquet"),
+    ("motif_cell", _TEXT, "", "key of the motif-cell, as in hierarchy.json"),
+    ("level", _LONG, "", "number of its cells"),
+    ("orientation", _LONG, "", "which of its orientations"),
+    ("row_px", _FINE, "px", "mean of the centres of its cells"),
+    ("col_px", _FINE, "px", "mean of the centres of its cells"),
+)
+MOTIFS = _schema(
+    ("micrograph", _TEXT, "", "whose motif it is; null for motifs of a dictionary, which all share"),
+    ("motif", _WHOLE, "", "-1 unassigned or not in the dictionary"),
+    ("name", _TEXT, "", "in the dictionary"),
+    ("count", _LONG, "", "columns"),
+    ("micrographs", _LONG, "", "in how many micrographs it occurs"),
+    ("fraction", _FINE, "", "of all points"),
+    *_DENSITY,
+    ("confidence", _FINE, "", "mean over the columns; null where there are none"),
+    ("average_side", _WHOLE, "samples", "side of the mean patch"),
+    ("average", pa.list_(_REAL), "of the detector", "mean patch, row by row"),
+)
+
+
+def columns_table(name: str, analysis: Analysis) -> pa.Table:
+    """Return the columns of one micrograph, a row a column."""
+    mask = to_numpy(analysis.mask)
+    row = np.cumsum(mask) - 1
+    points, layout = to_numpy(analysis.columns.points), to_numpy(analysis.layout)
+
+    def spread(values: Any, dtype: Any) -> pa.Array:
+        """Return values of the columns with a patch as values of all columns, null elsewhere."""
+        full = np.zeros(len(mask), dtype)
+        full[mask] = to_numpy(values)
+        return pa.array(full, mask=~mask)
+
+    motifs = analysis.motifs
+    return pa.table(
+        [
+            pa.array([name] * len(mask), _TEXT),
+            pa.array(points[:, 0], _REAL),
+            pa.array(points[:, 1], _REAL),
+            pa.array(to_numpy(analysis.columns.prominence), _REAL),
+            pa.array(to_numpy(analysis.columns.occupied)),
+            pa.array(row.astype(np.int32), mask=~mask),
+            spread(motifs.labels, np.int32),
+            spread(motifs.environments, np.int32),
+            spread(motifs.confidence, np.float32),
+            spread(layout[:, 0], np.float32),
+            spread(layout[:, 1], np.float32),
+        ],
+        schema=COLUMNS,
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet, whole or not at all, the same bytes for the same table.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write rows as they come, in row groups, so that no table has to fit into memory."""
+    with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        left = iter(rows)
+        most = _PICTURES if "average" in schema.names else _ROWS
+        while group := list(islice(left, most)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a table, or a folder of them, after a look at the schema it was written in.
+
+    Raises
+    ------
+    StageError
+        If there is none, it is damaged, or it is of another schema.
+    """
+    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if path.is_dir() and not parts:
+        return schema.empty_table()
+    try:
+        about = json.loads((pq.read_schema(parts[0]).metadata or {}).get(_KEY, b"{}"))
+        check_schema(about.get("schema"), parts[0], about.get("written_by"))
+        return pa.concat_tables(pq.read_table(part, schema=schema) for part in parts)
+    except FileNotFoundError as error:
+        raise StageError(
+            STAGE, f"there is no {path}", "run the same command again, which completes the tables"
+        ) from error
+    except pa.ArrowInvalid as error:
+        raise StageError(
+            STAGE, f"{path} is damaged ({error})", "delete it and run the same command again"
+        ) from error

@@ -1,0 +1,89 @@
+"""What leaves the device, and what goes to it, while a micrograph is analysed: without a GPU, and on one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from crossings import Crossing, as_on_a_gpu, noted, put
+
+from motifgpu import analyze, backend, simulate
+
+# Values that may cross: for each column (positions, labels, layout, intensities of a few components, site by
+# site), for each row and column of the image (windows and frequencies along an axis), and for an image
+# (covariances of moments, cosines of the smoothing filter).
+A_COLUMN, A_SIDE, AN_IMAGE = 60, 24, 40_000
+# The largest array that may cross at once, for each column.
+AT_ONCE = 8
+
+
+def micrograph(shape: tuple[int, int]) -> np.ndarray:
+    made = simulate.monolayer(shape=shape, vacancies=0.05, divacancies=0.015, dopants={"W": 0.03}, seed=1)
+    return made.image.astype(np.float32)
+
+
+def check(seen: list[Crossing], analysis: Any, shape: tuple[int, int]) -> None:
+    """Assert that no image, no moments and no patches cross, and how much does in all."""
+    columns, moments = analysis.moments.shape
+    largest = max(seen, key=lambda crossing: crossing.values)
+    table = (moments - 1) ** 2  # a covariance of moments
+    assert largest.values <= max(AT_ONCE * columns, table), f"{largest} for {columns} columns"
+    grid = shape[0] * shape[1] / 8  # the coarsest grid of the band has more
+    for crossing in seen:
+        assert crossing.values < grid, f"image-sized: {crossing}"
+        assert crossing.shape[:1] != (columns,) or crossing.values <= AT_ONCE * columns, str(crossing)
+    total = sum(crossing.values for crossing in seen)
+    allowed = A_COLUMN * columns + A_SIDE * sum(shape) + AN_IMAGE
+    most = sorted(seen, key=lambda crossing: -crossing.values)[:8]
+    assert total <= allowed, f"{total} values, {allowed} allowed; the largest: {most}"
+
+
+@pytest.mark.parametrize(
+    "shape", [(256, 288), pytest.param((512, 600), marks=pytest.mark.slow)], ids=["small", "large"]
+)
+def test_only_a_few_numbers_a_column_leave_the_device(shape: tuple[int, int]) -> None:
+    image = put(micrograph(shape))
+    with as_on_a_gpu():
+        analyze(image)  # tables that depend on the patch size alone are kept on the device from here on
+        with noted() as seen:
+            analysis = analyze(image)
+    check(seen, analysis, shape)
+    assert all(
+        backend.array_namespace(a).__name__ == "array_api_strict" for a in (analysis.moments, analysis.layout)
+    )
+
+
+def test_the_way_of_a_gpu_leads_to_the_result_of_the_cpu() -> None:
+    image = micrograph((256, 288))
+    host = analyze(image, backend="numpy", structure=False)
+    with as_on_a_gpu():
+        there = analyze(put(image), structure=False)
+    np.testing.assert_allclose(there.points._array, host.points, atol=1e-3)
+    np.testing.assert_array_equal(there.motifs.labels._array, host.motifs.labels)
+
+
+def test_what_crosses_is_noted() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    with noted() as seen:
+        there = backend.constant(x, put(np.empty(0)))
+        backend.to_numpy(there)
+        backend.to_numpy(x)  # is there already
+    assert [(crossing.shape, crossing.upload) for crossing in seen] == [((2, 3), True), ((2, 3), False)]
+    assert seen[0].module == "test_transfers"
+
+
+@pytest.mark.gpu
+def test_only_a_few_numbers_a_column_leave_the_gpu() -> None:
+    problem = backend.gpu_problem()
+    if problem:
+        pytest.skip(f"no usable GPU: {problem}")
+    import cupy
+
+    shape = (512, 600)
+    image = cupy.asarray(micrograph(shape))
+    analyze(image)
+    with noted() as seen:
+        analysis = analyze(image)
+    # the kernels' own tables of graphs and tiles are among it
+    check(seen, analysis, shape)
