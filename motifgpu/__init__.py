@@ -41,6 +41,7 @@ _HOME = {
     "induce_anchors": "anchors",
     "label_by_anchors": "anchors",
     "label_domains": "domains",
+    "layout_movie": "movie",
     "merge_hierarchies": "hierarchy.merge",
     "motif_cells": "cells",
     "nearest_neighbors": "neighbors",

@@ -15,6 +15,7 @@ from PIL import Image
 
 from motifgpu import Analysis, Micrograph, StageError, analyze, simulate
 from motifgpu.occupancy_sites import site_grid
+from motifgpu.plots import every
 from motifgpu.report import linked, render
 from motifgpu.report.markup import data_uri, encoded
 
@@ -126,6 +127,14 @@ def test_why_there_is_no_lattice_is_told() -> None:
     page = _Reader(render(analysis, linked=False))
     assert "the points have no lattice" in page.text
     assert "How the motifs are composed" not in page.text
+
+
+def test_a_large_image_is_rebuilt_on_request(analysis: Analysis, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "reconstruction=True" not in render(analysis, {}, linked=False)
+    monkeypatch.setattr(every, "QUICK_PIXELS", 1000)
+    assert "reconstruction" not in analysis.figures()
+    assert "reconstruction=True" in render(analysis, {}, linked=False)
+    assert "reconstruction" in analysis.figures(reconstruction=True)
 
 
 def test_names_from_a_file_cannot_inject_markup() -> None:

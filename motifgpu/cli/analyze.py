@@ -30,7 +30,22 @@ def add(command: AddCommand) -> None:
         default=Path("motifs"),
         help="folder to write to, one folder an image inside",
     )
+    parser.add_argument("--reconstruction", action="store_true", help="show what the motifs leave over")
+    parser.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
+    parser.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
+    parser.add_argument("--movie", action="store_true", help="also write how the layout relaxed, layout.gif")
+    parser.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
     add_options(parser)
+
+
+def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
+    """Write the report and what else was asked for."""
+    extra = {name: True for name in ("reconstruction", "twist") if getattr(args, name)}
+    analysis.report(folder, linked=not args.still, **extra)
+    if args.movie:
+        analysis.movie(folder / "layout.gif")
+    if args.save:
+        analysis.save(folder / "analysis.zip")
 
 
 def _describe(analysis: Analysis, folder: Path) -> str:
@@ -67,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 progress("writing the report", 0.95)
                 if not results:
                     config.write(args, args.out)
-                analysis.report(folder)
+                _write(analysis, folder, args)
         except MicrographReadError as error:
             failed.append({"source": str(path), "error": error.why})
         except StageError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from motifgpu.cells import Cells
     from motifgpu.hierarchy import Hierarchy
 
-QUICK_PIXELS = 1 << 20  # of an image that is rebuilt in about a second
+QUICK_PIXELS = 1 << 19  # of an image that is rebuilt in about a second
 
 
 class Plots:
@@ -151,8 +151,8 @@ def figures(
     ----------
     analysis : Analysis
     reconstruction : bool, optional
-        Rebuild the image from its motifs; by default where that takes about a second, in images of up to
-        1,024 x 1,024 pixels.
+        Rebuild the image from its motifs; by default where that takes about a second at most, in images of
+        up to half a million pixels.
     occupancy : (filled, hollow), optional
         Motifs of filled and of hollow sites, whose occupation is then drawn; see `Analysis.site_grid`.
     twist : bool

@@ -159,7 +159,7 @@ def render(analysis: Analysis, pictures: Mapping[str, Figure] | None = None, *, 
         ),
         _section("How the motifs are composed", drawn.take("hierarchy"), drawn.take("cells", "growth")),
         _section("How the lattice is deformed", drawn.take("strain", "rotation")),
-        _section("What the motifs leave unexplained", drawn.take("reconstruction")),
+        _section("What the motifs leave unexplained", drawn.take("reconstruction") or _not_rebuilt(analysis)),
         _section("How sites are filled", drawn.take("occupancy")),
         _section("The twist of the layers", drawn.take("twist")),
         _section("Patch size and background", drawn.take("patch_size", "background")),
@@ -192,6 +192,17 @@ def _where(view: LinkedView | None, drawn: _Pictures, said: bool) -> str:
         note,
         drawn.take("environments", "confidence"),
     )
+
+
+def _not_rebuilt(analysis: Analysis) -> str:
+    from motifgpu.plots.every import QUICK_PIXELS
+
+    height, width = analysis.micrograph.shape
+    text = (
+        "An image of this size takes longer to rebuild from its motifs, so it is when that is asked for: "
+        "analysis.report(folder, reconstruction=True)."
+    )
+    return f'<p class="note">{text}</p>' if height * width > QUICK_PIXELS else ""
 
 
 def _file(name: str) -> str:
