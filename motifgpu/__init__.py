@@ -11,6 +11,7 @@ from typing import Any
 _HOME = {
     "AffinityGraph": "affinity",
     "Analysis": "analysis",
+    "Assignment": "dictionary",
     "Cells": "cells",
     "ClassAverages": "averages",
     "Columns": "columns",
@@ -21,6 +22,7 @@ _HOME = {
     "Micrograph": "micrograph",
     "MicrographReadError": "errors",
     "MotifClusterer": "estimators",
+    "MotifDictionary": "dictionary",
     "Motifs": "motifs",
     "NeighborShells": "shells",
     "PatchSize": "patch_size",

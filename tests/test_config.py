@@ -71,7 +71,7 @@ def test_required_options_may_come_from_the_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour = 3", "motifgpu analyze has no option 'colour'; choose among paths, out, signal"),
+        ("colour = 3", "motifgpu analyze has no option 'colour'; choose among paths, out, reconstruction"),
         ("pixel_size = 3", "has no option 'pixel_size'"),
         ("quiet = true", "has no option 'quiet'"),
         ('config = "b"', "has no option 'config'"),

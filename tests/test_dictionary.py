@@ -600,3 +600,23 @@ def test_half_of_a_real_micrograph_names_the_whole_and_not_another_detector(data
     assert found.unseen.mean() < 0.01
     # The other detector has chalcogens bright and metal dim.
     assert (dictionary.assign(second).reason == NO_FRAME).all()
+
+
+def test_kinds_too_rare_for_a_name_are_unassigned_and_not_unseen():
+    dictionary = MotifDictionary.learn_pooled(columns(10, 0).moments, min_size=40)
+    own = columns(10, 5)
+    found = dictionary.assign(own.moments)
+    rare = np.isin(own.names, ["V_Se2", "W"])
+    assert (found.labels[rare] == -1).all()
+    assert not found.unseen[rare].any()
+    assert (found.confidence[rare] == 0).all()
+    assert (found.environments[rare] == -1).all()
+    assert (found.labels[~rare & (own.names != "V_Se")] >= 0).mean() > 0.99
+
+
+def test_a_micrograph_of_another_crystal_is_analysed_without_motifs(tmp_path):
+    truth = simulate.monolayer("WS2", shape=(300, 300), counts=10, seed=1)
+    analysis = analyze(truth.image, dictionary=learned())
+    assert analysis.motifs.counts.tolist() == []
+    assert (analysis.motifs.labels == -1).all()
+    assert analysis.report(tmp_path).exists()

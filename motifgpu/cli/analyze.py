@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu import config
-from motifgpu.cli.options import DONE, FAILED, QUARANTINED, AddCommand, add_options, log, options, print_json
+from motifgpu.cli.options import (
+    DONE,
+    FAILED,
+    QUARANTINED,
+    AddCommand,
+    add_dictionary,
+    add_options,
+    dictionary,
+    log,
+    options,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -36,6 +47,7 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--movie", action="store_true", help="also write how the layout relaxed, layout.gif")
     parser.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
     add_options(parser)
+    add_dictionary(parser)
 
 
 def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
@@ -71,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
+    known = dictionary(args)
     names: dict[str, int] = {}
     for path in args.paths:
         count = names[path.stem] = names.get(path.stem, 0) + 1
@@ -78,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             micrograph = read(path, args.signal)
             with Progress(path.name, quiet=args.quiet) as progress:
-                analysis = analyze(micrograph, progress=progress, **options(args))
+                analysis = analyze(micrograph, dictionary=known, progress=progress, **options(args))
                 progress("writing the report", 0.95)
                 if not results:
                     config.write(args, args.out)

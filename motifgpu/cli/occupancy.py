@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from motifgpu import config
-from motifgpu.cli.options import DONE, AddCommand, add_options, analyzed, print_json
+from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
 
 
 def add(command: AddCommand) -> None:
@@ -21,6 +21,7 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--hollow", type=int, nargs="*", default=[], metavar="MOTIF", help="of hollow sites")
     parser.add_argument("--level", type=int, choices=(2, 3), default=2, help="2: 2 x 2 sites, 3: 4 x 4")
     add_options(parser)
+    add_dictionary(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
+    from motifgpu.dictionary import MotifDictionary
 
 DONE, FAILED, USAGE, QUARANTINED, NO_GPU, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -62,6 +63,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_dictionary(parser: argparse.ArgumentParser) -> None:
+    """Add the option of an analysis that names motifs by a dictionary."""
+    parser.add_argument(
+        "--dictionary", type=Path, metavar="FILE", help="name columns by the motifs of this dictionary"
+    )
+
+
+def dictionary(args: argparse.Namespace) -> MotifDictionary | None:
+    """Return the dictionary that a command names, if it does."""
+    from motifgpu.dictionary import MotifDictionary
+
+    return None if args.dictionary is None else MotifDictionary.load(args.dictionary)
+
+
 def options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `analyze` that the options mean."""
     return {
@@ -94,4 +109,6 @@ def analyzed(args: argparse.Namespace) -> Analysis:
     from motifgpu.progress import Progress
 
     with Progress(args.path.name, quiet=args.quiet) as progress:
-        return analyze(read(args.path, args.signal), progress=progress, **options(args))
+        return analyze(
+            read(args.path, args.signal), dictionary=dictionary(args), progress=progress, **options(args)
+        )

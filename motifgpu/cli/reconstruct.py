@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from motifgpu import config
-from motifgpu.cli.options import DONE, AddCommand, add_options, analyzed, print_json
+from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
 
 
 def add(command: AddCommand) -> None:
@@ -17,6 +17,7 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--classes", type=int, default=30, help="class averages used (default: 30)")
     parser.add_argument("--hide", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs left out")
     add_options(parser)
+    add_dictionary(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -230,8 +230,12 @@ class MotifDictionary:
         min_size = backend.whole(min_size, STAGE, "min_size", 1)
         limits = gathering.limits(offsets, len(moments))
         sources = gathering.sources(sources, len(limits) - 1)
+
+        def micrographs() -> Iterator[Array]:
+            return (gathering.checked(moments[i:j], self.order) for i, j in pairwise(limits.tolist()))
+
         with threadpool_limits(limits=1, user_api="blas"):
-            found = extend(self.chapters, self.surroundings, self._read(moments, limits), min_size)
+            found = extend(self.chapters, self.surroundings, micrographs, min_size)
         added = np.pad(self.counts, (0, found.counts.size - self.counts.size))
         provenance = dict(self.provenance)
         for name in ("columns", "columns_looked_at"):
@@ -400,12 +404,6 @@ class MotifDictionary:
         if len(names) != counts.size:
             raise damaged
         return cls(chapters, surroundings, counts, names, about["provenance"])
-
-    def _read(self, moments: Any, limits: np.ndarray) -> Callable[[], Iterator[Array]]:
-        """Return what reads the moments of one micrograph after another."""
-        return lambda: (
-            gathering.checked(moments[begin:end], self.order) for begin, end in pairwise(limits.tolist())
-        )
 
 
 def _names(first: int, end: int) -> tuple[str, ...]:
