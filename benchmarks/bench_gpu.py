@@ -152,37 +152,78 @@ def graph_and_layout(n: int, ceiling: dict[str, float], counts: list[int] | None
     return out
 
 
-def projection(n: int, size: int, ceiling: dict[str, float]) -> dict[str, Any]:
-    """Time the moments of n patches."""
+def from_the_image(n: int, size: int, ceiling: dict[str, float]) -> dict[str, Any]:
+    """Time the moments of n patches of one large micrograph, and its two parts: sampling and projection."""
     import cupy
 
-    patches = cupy.random.default_rng(3).random((n, size, size), dtype=cupy.float32)
-    took = seconds(lambda: zernike_moments(patches), repeats=3)
-    work = 2.0 * n * size * size * 66 / ceiling["float32_per_s"], patches.nbytes / ceiling["bytes_per_s"]
-    return figure(took, max(work), 0.05, patches=n, size=size)
+    side = max(1024, int(8 * n**0.5))  # columns 8 px apart
+    random = cupy.random.default_rng(3)
+    image = random.random((side, side), dtype=cupy.float32)
+    points = size + (side - 2 * size) * random.random((n, 2), dtype=cupy.float32)
+    # Patches, both halves folded and what CuPy keeps of them: in as many parts as fit the memory.
+    part = min(n, int(cupy.cuda.Device().mem_info[0] // (4 * 4 * size * size)))
+    parts = [points[begin : begin + part] for begin in range(0, n, part)]
+    kept: list[Any] = []
+
+    def sample() -> None:
+        kept[:] = [extract_patches(image, parts[0], size)[0]]
+
+    def project() -> None:
+        zernike_moments(kept[0])
+
+    def both() -> None:
+        for some in parts:
+            zernike_moments(extract_patches(image, some, size)[0])
+
+    sampling, projection = seconds(sample, repeats=3), seconds(project, repeats=3)
+    kept.clear()
+    took = seconds(both, repeats=3)
+    values = 4.0 * size * size  # bytes of a patch
+    # Six taps along either axis; the projection of half a patch, since it is folded.
+    taps = 12.0 * size * (2 * size + 6)
+    products = 66.0 * size * size
+    arithmetic = (taps + products) / ceiling["float32_per_s"]
+    traffic = (2.0 * image.nbytes / n + 4.0 * 66) / ceiling["bytes_per_s"]  # if patches never left the chip
+    first = max(taps / ceiling["float32_per_s"], values / ceiling["bytes_per_s"])
+    second = max(products / ceiling["float32_per_s"], values / ceiling["bytes_per_s"])
+    more = {"patches": n, "size": size, "image": side}
+    return {
+        "moments from the image": figure(took, n * max(arithmetic, traffic), 0.05 * n / 1e6, **more),
+        "patches": figure(sampling, part * first, patches=part, size=size),
+        "moments of patches": figure(projection, part * second, patches=part, size=size),
+    }
 
 
-def chain() -> dict[str, Any]:
-    """Time the analysis of one 2048 x 2048 micrograph from host memory, and compare labels with the CPU's."""
+def chain(batch: int) -> dict[str, Any]:
+    """Time 2048 x 2048 micrographs from host memory to motifs, one and a batch, and compare with the CPU."""
     from sklearn.metrics import adjusted_mutual_info_score
 
     from motifgpu import analyze
+    from motifgpu.pipeline import Options, analyze_batch
 
     made = simulate.monolayer(shape=(2048, 2048), lattice_constant=44.0, vacancies=0.05, seed=0)
     found: list[Any] = []
 
-    def work() -> None:
+    def one() -> None:
         found[:] = [analyze(made.image, backend="cupy")]
 
-    took = seconds(work, repeats=3)
-    host = analyze(made.image, backend="numpy")
-    gpu_labels = backend.to_numpy(found[0].motifs.labels)
-    score = (
-        adjusted_mutual_info_score(host.motifs.labels, gpu_labels)
-        if len(host.points) == len(gpu_labels)
-        else None
-    )
-    return figure(took, None, 0.02, columns=len(host.points), ami_with_cpu=score)
+    def several() -> None:
+        found[:] = analyze_batch([made.image] * batch, Options(backend="cupy"))
+
+    alone, together = seconds(one, repeats=3), seconds(several, repeats=1)
+    stages = {stage: round(took, 5) for stage, took in found[0].timings.items()}
+    columns = int(found[0].points.shape[0])
+    try:
+        host = analyze(made.image, backend="numpy")
+    except ImportError:  # a Numba that refuses this NumPy
+        score = None
+    else:
+        labels = [backend.to_numpy(analysis.motifs.labels) for analysis in (host, found[0])]
+        score = adjusted_mutual_info_score(*labels) if len(labels[0]) == len(labels[1]) else None
+    return {
+        "alone": figure(alone, None, columns=columns, ami_with_cpu=score),
+        "in a batch, each": figure(together / batch, None, 0.02, batch=batch, stages=stages),
+    }
 
 
 def peers(n: int) -> dict[str, Any]:
@@ -252,8 +293,8 @@ def main() -> int:
         "neighbors": lambda: neighbours(million, ceiling, None if arguments.quick else 3.0),
         "batch": lambda: graph_and_layout(sum(batch), ceiling, batch),
         "large": lambda: graph_and_layout(million, ceiling),
-        "moments": lambda: projection(million // 5, 64, ceiling),
-        "chain": chain,
+        "moments": lambda: from_the_image(million, 64, ceiling),
+        "chain": lambda: chain(4 if arguments.quick else 32),
         "peers": lambda: peers(million // 5),
     }
     if arguments.ten_million:

@@ -8,20 +8,21 @@
 // What is done                                                                                    kernel
 //   coefficients (height, length), pixel and fraction (n, 2) -> patches (n, size, size)           sample_patches
 //
-// One block a patch, or, of patches above TILE samples, a tile of it. The pixels it needs go to shared memory. A warp
+// One block a patch, or, of patches above 64 samples, a tile of it. The pixels it needs go to shared memory. A warp
 // takes four samples that are neighbours along the axis of the pass, whose pixels overlap, and 96 lines across: at a
 // step it loads four weights and three pixels and multiplies twelve times, so a load feeds three multiplications. An odd
 // distance between rows keeps the loads free of bank conflicts. A patch sees no other, so its bits depend on no other.
 //
-// Traffic and arithmetic of n patches of s x s samples, at one pixel a sample: 4 n s^2 bytes written, 4 n (s + 6)^2 read
-// from the L2 cache (the image is in it, or nearly); 2 n s (s + 6) 10 + ... multiply-adds, a group of four samples
-// meeting 10 pixels. On one H200 (4.8 TB/s, 67 TFLOP/s), n = 1e6, s = 64: 16.4 GB or 3.4 ms of writing, 20 GB from the
-// L2 cache, 8.6e10 multiply-adds or 2.6 ms. What a block asks of shared memory is more than either: about 1,800 warp
-// loads and stores a patch, one a cycle, 7.6 ms on 132 multiprocessors at 1.8 GHz. These are estimates: not measured yet.
+// Traffic and arithmetic of n patches of s x s samples, a pixel apart: 4 n s^2 bytes written and 4 n (s + 6)^2 read,
+// from the L2 cache, which holds the image or nearly; a group of four samples meets 10 pixels, so 10 n s (2 s + 6)
+// multiply-adds. On one H200 (4.8 TB/s, float32 67 TFLOP/s, 132 multiprocessors at 1.8 GHz), n = 1e6, s = 64: 16.4 GB
+// or 3.4 ms of writing, 19.6 GB from the cache, 8.6e10 multiply-adds or 2.6 ms. The floor is what a block asks of
+// shared memory: about 1,900 loads and stores of a warp for a patch, one a cycle, or 8 ms. Not measured yet.
 //
-// What was tried: the products of dense matrices (size, size + 6) that the array code uses, batched: 64-bit indices of
-// every pixel and the gathered window go through memory, five times the traffic of the result, and nine tenths of the
-// products are with zeros. One sample a thread needs 12 loads for 6 multiplications.
+// What was tried, on paper: the products of dense matrices (s, s + 6) of the array code, batched; 64-bit indices of every
+// pixel and the gathered windows go through memory, five times the traffic of the result, and nine tenths of the
+// products are with zeros. One sample a thread needs 12 loads for 6 multiplications. Weights in registers, with the
+// span as a constant, save a fifth of the loads and compile anew for every patch size.
 //
 // Constants: VALUE (of coefficients and patches), INDEX (positions in either), BLOCKS (that share the registers of a
 // multiprocessor: 4, and 3 for double; without the bound ptxas spills for some architectures).

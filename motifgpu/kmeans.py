@@ -110,10 +110,8 @@ class _Points:
         xp = self.xp
         trials = 2 + int(math.log(k))
         words = -(-trials // 4)
-        number, part = np.divmod(np.arange(k * words), words)
-        counters = np.stack(
-            [number, part, np.full_like(number, start), np.full_like(number, _COUNTED)], axis=1
-        )
+        pick, part = np.divmod(np.arange(k * words), words)
+        counters = np.stack([pick, part, np.full_like(pick, start), np.full_like(pick, _COUNTED)], axis=1)
         share = philox(counters, seed).reshape(k, -1)[:, :trials] * 2.0**-32
         shares = backend.constant(share, self.x)
         place = xp.astype(shares[0, :1] * float(self.x.shape[0]), xp.int64)

@@ -19,9 +19,6 @@ import numpy as np
 import pytest
 
 from motifgpu import affinity, backend, patches, relaxation
-from motifgpu.cpu import affinity as cpu_affinity
-from motifgpu.cpu import neighbors as cpu_neighbors
-from motifgpu.cpu import relaxation as cpu_relaxation
 from motifgpu.cuda import affinity as cuda_affinity
 from motifgpu.cuda import neighbors as cuda_neighbors
 from motifgpu.cuda import patches as cuda_patches
@@ -112,9 +109,13 @@ class _Module:
         return on_host(getattr(self._module, name))
 
 
+def _cpu(stage: str) -> Any:
+    return pytest.importorskip(f"motifgpu.cpu.{stage}", exc_type=ImportError)
+
+
 def _relax(indptr, indices, weights, offsets, start, stages, n_repulsions, seed, clip, callback, every):
     plans = relaxation.schedules(np.diff(offsets), stages, n_repulsions, seed)
-    return cpu_relaxation.relax(indptr, indices, weights, offsets, start, plans, clip, callback, every)
+    return _cpu("relaxation").relax(indptr, indices, weights, offsets, start, plans, clip, callback, every)
 
 
 def _sample(coefficients, pixel, fraction, sampling):
@@ -133,9 +134,9 @@ def as_on_a_gpu() -> Iterator[None]:
             lambda xp, host, gpu: importlib.import_module(host) if xp is NUMPY else _Module(host),
         )
         patch.setattr(backend, "bincount", on_host(bincount))
-        patch.setattr(cuda_neighbors, "nearest", on_host(cpu_neighbors.nearest))
+        patch.setattr(cuda_neighbors, "nearest", on_host(_cpu("neighbors").nearest))
         patch.setattr(cuda_affinity, "solve", on_host(lambda d, target: affinity._solve(d, target, NUMPY)))
-        patch.setattr(cuda_affinity, "symmetrize", on_host(cpu_affinity.symmetrize))
+        patch.setattr(cuda_affinity, "symmetrize", on_host(_cpu("affinity").symmetrize))
         patch.setattr(cuda_relaxation, "relax", on_host(_relax))
         patch.setattr(cuda_relaxation, "pca_start", on_host(lambda x, o, _: relaxation.pca_start(x, o)))
         patch.setattr(cuda_patches, "sample", on_host(_sample))

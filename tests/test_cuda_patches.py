@@ -86,6 +86,23 @@ def test_a_gpu_of_little_shared_memory_takes_smaller_tiles() -> None:
     np.testing.assert_array_equal(found, sampled(*given))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(83, 91), (1, 30), (3, 200), (2, 2)])
+def test_coefficients_by_the_impulse_response_are_those_of_the_recursion(
+    shape: tuple[int, int], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = 5 + np.random.default_rng(0).normal(size=shape).astype(dtype)
+    xp = backend.array_namespace(image)
+    wanted = ndimage.spline_filter(image.astype(np.float64), 5, mode="mirror")
+    monkeypatch.setattr(backend, "is_cupy", lambda xp: True)
+    monkeypatch.setattr(backend, "ndimage", lambda xp: ndimage)
+    found = public._coefficients(image, xp)
+    assert found.dtype == image.dtype
+    np.testing.assert_allclose(
+        found, wanted, atol=(2e-6 if dtype == "float32" else 1e-13) * np.abs(wanted).max()
+    )
+
+
 def test_no_patch_needs_no_launch() -> None:
     coefficients, pixel, fraction, sampling = case(8, 8.0)
     host = device.HostDevice()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from crossings import Crossing, as_on_a_gpu, noted, put
 
-from motifgpu import analyze, backend, simulate
+from motifgpu import backend, simulate
+
+# needs Numba, which may refuse the NumPy of the machine with the GPU
+analyze = pytest.importorskip("motifgpu.pipeline", exc_type=ImportError).analyze
 
 # Values that may cross: for each column (positions, labels, layout, intensities of a few components, site by
 # site), for each row and column of the image (windows and frequencies along an axis), and for an image
@@ -61,6 +65,18 @@ def test_the_way_of_a_gpu_leads_to_the_result_of_the_cpu() -> None:
         there = analyze(put(image), structure=False)
     np.testing.assert_allclose(there.points._array, host.points, atol=1e-3)
     np.testing.assert_array_equal(there.motifs.labels._array, host.motifs.labels)
+
+
+@pytest.mark.parametrize("shape", [(256, 288), (128, 144), (264, 66), (264, 38, 38), (264, 10)], ids=str)
+def test_images_moments_and_patches_would_be_found(shape: tuple[int, ...]) -> None:
+    analysis = SimpleNamespace(moments=np.empty((264, 66)))
+    check([Crossing("columns", 1, True, (264, 2))], analysis, (256, 288))
+    with pytest.raises(AssertionError):
+        check(
+            [Crossing("columns", 1, True, (264, 2)), Crossing("columns", 2, False, shape)],
+            analysis,
+            (256, 288),
+        )
 
 
 def test_what_crosses_is_noted() -> None:

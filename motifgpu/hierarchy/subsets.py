@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from motifgpu.cpu.subsets import subset_pairs
-
 if TYPE_CHECKING:
     from motifgpu.hierarchy.nodes import MotifCell
 
@@ -33,6 +31,8 @@ def contained_shapes(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
     Exhaustive over all pairs, all orientations seen of both and all translations, in compiled
     code: a cell of the rarest type is the anchor that translations are tried for.
     """
+    from motifgpu.cpu.subsets import subset_pairs  # Numba, which takes its time
+
     ways = [(k, way) for k, node in enumerate(nodes) for way in node.orientations]
     if not ways:
         return np.zeros((0, 2), np.int64)
