@@ -19,7 +19,6 @@ from rare_oracle import multislice, oracle, pooled, recalls, reliability, right
 from results import record
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
-from threadpoolctl import threadpool_limits
 
 from motifgpu import analyze, simulate
 from motifgpu.affinity import affinity_graph
@@ -27,6 +26,8 @@ from motifgpu.matching import match_points
 from motifgpu.motifs import find_motifs
 from motifgpu.neighbors import nearest_neighbors
 from motifgpu.relaxation import pca_start, relax
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SEEDS, TRAINING = range(100, 110), range(1100, 1110)
 WS2: dict[str, Any] = {**DEFECTS, "material": "WS2", "dopants": {"Fe": 0.03, "Te": 0.03}}
@@ -36,12 +37,6 @@ DISTORTIONS: dict[str, dict[str, Any]] = {
     "strain and drift": {"strain": ((0.01, 0.01), (0.0, -0.01)), "drift": (0.0, 8.0)},
     "strain gradient and displaced lines": {"drift": (6.0, 10.0), "scan": 0.3},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    with threadpool_limits(1):
-        yield
 
 
 def mean(figures: dict[str, dict[str, float]], name: str) -> float:

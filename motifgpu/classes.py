@@ -5,7 +5,6 @@ Labels are on the host and in no particular order; `canonical` orders them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ _SAME_INTENSITY = 0.1
 _SAME_PATTERN = 0.8  # correlation of mean patches, one turned
 
 
-def _best(fits: Sequence[Mixture | Classes]) -> int:
+def _best(fits: list[Mixture]) -> int:
     return int(np.argmin([fit.criterion for fit in fits]))
 
 
@@ -72,12 +71,13 @@ def by_column(sites: Sites, n_motifs: int | None) -> Identities:
     StageError
         If so many classes cannot be made.
     """
-    fits = [
+    divided = [
         fit_classes(sites.read(site)[:, 0], resolution=_RESOLUTION * sites.contrast(site))
         for site in range(len(sites.rows))
     ]
     if n_motifs is None:
-        return _classified(sites, [sequence[_best(sequence)] for sequence in fits])
+        return _classified(sites, [divisions[best] for divisions, best in divided])
+    fits = [divisions for divisions, _ in divided]
     # From one class a site on, a class more where the criterion gains most.
     chosen = [0] * len(fits)
     while True:

@@ -6,11 +6,10 @@ G. Celeux, G. Govaert, IEEE Trans. Pattern Anal. Mach. Intell. 22, 719, 2000). I
 overlap, and so counts clusters, where BIC counts the Gaussians that a density needs: of 2,000 samples of a
 uniform distribution it makes one class, and BIC several.
 
-A class need not be one Gaussian. `fit_classes` takes the number of classes from the integrated completed
-likelihood and the density from BIC, whose components it joins (J.-P. Baudry, A. E. Raftery, G. Celeux, K. Lo,
-R. Gottardo, J. Comput. Graph. Stat. 19, 332, 2010), each time the two of which one is most often taken for
-the other (C. Hennig, Adv. Data Anal. Classif. 4, 3, 2010). So a common class keeps the long tail it has, and
-the rare one beside it is not stretched over that.
+A class need not be one Gaussian, and of a common one with a long tail that likelihood loses what is rare
+beside it. `fit_classes` therefore also looks at the density that BIC chooses (C. Hennig, Adv. Data Anal.
+Classif. 4, 3, 2010): its modes are classes where there are at least as many of them, each with all its
+Gaussians; a class that is only a shoulder of another one takes the likelihood to be seen.
 
 Everything here runs on the host, on a few numbers a column.
 """
@@ -18,14 +17,18 @@ Everything here runs on the host, on a few numbers a column.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-_ITERATIONS = 15
+_ITERATIONS = 40
 # Pseudo-observations that draw a component's covariance to the mean one: a class of ten columns has no
 # covariance of its own to speak of, one of a thousand keeps it.
 _PRIOR = 5.0
 _TINY = 1e-300
+# A mode stands above the pass to a higher one by more than this factor, in logarithms.
+_DYNAMIC = 0.7
+_GRID = 2048  # places at which a density is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +167,7 @@ class Classes:
 
 def fit_classes(
     x: np.ndarray, *, max_classes: int = 8, resolution: float = 0.0, max_samples: int = 512
-) -> list[Classes]:
+) -> tuple[list[Classes], int]:
     """Divide numbers into classes, which need not be Gaussian.
 
     Parameters
@@ -177,43 +180,61 @@ def fit_classes(
 
     Returns
     -------
-    list of Classes
-        Those of c classes at place c - 1. Where c is more than the number of Gaussians that BIC chooses, each
-        class is one Gaussian.
+    divisions : list of Classes
+        That into c classes at place c - 1: the modes of the density that stand out most, or as many Gaussians
+        where it has fewer.
+    best : int
+        Place of the one with as many classes as there are.
     """
     samples, counts, width = _binned(x, max_samples)
     fits = fit_mixtures(samples, counts=counts, max_components=max_classes, resolution=max(resolution, width))
     joints = [_log_joint(samples, fit.weights, fit.means, fit.covariances) for fit in fits]
+    criteria: list[float] = []
+    for k, (fit, joint) in enumerate(zip(fits, joints, strict=True)):
+        # A Gaussian that is nowhere the likeliest is no class: no better than without it.
+        everywhere = np.unique(joint.argmax(axis=0)).size > k
+        criteria.append(fit.criterion if everywhere else max(fit.criterion, criteria[-1]))
     # What BIC spares is the overlap of the components.
     overlap = [float(_cost(joint, counts)) + 2.0 * float(_log_sum(joint) @ counts) for joint in joints]
-    best = int(np.argmin([fit.criterion - extra for fit, extra in zip(fits, overlap, strict=True)]))
-    joined = _joined(np.exp(joints[best] - _log_sum(joints[best])), counts)
-    result: list[Classes] = []
-    for k, (fit, joint) in enumerate(zip(fits, joints, strict=True)):
-        criterion = fit.criterion
-        # A Gaussian that is nowhere the likeliest is no class: no better than without it.
-        if np.unique(joint.argmax(axis=0)).size <= k:
-            criterion = max(criterion, result[-1].criterion)
-        result.append(Classes(fits[max(k, best)], joined[k] if k < best else np.arange(k + 1), criterion))
-    return result
+    dense = fits[int(np.argmin([fit.criterion - extra for fit, extra in zip(fits, overlap, strict=True)]))]
+    modes, apart = _modes(dense)
+    divisions = [
+        Classes(dense, modes[k], criterion) if k < len(modes) else Classes(fit, np.arange(k + 1), criterion)
+        for k, (fit, criterion) in enumerate(zip(fits, criteria, strict=True))
+    ]
+    return divisions, max(int(np.argmin(criteria)), apart - 1)
 
 
-def _joined(posterior: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
-    """Join k components (k, n) one by one; return the class (k,) of each for 1 to k classes."""
-    classes = np.arange(len(posterior))
-    result = [classes]
-    shared = (posterior * counts) @ posterior.T  # how many of class i are taken for j
-    while len(shared) > 1:
-        taken = shared / np.maximum(shared.sum(axis=1, keepdims=True), _TINY)
-        np.fill_diagonal(taken, -1.0)
-        i, j = sorted(np.unravel_index(np.argmax(taken), taken.shape))
-        into = np.where(np.arange(len(shared)) == j, i, np.arange(len(shared)))
-        into -= into > j
-        classes = into[classes]
-        result.append(classes)
-        member = (into == np.arange(len(shared) - 1)[:, None]).astype(np.float64)
-        shared = member @ shared @ member.T
-    return result[::-1]
+def _modes(mixture: Mixture) -> tuple[list[np.ndarray], int]:
+    """Divide the components of a density by its modes.
+
+    Returns
+    -------
+    modes : list of (k,) int64 ndarray
+        Mode of each component when the c that stand out most are kept, at place c - 1.
+    apart : int
+        How many of them do stand out.
+    """
+    means = mixture.means[:, 0]
+    low, high = means.min(), means.max()
+    place = np.unique(np.concatenate([means, np.linspace(low, high, _GRID)]))
+    density = _log_sum(_log_joint(place[:, None], mixture.weights, mixture.means, mixture.covariances))
+    inner = np.flatnonzero((density[1:-1] < density[:-2]) & (density[1:-1] <= density[2:])) + 1
+    borders = place[inner].tolist()
+    result = [np.searchsorted(np.array(borders), means)]
+    apart = 0
+    while True:
+        edges = np.searchsorted(place, [low, *borders, high])
+        peaks = np.array([density[a : b + 1].max() for a, b in pairwise(edges)])
+        depth = np.minimum(peaks[:-1], peaks[1:]) - density[edges[1:-1]]
+        if not apart and (not depth.size or depth.min() > _DYNAMIC):
+            apart = len(borders) + 1
+        if not borders:
+            break
+        del borders[int(np.argmin(depth))]
+        result.append(np.searchsorted(np.array(borders), means))
+    # Modes without a mean of their own are none.
+    return [np.unique(mode, return_inverse=True)[1].reshape(-1) for mode in result[::-1]], apart
 
 
 def _binned(x: np.ndarray, max_samples: int) -> tuple[np.ndarray, np.ndarray, float]:

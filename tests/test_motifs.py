@@ -92,6 +92,16 @@ def test_twins_have_the_same_columns():
     assert agreement(identity, find_motifs(moments).labels) > 0.9
 
 
+def test_a_dopant_as_bright_as_the_other_sublattice_is_no_part_of_it():
+    # With this exponent a tungsten atom is as bright as two selenium atoms.
+    truth = simulate.monolayer(shape=(300, 300), exponent=0.8916, seed=1, dopants={"W": 0.05})
+    patches, inside = extract_patches(truth.image, truth.points, 38)
+    moments, identity = zernike_moments(patches), truth.labels[inside]
+    motifs = find_motifs(moments)
+    assert len(motifs.counts) == 3
+    assert agreement(identity, motifs.labels) == 1.0
+
+
 def test_a_slow_background_does_not_move_columns_between_classes():
     moments, identity, environment = columns(10, background=1.0)
     motifs = find_motifs(moments)
