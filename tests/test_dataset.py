@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import tables, write_scan, write_scans
+from format_samples import MICROSCOPE, PLAIN
+from mutations import mutations
 
-from motifgpu import analyze, dataset
+from motifgpu import analyze, backend, dataset
 from motifgpu.dataset import inputs, schedule, tasks
 from motifgpu.dataset.lock import locked
 from motifgpu.errors import StageError
@@ -290,26 +292,6 @@ def test_a_vanished_input_folder_ends_the_run(tmp_path: Path, monkeypatch: pytes
     assert len(done.micrographs) == 4
 
 
-def test_a_file_that_is_gone_is_tried_again(tmp_path: Path) -> None:
-    folder = write_scans(tmp_path / "in", 2)
-    files = [str(path) for path in sorted(folder.iterdir())]
-    hidden = folder / "scan01.npz"
-    real = inputs.expand(files, tmp_path / "o")
-    hidden.rename(tmp_path / "elsewhere")
-    job = dataset.run(folder, tmp_path / "o", workers=1)
-    [unread] = tasks.process([str(hidden)], _job(job))
-    assert unread["status"] == tasks.UNREAD
-    (tmp_path / "elsewhere").rename(hidden)
-    run = dataset.run(real, tmp_path / "o", workers=1)
-    assert len(run.micrographs) == 2
-    assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
-    assert not list((run.path / "files").glob("unread-*"))
-
-
-def _job(run: Run) -> dataset.job.Job:
-    return dataset.job.Job(str(run.path), Options())
-
-
 @pytest.mark.parametrize(("code", "text"), [(28, "No space left on device"), (30, "Read-only file system")])
 @pytest.mark.parametrize("written", [0, 9, 25, 60])
 def test_a_disk_that_takes_no_more_ends_the_run_clearly_and_loses_nothing(
@@ -431,3 +413,94 @@ def test_options_that_no_micrograph_could_have(scans: Path, tmp_path: Path, opti
     with pytest.raises(StageError, match=f"run: {next(iter(option))} is"):
         dataset.run(scans, tmp_path / "o", **option)
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_mutations_of_every_format_end_as_results_or_in_quarantine(tmp_path: Path) -> None:
+    pytest.importorskip("rsciio")
+    pytest.importorskip("h5py")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    number = 0
+    for name, write in {**PLAIN, **MICROSCOPE}.items():
+        sample = tmp_path / name
+        write(sample)
+        for k, (_, damaged) in enumerate(mutations(sample.read_bytes(), 76, 7)):
+            (folder / f"{sample.stem}-{k:02d}{sample.suffix}").write_bytes(damaged)
+            number += 1
+    run = dataset.run(folder, tmp_path / "o", workers=2, seconds=20)
+    assert number >= 76 * len(PLAIN)
+    found = {*run.micrographs["source"].to_pylist(), *(line["path"] for line in run.quarantine)}
+    records = list(dataset.records.stored(run.path))
+    # Some of the damage gives the same file twice: each content has one record.
+    assert found == {record["path"] for record in records if record["micrographs"] or record["reason"]}
+    assert {record["status"] for record in records} <= {tasks.DONE, tasks.QUARANTINED}
+    contents = {path.read_bytes() for path in folder.iterdir()}
+    assert len(records) == len(contents)
+    assert all(line["reason"] for line in run.quarantine)
+    assert "report.html" in str(run.report())
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_what_analyze_gives_there(scans: Path, tmp_path: Path) -> None:
+    problem = backend.gpu_problem()
+    if problem:
+        pytest.skip(f"no usable GPU: {problem}")
+    run = dataset.run(scans, tmp_path / "o", backend="cupy")
+    assert run.about["last_call"]["files"] == 5
+    for row in run.micrographs.to_pylist():
+        alone = analyze(row["source"], backend="cupy")
+        np.testing.assert_array_equal(run.moments(row["micrograph"]), backend.to_numpy(alone.moments))
+        motifs = [label for label in run.columns(row["micrograph"])["motif"].to_pylist() if label is not None]
+        np.testing.assert_array_equal(motifs, backend.to_numpy(alone.motifs.labels))
+
+
+def test_a_missing_gpu_is_said_before_anything_is_done(scans: Path, tmp_path: Path) -> None:
+    if backend.gpu_problem() is None:
+        pytest.skip("there is a GPU")
+    with pytest.raises(backend.GpuMissingError, match="no GPU can be used"):
+        dataset.run(scans, tmp_path / "o", backend="cupy")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_file_that_could_not_be_opened_for_a_while_is_done_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_scans(tmp_path / "in", 2)
+    real = tasks.facts_of
+
+    def busy(path: str) -> dict:
+        if path.endswith("scan01.npz"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(tasks, "facts_of", busy)
+    run = dataset.run(folder, tmp_path / "o", workers=1)
+    assert {Path(line["path"]).name: line["status"] for line in run.quarantine} == {
+        "damaged.npy": tasks.QUARANTINED,
+        "scan01.npz": tasks.UNREAD,
+    }
+    assert len(run.micrographs) == 1
+    monkeypatch.undo()
+    run = dataset.run(folder, tmp_path / "o", workers=1)
+    assert len(run.micrographs) == 2
+    assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
+    assert not list((run.path / "files").glob("unread-*"))
+
+
+def test_non_ascii_and_undecodable_names(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    scan = write_scan(tmp_path / "scan.npz", 1).read_bytes()
+    (folder / "Probe 7 µm – «ø».npz").write_bytes(scan)
+    try:
+        (folder / os.fsdecode(b"bad-\xff.npz")).write_bytes(write_scan(tmp_path / "b.npz", 2).read_bytes())
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    run = dataset.run(folder, tmp_path / "o", workers=2)
+    assert sorted(Path(path).name for path in run.micrographs["source"].to_pylist()) == [
+        "Probe 7 µm – «ø».npz",
+        "bad-\ufffd.npz",
+    ]
+    assert "Probe 7 µm" in run.report().read_text()
+    assert dataset.run(folder, tmp_path / "o", workers=1).about["last_call"]["files"] == 0

@@ -49,6 +49,8 @@ def test_run_says_what_it_found(
     again = json.loads(capsys.readouterr().out)
     assert again["last_call"]["files"] == 0
     assert again["parameters"]["n_neighbors"] == 10
+    assert cli.main(["run", "-q", "--json", "--config", str(out / "config.toml")]) == DONE
+    assert json.loads(capsys.readouterr().out)["last_call"]["files"] == 0
 
 
 def test_quarantine_has_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,20 +137,24 @@ def test_watching_keeps_the_report_current(tmp_path: Path, capsys: pytest.Captur
     folder, out = tmp_path / "in", tmp_path / "o"
     folder.mkdir()
     scan = write_scan(tmp_path / "scan.npz", 1)
+    ended = threading.Event()
 
     def microscope() -> None:
         (folder / "scan.npz").write_bytes(scan.read_bytes())
         os.utime(folder / "scan.npz", (1e9, 1e9))  # long ago, so it need not settle
         end = time.monotonic() + 60
-        while not (out / "report.html").exists() and time.monotonic() < end:
-            time.sleep(0.02)
-        time.sleep(0.1)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
+        while not (out / "report.html").exists() and time.monotonic() < end and not ended.wait(0.02):
+            pass
+        if not ended.wait(0.1):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
 
     thread = threading.Thread(target=microscope)
     thread.start()
-    code = cli.main(["run", str(folder), "-o", str(out), "--watch", "--workers", "1", "-q"])
-    thread.join()
+    try:
+        code = cli.main(["run", str(folder), "-o", str(out), "--watch", "--workers", "1", "-q"])
+    finally:
+        ended.set()
+        thread.join()
     assert code == DONE
     assert "scan.npz" in (out / "report.html").read_text()
     assert "1 micrographs" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motifgpu import config
 from motifgpu.cli.options import (
     DONE,
     FAILED,
@@ -40,7 +41,11 @@ def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command("run", "analyse thousands of micrographs into one folder; killed or not, it goes on")
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="files, folders, or patterns in quotes: 'scans/**/*.dm4'"
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="files, folders, or patterns in quotes: 'scans/**/*.dm4'",
     )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
@@ -103,9 +108,11 @@ def run(args: argparse.Namespace) -> int:
                         progress=progress,
                         **given,
                     )
-            if not (args.no_report or args.shard):
-                progress("writing the report", 1.0)
-                done.report()
+            if not args.shard:
+                config.write(args, args.out)
+                if not args.no_report:
+                    progress("writing the report", 1.0)
+                    done.report()
     except dataset.RunInterrupted as interruption:
         log(str(interruption))
         return INTERRUPTED

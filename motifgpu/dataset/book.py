@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motifgpu import backend
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.records import Records, stored
+from motifgpu.dataset.records import complaints, stored
 from motifgpu.errors import StageError
 from motifgpu.files import write_text
 from motifgpu.store import layout
@@ -81,9 +81,9 @@ def check_same(root: Path, about: dict[str, Any], parameters: dict[str, Any]) ->
         )
 
 
-def end(root: Path, state: str, records: Records, schedule: Schedule) -> None:
+def end(root: Path, state: str, schedule: Schedule) -> None:
     """Say in run.json how a call ended, and write the quarantine list."""
-    write_quarantine(root, records)
+    quarantined = write_quarantine(root)
     about = layout.read_json(root / layout.RUN)
     about |= {
         "state": state,
@@ -95,14 +95,14 @@ def end(root: Path, state: str, records: Records, schedule: Schedule) -> None:
             "peak_bytes": schedule.peak_bytes,
         },
     }
-    about["found"] = about["found"] | {"quarantined": len(records.quarantine)}
+    about["found"] = about["found"] | {"quarantined": quarantined}
     layout.write_json(root / layout.RUN, about)
 
 
-def complete(root: Path, records: Records, schedule: Schedule) -> None:
+def complete(root: Path, schedule: Schedule) -> None:
     """Write the tables, and say in run.json that all is there."""
     found = assemble(root, stored(root), shared_motifs(root))
-    end(root, "complete", records, schedule)
+    end(root, "complete", schedule)
     about = layout.read_json(root / layout.RUN)
     layout.write_json(root / layout.RUN, about | {"found": about["found"] | found})
 
@@ -116,7 +116,9 @@ def shared_motifs(root: Path) -> tuple[str, ...] | None:
     return MotifDictionary.load(root / layout.DICTIONARY).names
 
 
-def write_quarantine(root: Path, records: Records) -> None:
-    """Write the quarantine list, a line a file or image, in the order of their paths."""
-    lines = [line for path in sorted(records.quarantine) for line in records.quarantine[path]]
+def write_quarantine(root: Path) -> int:
+    """Write the quarantine list, a line a file or image, by path; return how many there are."""
+    lines = [line for record in stored(root) for line in complaints(record)]
+    lines.sort(key=lambda line: (line["path"], line["title"] or ""))
     write_text(root / layout.QUARANTINE, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+    return len(lines)

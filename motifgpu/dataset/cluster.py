@@ -1,4 +1,23 @@
-"""The workers of a Dask cluster, whoever made it: paths travel there, small summaries back, never arrays."""
+"""The workers of a Dask cluster, whoever made it: paths travel there, small summaries back, never arrays.
+
+Every worker must see the input files and the folder of the run under the same paths, and have one thread, as
+stages use the processors themselves. All GPUs of a machine, a worker each::
+
+    from dask_cuda import LocalCUDACluster
+    with LocalCUDACluster() as cluster, Client(cluster) as client:
+        motifgpu.run("scans/**/*.dm4", "out.motif", client=client)
+
+Forty workers that Slurm starts as it finds room, and starts again when they run out of time::
+
+    from dask_jobqueue import SLURMCluster
+    with SLURMCluster(cores=1, processes=1, memory="4GB", walltime="01:00:00") as cluster:
+        cluster.adapt(maximum_jobs=40)
+        with Client(cluster) as client:
+            motifgpu.run("scans/**/*.dm4", "out.motif", client=client)
+
+A file that ends its worker is given up after ``distributed.scheduler.allowed-failures`` deaths, which is 3
+unless configured, and goes into quarantine.
+"""
 
 from __future__ import annotations
 

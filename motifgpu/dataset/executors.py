@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from motifgpu import backend
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.lane import Lane
 from motifgpu.dataset.tasks import Summary
@@ -111,10 +112,12 @@ class Processes:
     job : Job
     number : int
         How many.
+    on_gpu : bool
+        Give each a GPU, in turn.
     """
 
-    def __init__(self, job: Job, number: int) -> None:
-        self._job = job
+    def __init__(self, job: Job, number: int, on_gpu: bool = False) -> None:
+        self._job, self._on_gpu = job, on_gpu
         self._answers: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]] = queue.SimpleQueue()
         self._ready: deque[_Answer] = deque()
         self._failed_starts = 0
@@ -122,7 +125,8 @@ class Processes:
         self.peak_bytes = 0
         self._workers: list[_Worker] = []
 
-    def _start(self) -> _Worker:
+    def _start(self, place: int) -> _Worker:
+        device = backend.gpu_environment(place) if self._on_gpu else {}
         single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "motifgpu.dataset.worker"],
@@ -135,6 +139,7 @@ class Processes:
             env={
                 **os.environ,
                 **single,
+                **device,
                 "MOTIFGPU_THREADS": "1",
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             },
@@ -161,7 +166,7 @@ class Processes:
     def _free(self, alone: bool) -> _Worker | None:
         room = 0 if alone else AHEAD - 1
         while len(self._workers) < self.sharers:  # when there is work, and not before
-            self._workers.append(self._start())
+            self._workers.append(self._start(len(self._workers)))
         free = [worker for worker in self._workers if not worker.alone and len(worker.batches) <= room]
         return min(free, key=lambda worker: len(worker.batches), default=None)
 
@@ -203,7 +208,8 @@ class Processes:
                 "run", f"workers cannot work: {how}", "mend what it names, or give workers=1 to see more"
             )
         self._ready.extend((number, None) for number in sorted(worker.batches))
-        self._workers[self._workers.index(worker)] = self._start()
+        place = self._workers.index(worker)
+        self._workers[place] = self._start(place)
 
     def close(self) -> None:
         """End the workers; what they had not finished is dropped."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from motifgpu.dataset import book
 from motifgpu.dataset.lock import locked
-from motifgpu.dataset.records import Records, stored, sweep
+from motifgpu.dataset.records import stored, sweep
 from motifgpu.files import replacing
 from motifgpu.store import Run, layout
 from motifgpu.store.assemble import assemble
@@ -34,10 +34,8 @@ def merge_into(sources: list[Path], out: Path) -> Run:
             _copy_file(sources[0] / layout.DICTIONARY, out / layout.DICTIONARY)
         about = {**runs[0].about, **(Run(out).about if (out / layout.RUN).exists() else {})}
         layout.write_json(out / layout.RUN, about | {"state": "running"})
-        records = Records(out)
-        book.write_quarantine(out, records)
-        found = assemble(out, stored(out), book.shared_motifs(out))
-        found["quarantined"] = len(records.quarantine)
+        quarantined = book.write_quarantine(out)
+        found = assemble(out, stored(out), book.shared_motifs(out)) | {"quarantined": quarantined}
         layout.write_json(out / layout.RUN, about | {"state": "complete", "found": found})
     return Run(out)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from motifgpu import backend
+from motifgpu.dataset import campaign, tasks
 from motifgpu.dataset import pooled as pool
-from motifgpu.dataset import session, tasks
 from motifgpu.dataset.inputs import expand
 from motifgpu.dataset.job import SECONDS, Job, make_options
 from motifgpu.dataset.schedule import batches
@@ -123,7 +123,7 @@ def plan_run(
             dictionary.save(root / layout.DICTIONARY)
         job = Job(folder, make_options(options), signal, seconds, dictionary.digest if dictionary else None)
         if workers is None:
-            workers = 1 if session.on_gpu(job) else backend.threads()
+            workers = campaign.usual_workers(job)
         sizes = np.array([os.path.getsize(path) for path in files])
         chosen = [files[k] for k in _probes(sizes, backend.whole(probes, "plan", "probes", 1))]
         tasks.process(chosen[:1], job)  # compiles and fills caches
@@ -151,7 +151,7 @@ def plan_run(
         unreadable=unreadable,
         columns=round(columns),
         workers=workers,
-        batches=len(batches(files, session.batch_size(job), workers)),
+        batches=len(batches(files, campaign.batch_size(job), workers)),
         cpu_seconds=shared + alone,
         seconds=_START * (1 + pooled) + shared / min(workers, backend.threads()) + alone,
         memory_bytes=round((workers + (workers > 1)) * peak_bytes() + _LEARN_BYTES * looked_at),

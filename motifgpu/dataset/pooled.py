@@ -22,7 +22,7 @@ COLUMNS = 100_000  # columns of theirs that are looked at
 def sampled(files: Sequence[str], number: int, seed: int) -> list[str]:
     """Return files for a dictionary: one at random from each of `number` parts of the list, in its order.
 
-    Files are sorted by path, which is by session and time more often than not, so that every part of the data
+    Files are sorted by path, which is by sample and time more often than not, so that every part of the data
     is represented.
     """
     if len(files) <= number:

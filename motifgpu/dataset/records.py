@@ -60,13 +60,15 @@ class Records:
         self._root = root
         self._by_path: dict[str, _Entry] = {}
         self._paths: dict[str, set[str]] = {}  # of this run's files, by key
-        self.quarantine: dict[str, list[dict[str, Any]]] = {}
+        self._named: dict[str, str] = {}  # paths that records say, by key
+        self.quarantine: set[str] = set()  # paths that are in it, wholly or in part
         for record in stored(root):
-            path = record["path"]
+            path = self._named[record["key"]] = record["path"]
             self._by_path[path] = _Entry(
                 record["key"], record["status"], record.get("bytes"), record.get("mtime_ns")
             )
-            self._complain(path, complaints(record))
+            if complaints(record):
+                self.quarantine.add(path)
 
     def settled(self, path: str, retry: bool) -> bool:
         """Say whether a file needs no work: it has a record and is as it was then."""
@@ -90,25 +92,25 @@ class Records:
 
     def take(self, summary: Summary) -> None:
         """Note what became of a file, and remove what an older content of it had given."""
-        path, key, status = summary["path"], summary["key"], summary["status"]
+        path, status = summary["path"], summary["status"]
+        key = summary["key"] or unread_key(path)
         before = self._by_path.get(path)
+        bad = status != DONE or bool(summary["failed"])
         if status == KNOWN:
             record = layout.read_json(self._root / layout.FILES / f"{key}.json")
-            status, lines = record["status"], complaints({**record, "path": path})
-        elif status == DONE and not summary["failed"]:
-            lines = []
+            status, bad = record["status"], bool(complaints(record))
+            self._named[key] = record["path"]
         else:
-            name = key or unread_key(path)
-            lines = complaints(layout.read_json(self._root / layout.FILES / f"{name}.json") | {"path": path})
-        if before is not None and before.key != (key or unread_key(path)) and status != UNREAD:
+            self._named[key] = path
+        if before is not None and before.key != key and status != UNREAD:
             others = {p for p, entry in self._by_path.items() if entry.key == before.key} - {path}
             if not others:
                 remove_results(self._root, before.key)
         facts = summary["facts"]
         self._by_path[path] = _Entry(key, status, facts.get("bytes"), facts.get("mtime_ns"))
-        if key:
+        if status != UNREAD:
             self._paths.setdefault(key, set()).add(path)
-        self._complain(path, lines)
+        (self.quarantine.add if bad else self.quarantine.discard)(path)
 
     def name_by_first_path(self) -> bool:
         """Let the record of a content that several files have, or that moved, say the first path in order.
@@ -120,19 +122,17 @@ class Records:
         """
         changed = False
         for key, paths in self._paths.items():
-            file = self._root / layout.FILES / f"{key}.json"
             first = min(paths)
+            if len(paths) == 1 and self._named[key] == first:
+                continue
+            file = self._root / layout.FILES / f"{key}.json"
             record = layout.read_json(file)
             if record["path"] != first:
                 with contextlib.suppress(FileNotFoundError):
                     layout.write_json(file, {**record, "path": first, "mtime_ns": os.stat(first).st_mtime_ns})
                     changed = True
+            self._named[key] = first
         return changed
-
-    def _complain(self, path: str, lines: list[dict[str, Any]]) -> None:
-        self.quarantine.pop(path, None)
-        if lines:
-            self.quarantine[path] = lines
 
 
 def remove_results(root: Path, key: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from motifgpu.store import Run
 
 Row = dict[str, Any]
-_OUTLIERS, _CELLS, _QUARANTINE = 24, 20, 100  # rows that are shown
+_OUTLIERS, _CELLS, _QUARANTINE = 16, 20, 100  # rows that are shown
 _OWN = (
     "Every micrograph has its own motifs, numbered by how many columns they have, so equal numbers need not "
     "mean the same. Run with a dictionary to have motifs that all micrographs share."
@@ -55,7 +55,7 @@ def render(run: Run) -> str:
         _outliers(run, micrographs),
         _section("Motifs", *_motifs(motifs, shared)) if motifs else "",
         _over_micrographs(run.counts.to_pylist(), micrographs) if micrographs else "",
-        _hierarchy(run),
+        _hierarchy(run, _names(motifs, shared)),
         _quarantined(quarantine),
         _section(
             "How this was made",
@@ -81,7 +81,8 @@ _CAPTIONS = {
     "the area in which a patch fits counts.",
     "averages": "What each motif looks like: the mean of the patches of all its columns.",
     "explained": "How well the motifs explain the micrographs. Those on the left are worth a look.",
-    "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs.",
+    "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs; "
+    "its share of the columns where not all pixel sizes are known.",
     "time": "The same against the time at which the file was written.",
 }
 
@@ -112,7 +113,7 @@ def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], s
         ("atom columns", f"{sum(row['columns'] for row in micrographs):,}"),
         ("with a motif", f"{points - unassigned:,}"),
         ("without one", f"{unassigned:,}"),
-        ("area with whole patches", f"{area:,.4g} nm²" if area else "pixel sizes not known"),
+        ("area with whole patches", f"{area:,.4g} nm²" if area else "not known"),
         ("in quarantine", f"{len(quarantine):,}"),
     ]
     if shared:
@@ -124,7 +125,8 @@ def _outliers(run: Run, micrographs: list[Row]) -> str:
     rows: list[Iterable[Cell]] = []
     for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
         page = Path("pages") / row["micrograph"] / "report.html"
-        name, title = html.escape(Path(row["source"]).name), html.escape(row["title"])
+        # Microscopes call files alike in every folder.
+        name, title = html.escape("/".join(Path(row["source"]).parts[-2:])), html.escape(row["title"])
         if (run.path / page).exists():
             name = f'<a href="{page.as_posix()}">{name}</a>'
         thumb = data_uri("png", run.thumbnail(row["micrograph"]))
@@ -184,13 +186,20 @@ def _motifs(motifs: list[Row], shared: bool) -> list[str]:
     ]
 
 
-def _hierarchy(run: Run) -> str:
+def _names(motifs: list[Row], shared: bool) -> list[str]:
+    """Return what motifs are called, in the order of their numbers."""
+    if shared:
+        return [row["name"] for row in motifs if row["motif"] >= 0]
+    return [f"motif {label}" for label in range(1 + max((row["motif"] for row in motifs), default=-1))]
+
+
+def _hierarchy(run: Run, names: list[str]) -> str:
     hierarchy = run.hierarchy
     if hierarchy is None or not hierarchy.nodes:
         return ""
     from motifgpu.hierarchy.export import to_table
 
-    found = sorted(to_table(hierarchy), key=lambda row: (-row["count"], row["key"]))
+    found = sorted(to_table(hierarchy, names), key=lambda row: (-row["count"], row["key"]))
     rows = [
         [
             ("", f"<code>{row['key']}</code>"),
@@ -205,7 +214,7 @@ def _hierarchy(run: Run) -> str:
     return _section(
         f"Motif-cells, the {len(rows):,} most frequent of {len(found):,}",
         warnings,
-        table(("key", "cells", "places", "in micrographs", "holds motifs"), rows),
+        table(("key", "cells", "places", "in micrographs", "holds"), rows),
     )
 
 

@@ -25,6 +25,7 @@ from motifgpu.store.write import save_micrograph, save_record
 # What became of a file: done, quarantined for what it holds, unread because it could not be opened (which a
 # rerun tries again), or known from before. STOP is no file's fault and ends the run.
 DONE, QUARANTINED, UNREAD, KNOWN, STOP = "done", "quarantined", "unread", "known", "stop"
+_AT_ONCE = 64  # micrographs whose patches are held at once, for files that hold hundreds
 Summary = dict[str, Any]
 Found = Analysis | MicrographReadError | StageError
 
@@ -113,7 +114,12 @@ def compute(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
     """Analyse the micrographs of files that were read, all in one set of launches."""
     micrographs = [micrograph for file in batch for micrograph in file.micrographs]
     try:
-        found = _analyzed(micrographs, job.analysis) if micrographs else []
+        options = job.analysis if micrographs else job.options
+        found = [
+            one
+            for first in range(0, len(micrographs), _AT_ONCE)
+            for one in _analyzed(micrographs[first : first + _AT_ONCE], options)
+        ]
     except (GpuMissingError, StageError, OSError) as error:  # none of which is a file's fault
         for file in batch:
             file.status, file.reason = STOP, str(error)

@@ -198,7 +198,8 @@ def _write_hierarchies(root: Path, names: Sequence[str], own_motifs: bool) -> No
     waiting: dict[tuple[Any, ...], list[Hierarchy]] = {}
     members: dict[tuple[Any, ...], list[str]] = {}
     for name in names:
-        one = from_json(details(root, name)["hierarchy"])
+        # What is said of a micrograph stands in its row of the table, and would be one of thousands here.
+        one = replace(from_json(details(root, name)["hierarchy"]), warnings=())
         kind = (*one.context, one.linking)
         members.setdefault(kind, []).append(name)
         waiting.setdefault(kind, []).append(one)

@@ -107,12 +107,13 @@ def thumbnail(image: np.ndarray) -> bytes:
     """Return a small picture of a micrograph as PNG, its grey values from the 0.5 to the 99.5 percentile."""
     from PIL import Image
 
-    low, high = np.percentile(image, [0.5, 99.5])
-    grey = np.clip((image - low) * (255 / max(float(high - low), 1e-30)), 0, 255).astype(np.uint8)
-    picture = Image.fromarray(grey)
+    picture = Image.fromarray(np.ascontiguousarray(image, np.float32))
     picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    small = np.asarray(picture)
+    low, high = np.percentile(small, [0.5, 99.5])
+    grey = np.clip((small - low) * (255 / max(float(high - low), 1e-30)), 0, 255).astype(np.uint8)
     data = io.BytesIO()
-    picture.save(data, "png")
+    Image.fromarray(grey).save(data, "png", compress_level=1)
     return data.getvalue()
 
 

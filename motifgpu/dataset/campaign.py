@@ -29,7 +29,7 @@ class RunInterrupted(KeyboardInterrupt):
     """A run was interrupted; its message says how far it is and how to go on."""
 
 
-class Session:
+class Campaign:
     """Works on files, as often as asked; `opened` makes one."""
 
     def __init__(self, job: Job, executor: Executor, progress: Progress | None, complete: bool) -> None:
@@ -58,14 +58,14 @@ class Session:
                 batches(missing, batch_size(self.job), self._executor.sharers), len(files) - len(missing)
             )
         except KeyboardInterrupt:
-            book.end(self.job.root, "interrupted", self.records, self._schedule)
+            book.end(self.job.root, "interrupted", self._schedule)
             raise RunInterrupted(
                 f"interrupted after {self._schedule.analysed - before:,} of {len(missing):,} files; all that "
                 "is finished is kept, and the same command goes on"
             ) from None
         except BaseException:
             with suppress(OSError):  # on a full disk the reason that is on its way says more
-                book.end(self.job.root, "stopped", self.records, self._schedule)
+                book.end(self.job.root, "stopped", self._schedule)
             raise
         self._complete &= self._schedule.analysed == before
 
@@ -74,14 +74,14 @@ class Session:
         if self.records.name_by_first_path() or not self._complete:
             if self._progress:
                 self._progress("putting the tables together", 1.0)
-            book.complete(self.job.root, self.records, self._schedule)
+            book.complete(self.job.root, self._schedule)
         else:
-            book.end(self.job.root, "complete", self.records, self._schedule)
+            book.end(self.job.root, "complete", self._schedule)
         self._complete = True
 
     def leave(self) -> None:
         """End a shard's work, without tables."""
-        book.end(self.job.root, "sharded", self.records, self._schedule)
+        book.end(self.job.root, "sharded", self._schedule)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def opened(
     shard: tuple[int, int] | None,
     progress: Progress | None,
     dictionary: MotifDictionary | None = None,
-) -> Iterator[Session]:
+) -> Iterator[Campaign]:
     """Lock the folder of a run, make what is missing in it, and end the workers in the end.
 
     Raises
@@ -111,7 +111,7 @@ def opened(
         executor = _executor(job, client, workers)
         try:
             complete = book.begin(root, job, dictionary)
-            yield Session(job, executor, progress, complete)
+            yield Campaign(job, executor, progress, complete)
         finally:
             executor.close()
 
@@ -120,6 +120,11 @@ def on_gpu(job: Job) -> bool:
     """Say whether a GPU computes, as far as this machine can tell."""
     wanted = job.options.backend
     return wanted == "cupy" or (wanted == "auto" and backend.gpu_problem() is None)
+
+
+def usual_workers(job: Job) -> int:
+    """Return how many processes work by default: one for each GPU, or for each processor."""
+    return max(1, backend.gpu_count()) if on_gpu(job) else backend.threads()
 
 
 def batch_size(job: Job) -> int:
@@ -135,8 +140,5 @@ def _executor(job: Job, client: Client | None, workers: int | None) -> Executor:
         from motifgpu.dataset.cluster import Cluster
 
         return Cluster(job, client)
-    if workers is None:
-        workers = 1 if on_gpu(job) else backend.threads()
-    if backend.whole(workers, "run", "workers", 1) == 1:
-        return ThisProcess(job)
-    return Processes(job, workers)
+    workers = usual_workers(job) if workers is None else backend.whole(workers, "run", "workers", 1)
+    return ThisProcess(job) if workers == 1 else Processes(job, workers, on_gpu(job))

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.dataset.campaign import Progress, opened
 from motifgpu.dataset.inputs import expand, share
 from motifgpu.dataset.job import SECONDS, Job, make_options
 from motifgpu.dataset.pooled import learned
-from motifgpu.dataset.session import Progress, opened
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.errors import StageError
 from motifgpu.pipeline import Options
@@ -63,8 +63,8 @@ def run(
         Learn such a dictionary first, from 64 micrographs drawn evenly from the sorted files, and leave it in
         the folder as ``dictionary.npz``.
     workers : int, optional
-        Processes of this machine; 1 works in this process. By default as many as there are processors, and 1
-        where a GPU computes.
+        Processes of this machine; 1 works in this process. By default as many as there are processors, or GPUs
+        where those compute; each then has a GPU of its own.
     retry : bool
         Try files again that are in quarantine.
     signal : str, optional
@@ -119,12 +119,12 @@ def run(
     job = Job(str(root.absolute()), chosen, signal, seconds, motifs.digest if motifs else None)
     with opened(
         job, client=client, workers=workers, shard=shard, progress=progress, dictionary=motifs
-    ) as session:
-        session.work(files, retry)
+    ) as campaign:
+        campaign.work(files, retry)
         if shard is None:
-            session.finish()
+            campaign.finish()
         else:
-            session.leave()
+            campaign.leave()
     return Run(root)
 
 
@@ -201,18 +201,18 @@ def watch(
     job = Job(str(root.absolute()), chosen, signal, seconds, digest)
     with opened(
         job, client=None, workers=workers, shard=None, progress=progress, dictionary=motifs
-    ) as session:
+    ) as campaign:
         seen: dict[str, tuple[tuple[int, int], float, bool]] = {}  # state of a file, since when, and if done
         with suppress(KeyboardInterrupt):
             while not (stop and stop()):
                 ready = _ready(expand(paths, root, there=False), seen, settle)
                 if ready:
-                    session.work(ready)
-                    session.finish()
+                    campaign.work(ready)
+                    campaign.finish()
                     if updated:
                         updated(Run(root))
                 time.sleep(every)
-        session.finish()
+        campaign.finish()
     return Run(root)
 
 
