@@ -46,6 +46,7 @@ def _motif_learn(image: np.ndarray, lattice: float, brightest: int | None = None
     kmeans_lbs(ForceGraph8().fit_transform(moments), 5)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("counts", [3.0, 30.0])
 def test_chain(counts: float) -> None:
     truth = simulate.monolayer(

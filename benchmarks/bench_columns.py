@@ -115,6 +115,7 @@ def _one_thread() -> Any:
         yield
 
 
+@pytest.mark.quick
 def test_columns() -> None:
     table = []
     for (material, counts), (least, rms) in TARGETS.items():

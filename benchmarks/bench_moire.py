@@ -6,6 +6,7 @@ import math
 import time
 
 import numpy as np
+import pytest
 from results import record
 from scipy.spatial import cKDTree
 
@@ -56,6 +57,7 @@ def test_twist_angles() -> None:
             assert row["reason"], row
 
 
+@pytest.mark.quick
 def test_twist_by_search() -> None:
     """The paper's search (Fig. S21) beside the fit."""
     figures = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 from results import record
 from scipy.spatial import cKDTree
 
@@ -58,6 +59,7 @@ def test_entropies_against_theory() -> None:
         assert abs(row["corrected"] - row["theory"]) < 4 * row["error"] + theory + bias + 1e-5, row
 
 
+@pytest.mark.quick
 def test_few_windows_look_ordered() -> None:
     """What independent sites with the paper's fractions give, by number of level 3 windows."""
     figures = []

@@ -205,7 +205,9 @@ def _umap_layout(graph: Any, start: np.ndarray) -> Callable[[], Any]:
     return run
 
 
-@pytest.mark.parametrize(("n", "least"), [(1207, 40), (5000, 40), (20_000, 12)])
+@pytest.mark.parametrize(
+    ("n", "least"), [pytest.param(1207, 40, marks=pytest.mark.quick), (5000, 40), (20_000, 12)]
+)
 def test_relaxation_speed(n: int, least: float) -> None:
     """CPU time of the layout, and of graph and layout, against the authors' package and umap-learn."""
     from mtflearn.manifold import ForceGraph8

@@ -84,6 +84,7 @@ def test_moments_against_pca(dtype: str) -> None:
         assert row["memory_ratio_with_input"] > (1.7 if row["n"] >= 5_000 else 1.0), row
 
 
+@pytest.mark.quick
 def test_patches_and_maps() -> None:
     """CPU time on a 512 x 512 image: 1,200 patches of 38 x 38, their moments, and dense maps."""
     rng = np.random.default_rng(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def full(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def seeds(request: pytest.FixtureRequest, quick: bool) -> range:
     return range(request.config.getoption("--seeds") or (2 if quick else 10))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Every library that knows of threads takes one."""
+    import numba
+    from threadpoolctl import threadpool_limits
+
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1):
+        patch.setenv("MOTIFGPU_THREADS", "1")
+        yield
+    numba.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

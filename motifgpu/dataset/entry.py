@@ -63,8 +63,8 @@ def run(
         Learn such a dictionary first, from 64 micrographs drawn evenly from the sorted files, and leave it in
         the folder as ``dictionary.npz``.
     workers : int, optional
-        Processes of this machine; 1 works in this process. By default as many as there are processors, or GPUs
-        where those compute; each then has a GPU of its own.
+        Processes of this machine; 1 works in this process. By default as many as there are processors, or as
+        GPUs where those compute; each then has a GPU of its own.
     retry : bool
         Try files again that are in quarantine.
     signal : str, optional
