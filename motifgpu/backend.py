@@ -424,6 +424,11 @@ def threads() -> int:
 
 def versions() -> SimpleNamespace:
     """Return the versions of this package and of what it computes with, None where not installed."""
+    return SimpleNamespace(**_versions())
+
+
+@functools.cache  # looking them up takes 8 ms, which a batch of thousands would pay for each
+def _versions() -> dict[str, str | None]:
     from importlib import metadata
 
     def version(*names: str) -> str | None:
@@ -434,12 +439,12 @@ def versions() -> SimpleNamespace:
                 continue
         return None
 
-    return SimpleNamespace(
-        motifgpu=version("motifgpu"),
-        numpy=version("numpy"),
-        scipy=version("scipy"),
-        scikit_image=version("scikit-image"),
-        numba=version("numba"),
-        cupy=version("cupy-cuda13x", "cupy-cuda12x", "cupy"),
-        cucim=version("cucim-cu13", "cucim-cu12", "cucim"),
-    )
+    return {
+        "motifgpu": version("motifgpu"),
+        "numpy": version("numpy"),
+        "scipy": version("scipy"),
+        "scikit_image": version("scikit-image"),
+        "numba": version("numba"),
+        "cupy": version("cupy-cuda13x", "cupy-cuda12x", "cupy"),
+        "cucim": version("cucim-cu13", "cucim-cu12", "cucim"),
+    }
