@@ -177,6 +177,13 @@ def test_strain_per_cell() -> None:
     assert step == pytest.approx(np.rad2deg(0.01), rel=0.1)
 
 
+def test_many_columns() -> None:
+    rows, cols = np.mgrid[:217, :217].reshape(2, -1)  # their number squared is beyond 32 bits
+    lattice = fit_lattice(np.stack([20.0 * rows, 20.0 * cols], axis=1))
+    assert (lattice.sublattice == 0).all()
+    assert len(np.unique(lattice.indices, axis=0)) == rows.size
+
+
 def test_second_grain_is_left_out_and_told() -> None:
     for other in (10.0, 25.0):
         truth = monolayer(seed=0, grains=(0.0, other), counts=None)

@@ -66,7 +66,7 @@ def walk(points: np.ndarray, u: np.ndarray, v: np.ndarray, tolerance: float) -> 
     rows = np.flatnonzero(part == np.argmax(np.bincount(part)))
     # Begin in the middle, where a walk is shortest.
     middle = rows[np.argmin(np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1))]
-    order, before = breadth_first_order(graph, middle, directed=False)
+    order, before = (a.astype(np.int64) for a in breadth_first_order(graph, middle, directed=False))
     key = np.concatenate([start * n + end, end * n + start])
     both = np.concatenate([step, -step])
     by_key = np.argsort(key)

@@ -1,0 +1,84 @@
+"""Columns by atomap beside ours, on the same simulated images.
+
+atomap is called as its documentation says: positions with PCA, background and intensity corrected, then
+refined by centre of mass and by two-dimensional Gaussians. It needs a separation, and gets the best of four,
+told the truth.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from bench_columns import CONSTANT, DEFECTS, _mean, _ours, _score, _simulated
+from results import record
+
+SEPARATIONS = (5, 7, 9, 11)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def candidates(truth: Any, separation: int) -> np.ndarray:
+    """Return the positions (x, y) that atomap starts from."""
+    import atomap.api as am
+    import hyperspy.api as hs
+
+    signal = hs.signals.Signal2D(truth.image.astype(np.float64))
+    return np.asarray(
+        am.get_atom_positions(
+            signal, separation=separation, pca=True, subtract_background=True, normalize_intensity=True
+        )
+    )
+
+
+def quality(truth: Any, xy: np.ndarray) -> dict[str, float]:
+    score = _score(truth, xy[:, ::-1])
+    return {"precision": score.precision, "recall": score.recall, "rms_px": score.rms}
+
+
+def by_atomap(truth: Any, separation: int) -> dict[str, float]:
+    import atomap.api as am
+
+    start = time.process_time()
+    # Its centre of mass of a region without counts is not a number, on which it stops.
+    sublattice = am.Sublattice(candidates(truth, separation), image=truth.image.astype(np.float64) + 1e-3)
+    sublattice.find_nearest_neighbors()
+    sublattice.refine_atom_positions_using_center_of_mass(show_progressbar=False)
+    sublattice.refine_atom_positions_using_2d_gaussian(show_progressbar=False)
+    seconds = time.process_time() - start
+    return quality(truth, np.stack([sublattice.x_position, sublattice.y_position], axis=1)) | {
+        "cpu_s": seconds
+    }
+
+
+def test_columns_by_atomap(seeds: range) -> None:
+    hyperspy = pytest.importorskip("hyperspy.api", reason="atomap is not installed")
+    hyperspy.set_log_level("ERROR")  # a warning for every fit that does not converge
+    figures = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for counts in (1, 10, 100):
+            truths = [_simulated("MoSe2", counts, seed, **DEFECTS) for seed in seeds[:3]]
+            tried = {
+                separation: quality(truths[0], candidates(truths[0], separation))
+                for separation in SEPARATIONS
+            }
+            best = max(tried, key=lambda s: tried[s]["precision"] * tried[s]["recall"])
+            theirs = [by_atomap(truth, best) for truth in truths]
+            ours = [_ours(truth, truth.image) for truth in truths]
+            figures.append(
+                {
+                    "counts": counts,
+                    "seeds": len(truths),
+                    "lattice_constant_px": CONSTANT,
+                    "separation_px": best,
+                }
+                | {"atomap": _mean(theirs), "motifgpu": _mean(ours)}
+            )
+            print(figures[-1])
+    record("columns_by_atomap", figures)
+    for row in figures:
+        assert row["motifgpu"]["precision"] >= row["atomap"]["precision"] - 0.01, row
