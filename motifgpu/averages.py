@@ -65,8 +65,8 @@ def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverag
         )
     counts = np.bincount(host[host >= 0])
     size = patches.shape[1]
-    means = _means(xp.reshape(patches, (host.size, -1)), host, counts)
-    mean_moments = _means(moments, host, counts)
+    means = mean_rows(xp.reshape(patches, (host.size, -1)), host, counts)
+    mean_moments = mean_rows(moments, host, counts)
     return ClassAverages(
         patches=xp.reshape(means, (counts.size, *patches.shape[1:])),
         reconstructions=reconstruct_patches(mean_moments, size),
@@ -74,7 +74,7 @@ def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverag
     )
 
 
-def _means(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
+def mean_rows(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
     """Return the mean rows (c, d) of x (n, d) for each label; the labels alone go to the device."""
     xp = backend.array_namespace(x)
     number = xp.arange(counts.size, dtype=xp.int64, device=backend.device(x))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from motifgpu import backend
+from motifgpu.averages import mean_rows
 from motifgpu.backend import Array, from_numpy, to_numpy
 from motifgpu.classes import by_mixture, by_neighbors, canonical
 from motifgpu.errors import StageError
@@ -115,7 +116,7 @@ def find_motifs(
     Sums over moments run on the device; mixtures, and clusters of the layout, on the host, on the few numbers
     a column that they need. Row order matters to the order of labels of equal size, and to rounding.
     """
-    xp, moments = backend.floating(moments, "motifs", "moments", 2)
+    _, moments = backend.floating(moments, "motifs", "moments", 2)
     number = moments.shape[0]
     if number == 0:
         raise StageError("motifs", "there are 0 columns", "give the moments of at least one")
@@ -169,12 +170,11 @@ def find_motifs(
     finer = np.where(assigned, labels.astype(np.int64) * (finer.max() + 1) + finer, -1)
 
     counts = np.bincount(labels[labels >= 0])
-    member = backend.constant(labels == np.arange(counts.size)[:, None], moments)
     return Motifs(
         labels=from_numpy(labels, moments),
         environments=from_numpy(canonical(finer, 1), moments),
         counts=from_numpy(counts, moments),
-        means=xp.matmul(member, moments) / backend.constant(counts[:, None], moments),
+        means=mean_rows(moments, labels, counts),
         confidence=backend.constant(confidence, moments),
     )
 

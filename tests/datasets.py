@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 
 from motifgpu import simulate
 
+KILLS = int(os.environ.get("MOTIFGPU_KILLS", "4"))  # how often the slow tests kill each kind of process
 SIDE = 128  # px; small, because what is tested is what happens to files
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from datasets import done, start, tables, wait_until, write_scans
+from datasets import KILLS, done, start, tables, wait_until, write_scans
 
 from motifgpu import dataset
 from motifgpu.dataset.cluster import connect
@@ -127,7 +127,7 @@ def test_wrong_addresses_and_options(scans: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(KILLS))
 def test_killing_workers_at_random(
     scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
 ) -> None:
@@ -143,7 +143,7 @@ def test_killing_workers_at_random(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(KILLS))
 def test_killing_the_scheduler_ends_the_run_and_a_rerun_completes(
     scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
 ) -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from datasets import done, start, tables, wait_until, write_scans
+from datasets import KILLS, done, start, tables, wait_until, write_scans
 
 from motifgpu import dataset
 from motifgpu.dataset import executors
@@ -78,7 +78,7 @@ def _kill_the_process(scans: Path, out: Path, moment: random.Random, workers: in
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(1, 21), marks=pytest.mark.slow)], ids=["once", "twenty times"]
+    "seeds", [range(1), pytest.param(range(1, KILLS + 1), marks=pytest.mark.slow)], ids=["once", "again"]
 )
 def test_killing_the_process(
     scans: Path, undisturbed: dict[str, bytes], tmp_path: Path, seeds: range
@@ -95,7 +95,7 @@ def test_killing_the_process(
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(1, 21), marks=pytest.mark.slow)], ids=["once", "twenty times"]
+    "seeds", [range(1), pytest.param(range(1, KILLS + 1), marks=pytest.mark.slow)], ids=["once", "again"]
 )
 def test_killing_workers_does_not_stop_a_run(
     scans: Path, undisturbed: dict[str, bytes], tmp_path: Path, seeds: range
