@@ -96,5 +96,5 @@ def test_start(tmp_path: Path) -> None:
     print(seconds)
     record("start", seconds)
     assert seconds["cold"] < 15
-    assert seconds["second"] < 5
+    assert seconds["second"] < 8  # of which more than half draws the report
     assert seconds["help_cpu"] < 0.3

@@ -299,6 +299,7 @@ class Analysis:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for name, figure in drawn.items():
             figure.savefig(folder / "figures" / f"{name}.png")
+            figure.set_layout_engine("none")  # the layout found holds for the report's copy, and costs a draw
         write_text(folder / "columns.csv", self.table())
         if self.hierarchy is not None:
             save_hierarchy(self.hierarchy, folder / "hierarchy.json")
