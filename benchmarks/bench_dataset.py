@@ -1,8 +1,8 @@
 """A thousand simulated micrographs with planted defect densities: throughput, memory, and what is recovered.
 
 ``pytest benchmarks/bench_dataset.py`` takes about five minutes on two processors with nothing else to do,
-``MOTIFGPU_BENCH_MICROGRAPHS=100`` makes it smaller, and ``python benchmarks/bench_dataset.py FOLDER NUMBER``
-only writes the micrographs.
+``MOTIFGPU_BENCH_MICROGRAPHS=100`` makes it smaller, ``--full`` adds two million columns through a pooled run,
+and ``python benchmarks/bench_dataset.py FOLDER NUMBER`` only writes the micrographs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+import pytest
 from bench_chain import _motif_learn as motif_learn_chain
 from results import record
 from threadpoolctl import threadpool_limits
@@ -29,6 +30,7 @@ from motifgpu.matching import match_points
 from motifgpu.store import Run
 
 NUMBER, SIDE, COUNTS = 1000, 512, 30.0
+MANY = 1600  # micrographs that hold two million columns
 PLANTED = ({}, {"vacancies": 0.01}, {"vacancies": 0.03}, {"vacancies": 0.06, "divacancies": 0.01})
 SHARED = 25  # micrographs that differ in their noise alone
 PEER = 6  # micrographs that the peer gets
@@ -182,6 +184,32 @@ def test_dataset(tmp_path: Path) -> None:
         assert max(figures["peak_to_hundred"].values()) <= 1.2
         assert figures["cores_busy"] >= 0.85
         assert 1 / 1.5 <= figures["planned_to_taken"] <= 1.5
+
+
+def test_two_million_columns(tmp_path: Path, full: bool) -> None:
+    if not full:
+        pytest.skip("takes five minutes of both processors; --full runs it")
+    generate(tmp_path / "in", MANY)
+    paths = f"{tmp_path}/in/scan*.npz"
+    predicted = plan_run(paths, workers=2, pooled=True)
+    taken = _run(paths, tmp_path / "out.motif", pooled=True)
+    memory = taken["own_peak_mb"] + 2 * taken["worker_peak_mb"]
+    about = Run(tmp_path / "out.motif").about
+    figures = {
+        "micrographs": MANY,
+        "columns": about["found"]["columns"],
+        "planned": predicted.summary(),
+        "taken": taken,
+        "memory_mb": memory,
+        "planned_to_taken_s": predicted.seconds / taken["wall_s"],
+        "planned_to_taken_memory": predicted.memory_bytes / 1e6 / memory,
+    }
+    print(json.dumps(figures, indent=1))
+    record("dataset_two_million", figures)
+    assert figures["columns"] >= 2_000_000
+    assert memory < 24_000
+    for what in ("planned_to_taken_s", "planned_to_taken_memory"):
+        assert 1 / 1.5 <= figures[what] <= 1.5
 
 
 if __name__ == "__main__":
