@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SMALLEST = 15
 # A simulation, the kind of each of its sites, and which of them are the rare ones.
 Specimen = tuple[Any, Callable[[Any], np.ndarray], Callable[[Any], np.ndarray]]
-METHODS = ("motifgpu", "motif-learn", "t-SNE", "UMAP", "PaCMAP")
+METHODS = ("motifgpu", "motifgpu, Euclidean", "motif-learn", "t-SNE", "UMAP", "PaCMAP")
 
 
 def rates(labels: np.ndarray, wanted: np.ndarray) -> dict[str, float]:

@@ -273,6 +273,7 @@ def test_relaxation_of_a_real_micrograph(data_folder: Path) -> None:
         }
 
     ours = [look(relax(graph, start, seed=seed)) for seed in range(5)]
+    euclidean = [look(ForceRelaxation(10, seed, metric="euclidean").fit_transform(x)) for seed in range(5)]
     theirs = [look(oracles.sequential_relaxation(graph, start, seed=seed)) for seed in range(3)]
     ForceRelaxation(10, 0).fit_transform(x)
     seconds = {
@@ -280,7 +281,13 @@ def test_relaxation_of_a_real_micrograph(data_folder: Path) -> None:
         "motif_learn": cpu_seconds(lambda: ForceGraph8().fit_transform(x.astype(np.float64)), 1),
     }
     ratio = seconds["motif_learn"] / seconds["motifgpu"]
-    figures = {"motifgpu": ours, "sequential": theirs, "cpu_s": seconds, "ratio": ratio}
+    figures = {
+        "motifgpu": ours,
+        "euclidean": euclidean,
+        "sequential": theirs,
+        "cpu_s": seconds,
+        "ratio": ratio,
+    }
     print(figures)
     record("relaxation_of_a_real_micrograph", figures)
     assert max(o["clusters"] for o in ours) <= min(t["clusters"] for t in theirs) + 2

@@ -47,7 +47,7 @@ def span(values: Iterable[float], digits: int = 2) -> str:
 
 def ours_first(methods: dict[str, Any]) -> dict[str, Any]:
     """Return methods in the order of the page: ours, the authors' package, then the others by name."""
-    first = ("analyze", "analyze, environments", "motifgpu", "zernike", "motif-learn")
+    first = ("analyze", "analyze, environments", "motifgpu", "motifgpu, Euclidean", "zernike", "motif-learn")
     order = {name: index for index, name in enumerate(first)}
     return dict(sorted(methods.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 

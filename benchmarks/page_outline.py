@@ -22,7 +22,12 @@ SECTIONS = (
         ("truncation", "reconstruction_against_pca*", "bases *", "moments_*"),
         bases,
     ),
-    Section("embeddings", "Layouts: Fig. S13 and S14", ("embeddings *",), embeddings),
+    Section(
+        "embeddings",
+        "Layouts: Fig. S13 and S14",
+        ("embeddings *", "relaxation_of_a_real_micrograph"),
+        embeddings,
+    ),
     Section(
         "occupancy",
         "Occupancy: Fig. S20 and S27",

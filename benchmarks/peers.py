@@ -24,6 +24,11 @@ def _motifgpu(x: np.ndarray, seed: int) -> np.ndarray:
     return ForceRelaxation(n_neighbors=10, random_state=seed).fit_transform(x.astype(np.float32))
 
 
+def _motifgpu_euclidean(x: np.ndarray, seed: int) -> np.ndarray:
+    relaxation = ForceRelaxation(n_neighbors=10, random_state=seed, metric="euclidean")
+    return relaxation.fit_transform(x.astype(np.float32))
+
+
 def _motif_learn(x: np.ndarray, seed: int) -> np.ndarray:
     from mtflearn.manifold import ForceGraph8
 
@@ -60,6 +65,7 @@ def _pacmap(x: np.ndarray, seed: int) -> np.ndarray:
 # clustering (more neighbours, no least distance), and our neighbourhood. PaCMAP: its defaults.
 LAYOUTS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "motifgpu": _motifgpu,
+    "motifgpu, Euclidean": _motifgpu_euclidean,
     "motif-learn": _motif_learn,
     "t-SNE": _tsne,
     "UMAP": _umap,

@@ -1,14 +1,14 @@
-// Exact k nearest neighbours under the correlation distance, of many graphs at once.
+// Exact k nearest neighbours under the correlation or the Euclidean distance, of many graphs at once.
 //
-// The distance of two rows is half the squared difference of their centred and normalised forms ("unit rows").
-// Neighbours sit at 1e-4 to 1e-8, where one minus a scalar product is float32 rounding noise, so the work has three
+// The distance of two rows is half the squared difference of their centred and normalised forms ("unit rows"), or of
+// the rows as they are (UNIT 0). Neighbours sit at 1e-4 to 1e-8, where one minus a scalar product is float32 rounding noise, so the work has three
 // parts: a search by products that keeps a shortlist longer than k for each row, distances by difference for the
 // shortlist, and a proof for each row that no point outside its shortlist can be nearer than the k-th kept one. The
 // launcher repeats the search for rows without that proof with DIFFERENCE defined, which subtracts before it squares.
 //
 // What is done                                                     kernel
-//   rows (N, D) -> unit rows, once more minus the centre: v        shift_rows
-//   a centre for each graph: the mean of some of its unit rows     centres
+//   rows (N, D) -> (unit) rows, once more minus the centre: v      shift_rows
+//   a centre for each graph: the mean of some of these rows        centres
 //   v (N, D) transposed to (DIM, P), and |v|^2 / 2 (P,)            lay_out
 //   shortlists: the LISTED largest v.v' - |v'|^2/2 of each row     shortlist
 //   k nearest by difference, and the rows that lack the proof      refine
@@ -31,7 +31,7 @@
 // for each entry, those before it). Half the products could be saved by using each tile for its rows and for its
 // columns; then blocks would share lists. Not measured on a GPU yet.
 //
-// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, INDEX, VALUE; DIFFERENCE optional.
+// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT, INDEX, VALUE; DIFFERENCE optional.
 #include "shared.cuh"
 
 #define TILE 128
@@ -40,8 +40,8 @@
 #define OWN (TILE / (THREADS / 32))  // rows whose buffers one warp cuts
 #define INFINITE __int_as_float(0x7f800000)
 
-// One warp a position: its row, centred, of norm 1, minus the centre of its graph, all in float64 up to here; and the
-// row's spread (N,), its norm after centring over that before.
+// One warp a position: its row, with UNIT centred and of norm 1, minus the centre of its graph, all in float64 up to
+// here; and the row's spread (N,), its norm after centring over that before.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
 shift_rows(const VALUE* __restrict__ x, const double* __restrict__ centre, const int* __restrict__ row_of,
            const int* __restrict__ graph_of_tile, float* __restrict__ shifted, float* __restrict__ spread,
@@ -50,6 +50,7 @@ shift_rows(const VALUE* __restrict__ x, const double* __restrict__ centre, const
   if (p >= positions || row_of[p] < 0) return;
   const INDEX row = (INDEX)row_of[p] * D;
   const double* middle = centre + (INDEX)graph_of_tile[p / TILE] * D;
+#if UNIT
   double sum = 0.0, size = 0.0, squares = 0.0;
 #pragma unroll 1
   for (int d = lane; d < D; d += 32) {
@@ -66,6 +67,10 @@ shift_rows(const VALUE* __restrict__ x, const double* __restrict__ centre, const
   for (int step = 16; step; step >>= 1) squares += __shfl_xor_sync(0xffffffffu, squares, step);
   if (lane == 0) spread[row_of[p]] = size > 0.0 ? float(sqrt(squares / size)) : 0.0f;
   const double scale = 1.0 / sqrt(squares);
+#else
+  if (lane == 0) spread[row_of[p]] = 1.0f;
+  const double mean = 0.0, scale = 1.0;
+#endif
 #pragma unroll 1
   for (int d = lane; d < D; d += 32) shifted[row + d] = float((x[row + d] - mean) * scale - middle[d]);
 }

@@ -1,7 +1,8 @@
-"""Exact nearest neighbours of features under the correlation distance, micrograph by micrograph."""
+"""Exact nearest neighbours of features, micrograph by micrograph."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from motifgpu.errors import StageError
 
 STAGE = "neighbors"
 NAMED = 8  # rows that a message lists
+METRICS = ("correlation", "euclidean")
 
 
 class Neighbors(NamedTuple):
@@ -22,7 +24,7 @@ class Neighbors(NamedTuple):
     indices : (N, k) int32 array
         Rows of the input, of the same micrograph, by rising distance; ties by index. Never the row itself.
     distances : (N, k) float32 array
-        Their correlation distances, 0 to 2.
+        Their distances: 0 to 2 by correlation, in the unit of the features by the Euclidean distance.
     """
 
     indices: Array
@@ -65,12 +67,18 @@ def listed(rows: np.ndarray) -> str:
     return words if rows.size <= NAMED else f"{words} and {rows.size - NAMED} more"
 
 
-def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neighbors:
+def nearest_neighbors(
+    x: Any, k: int = 9, offsets: Array | None = None, metric: str = "correlation"
+) -> Neighbors:
     """Find the k nearest other rows of every row, exactly.
 
-    The distance is one minus the correlation of two rows, computed as half the squared difference of the
-    centred and normalised rows, which keeps its relative precision where neighbours are nearly equal. A
-    micrograph's result is the same bits for any number of threads, and alone or in a batch.
+    The paper's distance is one minus the correlation of two rows, computed as half the squared difference of
+    the centred and normalised rows, which keeps its relative precision where neighbours are nearly equal. It
+    does not see how strong a pattern is, which helps where brightness is uneven and costs where strength says
+    what a column is: beside the Euclidean distance layouts lose 0.03 to 0.11 in AMI at low dose
+    (benchmarks/bench_paper_embeddings.py), and are the better ones on a real micrograph
+    (benchmarks/bench_relaxation.py). A micrograph's result is the same bits for any number of threads, and
+    alone or in a batch.
 
     Parameters
     ----------
@@ -80,6 +88,8 @@ def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neigh
         Number of neighbours, the row itself not counted.
     offsets : (m + 1,) array of int, optional
         Where each micrograph's rows begin and end; one micrograph without.
+    metric : {"correlation", "euclidean"}
+        The paper's distance, or the plain one.
 
     Returns
     -------
@@ -90,14 +100,16 @@ def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neigh
     Raises
     ------
     StageError
-        If a row is not finite or constant (its correlation is undefined), or a micrograph has not more than k
-        rows.
+        If a row is not finite, or constant where correlations are asked for (they are undefined), or a
+        micrograph has not more than k rows, or the metric is none of these.
 
     References
     ----------
     Dan et al., Science Advances 8, eabk1005 (2022), supplement, "Construction of an Adjacency Matrix".
     """
     xp, x = backend.floating(x, STAGE, "x", 2, finite=False)
+    if metric not in METRICS:
+        raise StageError(STAGE, f"metric is {metric!r}", f"give one of {', '.join(METRICS)}")
     n = int(x.shape[0])
     k = backend.whole(k, STAGE, "k", 1)
     limits = checked_offsets(offsets, n, STAGE)
@@ -115,10 +127,22 @@ def nearest_neighbors(x: Any, k: int = 9, offsets: Array | None = None) -> Neigh
             f"{listed(backend.to_numpy(bad))} of x have values that are NaN or infinite",
             "remove these points, or compute their moments from a repaired image",
         )
+    if metric == "correlation":
+        return Neighbors(*_nearest(xp, x, k, limits, unit=True))
+    # By a power of two nothing is rounded, and no square leaves the range of float32.
+    largest = float(xp.max(xp.abs(x), axis=None)) if n else 0.0
+    scale = 2.0 ** (math.frexp(largest)[1] - 1)
+    indices, halves = _nearest(xp, x / scale, k, limits, unit=False)
+    return Neighbors(indices, xp.sqrt(2 * halves) * scale)
+
+
+def _nearest(xp: Any, x: Array, k: int, limits: np.ndarray, unit: bool) -> tuple[Array, Array]:
+    """Return neighbours and half their squared distances, of rows as they are or made unit rows."""
     if backend.is_cupy(xp):
         from motifgpu.cuda import neighbors as cuda
 
-        return Neighbors(*cuda.nearest(x, k, limits))
+        return cuda.nearest(x, k, limits, unit)
     from motifgpu.cpu import neighbors as cpu
 
-    return Neighbors(*(backend.from_numpy(a, x) for a in cpu.nearest(backend.to_numpy(x), k, limits)))
+    indices, halves = cpu.nearest(backend.to_numpy(x), k, limits, unit)
+    return backend.from_numpy(indices, x), backend.from_numpy(halves, x)

@@ -55,6 +55,7 @@ class Options:
     order: int | None = None
     rotation_invariant: bool = False
     n_neighbors: int = 10
+    metric: str = "correlation"
     n_motifs: int | None = None
     structure: bool = True
     dictionary: MotifDictionary | None = None
@@ -166,7 +167,7 @@ def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[Affin
     features = batch[0].features if len(batch) == 1 else xp.concat([one.features for one in batch])
     watch = batch[0].watch
     with watch.stage("neighbors"):
-        neighbors = nearest_neighbors(features, options.n_neighbors - 1, limits)
+        neighbors = nearest_neighbors(features, options.n_neighbors - 1, limits, options.metric)
     with watch.stage("affinity"):
         graph = affinity_graph(neighbors, offsets=limits)
     with watch.stage("layout"):
@@ -217,6 +218,7 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
             "order": one.order,
             "rotation_invariant": options.rotation_invariant,
             "n_neighbors": options.n_neighbors,
+            "metric": options.metric,
             "n_motifs": options.n_motifs,
             "structure": options.structure,
             "dictionary": None if options.dictionary is None else options.dictionary.digest,
@@ -237,6 +239,7 @@ def analyze(
     order: int | None = None,
     rotation_invariant: bool = False,
     n_neighbors: int = 10,
+    metric: str = "correlation",
     n_motifs: int | None = None,
     structure: bool = True,
     dictionary: MotifDictionary | None = None,
@@ -262,9 +265,11 @@ def analyze(
     order : int, optional
         Highest Zernike order; by default 10, and 6 in coarse images, whose patches are less than 20 px wide.
     rotation_invariant : bool
-        Let the neighbour graph see the lengths |A_p|q|| alone, so that turned patches are alike.
+        Let the neighbour graph see the lengths ``|A_p|q||`` alone, so that turned patches are alike.
     n_neighbors : int
         Neighbours in the graph, the column itself counted.
+    metric : {"correlation", "euclidean"}
+        Distance in the graph and so in the layout, see `nearest_neighbors`; motifs do not depend on it.
     n_motifs : int, optional
         Number of motifs; found by default.
     structure : bool
@@ -306,6 +311,7 @@ def analyze(
         order=order,
         rotation_invariant=rotation_invariant,
         n_neighbors=n_neighbors,
+        metric=metric,
         n_motifs=n_motifs,
         structure=structure,
         dictionary=dictionary,

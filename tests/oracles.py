@@ -22,9 +22,19 @@ def correlation_distances(x: np.ndarray) -> np.ndarray:
     return distances
 
 
-def nearest(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def euclidean_distances(x: np.ndarray) -> np.ndarray:
+    """All Euclidean distances (N, N) in float64; infinite to the point itself."""
+    distances = np.stack([np.linalg.norm(x.astype(np.float64) - row, axis=1) for row in x])
+    np.fill_diagonal(distances, np.inf)
+    return distances
+
+
+DISTANCES = {"correlation": correlation_distances, "euclidean": euclidean_distances}
+
+
+def nearest(x: np.ndarray, k: int, metric: str = "correlation") -> tuple[np.ndarray, np.ndarray]:
     """Indices and distances (N, k) by sorting all distances."""
-    distances = correlation_distances(x)
+    distances = DISTANCES[metric](x)
     indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return indices, np.take_along_axis(distances, indices, axis=1)
 

@@ -25,13 +25,14 @@ def clouds(counts, dimensions: int = 66, spread: float = 0.1, seed: int = 0, dty
     return rows.astype(dtype), offsets
 
 
-def exact(x: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def exact(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Every distance in float64, nearest first, ties by index."""
     indices, distances = [], []
     for start, stop in pairwise(offsets):
         rows = x[start:stop].astype(np.float64)
-        rows -= rows.mean(1, keepdims=True)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        if unit:
+            rows -= rows.mean(1, keepdims=True)
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         d = 0.5 * ((rows[:, None] - rows[None]) ** 2).sum(-1)
         np.fill_diagonal(d, np.inf)
         order = np.argsort(d, axis=1, kind="stable")[:, :k]
@@ -47,10 +48,10 @@ def search(x, k: int, offsets, schedule: int = 0, **options):
     return indices, distances, host.launches
 
 
-def agrees(x: np.ndarray, k: int, offsets: np.ndarray) -> list[str]:
+def agrees(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> list[str]:
     """Assert that a search finds what float64 finds, and return the kernels it launched."""
-    indices, distances, launches = search(x, k, offsets)
-    wanted, wanted_distances = exact(x, k, offsets)
+    indices, distances, launches = search(x, k, offsets, unit=unit)
+    wanted, wanted_distances = exact(x, k, offsets, unit)
     assert indices.dtype == np.int32
     assert distances.dtype == np.float32
     assert (np.sort(indices, 1)[:, 1:] != np.sort(indices, 1)[:, :-1]).all()
@@ -70,6 +71,13 @@ def test_equals_float64_for_sizes_around_a_tile() -> None:
 def test_many_neighbours_few_values_and_float64() -> None:
     x, offsets = clouds([65, 150], dimensions=10, spread=0.5, dtype=np.float64)
     agrees(x, 64, offsets)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 0.1, 1.0])
+def test_rows_as_they_are(spread: float) -> None:
+    x, offsets = clouds([33, 200], spread=spread)
+    x[3] = 0.5  # a constant row is one like others
+    agrees(x / 4, 9, offsets, unit=False)
 
 
 def test_tight_clusters_are_searched_again_by_difference() -> None:

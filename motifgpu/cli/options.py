@@ -56,6 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
     )
+    parser.add_argument(
+        "--metric",
+        choices=("correlation", "euclidean"),
+        default="correlation",
+        help="distance in the graph (default: correlation)",
+    )
     parser.add_argument("--motifs", type=int, metavar="N", help="number of motifs (default: found)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
     parser.add_argument(
@@ -86,6 +92,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
         "order": args.order,
         "rotation_invariant": args.rotation_invariant,
         "n_neighbors": args.neighbors,
+        "metric": args.metric,
         "n_motifs": args.motifs,
         "seed": args.seed,
         "backend": args.backend,

@@ -23,29 +23,34 @@ CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is call
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unit_rows(x, begin, end, columns):
-    """Return centred rows of norm 1, less their mean row, as (n, columns) float32, and their spreads (n,)."""
+def _shifted_rows(x, begin, end, columns, unit):
+    """Return rows less their mean row as (n, columns) float32, and their spreads (n,).
+
+    With `unit` the rows are centred and of norm 1 before.
+    """
     n, used = end - begin, x.shape[1]
-    unit = np.zeros((n, columns))
-    spread = np.empty(n)
+    rows = np.zeros((n, columns))
+    spread = np.ones(n)
     middle = np.zeros(columns)
     for i in range(n):
-        mean = size = norm = 0.0
+        mean, norm = 0.0, 1.0
+        if unit:
+            size = norm = 0.0
+            for d in range(used):
+                mean += x[begin + i, d]
+                size += np.float64(x[begin + i, d]) * x[begin + i, d]
+            mean /= used
+            for d in range(used):
+                norm += (x[begin + i, d] - mean) ** 2
+            spread[i] = np.sqrt(norm / size) if size > 0 else 0.0
+            norm = np.sqrt(norm)
         for d in range(used):
-            mean += x[begin + i, d]
-            size += np.float64(x[begin + i, d]) * x[begin + i, d]
-        mean /= used
-        for d in range(used):
-            unit[i, d] = x[begin + i, d] - mean
-            norm += unit[i, d] * unit[i, d]
-        spread[i] = np.sqrt(norm / size) if size > 0 else 0.0
-        for d in range(used):
-            unit[i, d] /= np.sqrt(norm)
-            middle[d] += unit[i, d] / n
+            rows[i, d] = (x[begin + i, d] - mean) / norm
+            middle[d] += rows[i, d] / n
     shifted = np.empty((n, columns), np.float32)
     for i in range(n):
         for d in range(columns):
-            shifted[i, d] = unit[i, d] - middle[d]
+            shifted[i, d] = rows[i, d] - middle[d]
     return shifted, spread
 
 
@@ -92,8 +97,8 @@ def _search(rows, tiles, base, begin, end, indices, distances):
             distances[base + i, p] = np.float32(0.5) * best[i - begin, p]
 
 
-def nearest(x: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k nearest rows of each row within its micrograph, and their distances.
+def nearest(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k nearest rows of each row within its micrograph, and half their squared distances.
 
     Parameters
     ----------
@@ -103,6 +108,8 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.
         Less than the rows of every micrograph.
     offsets : (m + 1,) int64 ndarray
         Where each micrograph begins and ends.
+    unit : bool
+        Whether rows are centred and of norm 1 before, so that the result is one less their correlation.
 
     Returns
     -------
@@ -111,7 +118,7 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.
     Raises
     ------
     StageError
-        If rows are constant.
+        If rows that are to be of norm 1 are constant.
     """
     from motifgpu.neighbors import listed
 
@@ -122,7 +129,7 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray) -> tuple[np.ndarray, np.
     constant = []
     for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         n = last - first
-        rows, spread = _unit_rows(x, first, last, columns)
+        rows, spread = _shifted_rows(x, first, last, columns, unit)
         if spread.min() < CONSTANT:
             constant.append(first + np.flatnonzero(spread < CONSTANT))
             continue

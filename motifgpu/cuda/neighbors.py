@@ -1,4 +1,4 @@
-"""Exact nearest neighbours under the correlation distance on a GPU: launches ``kernels/neighbors.cu``."""
+"""Exact nearest neighbours on a GPU: launches ``kernels/neighbors.cu``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _listed(k: int) -> int:
 class _Search:
     """One call: the constants its kernels share and the graphs' rows laid out in tiles."""
 
-    def __init__(self, x: Array, k: int, offsets: np.ndarray, memory: int) -> None:
+    def __init__(self, x: Array, k: int, offsets: np.ndarray, unit: bool, memory: int) -> None:
         self.xp, self.like = backend.array_namespace(x), x
         self.n, dimensions = x.shape
         listed = _listed(k)
@@ -60,6 +60,7 @@ class _Search:
             "LISTED": listed,
             "CAPACITY": self.capacity,
             "K": k,
+            "UNIT": int(unit),
             "VALUE": "double" if backend.dtype_name(x) == "float64" else "float",
             "INDEX": loader.index_type(max(self.positions * padded, self.n * max(k, dimensions))),
         }
@@ -79,7 +80,7 @@ class _Search:
         loader.kernel(STAGE, name, **self.constants, **constants)((blocks,), (THREADS,), args, shared)
 
     def shifted_rows(self, x: Array) -> Array:
-        """Return the rows centred, of norm 1 and minus a centre of their graph."""
+        """Return the rows, centred and of norm 1 if asked for, minus a centre of their graph."""
         graphs, dimensions = self.tiles_of_graph.size, x.shape[1]
         rows = self.empty((self.n, dimensions), self.xp.float32)
         where = backend.device(self.like)
@@ -197,8 +198,10 @@ class _Search:
         return unproven
 
 
-def nearest(x: Array, k: int, offsets: np.ndarray, memory: int = MEMORY) -> tuple[Array, Array]:
-    """Return the k nearest rows of each row within its graph, and their distances.
+def nearest(
+    x: Array, k: int, offsets: np.ndarray, unit: bool = True, memory: int = MEMORY
+) -> tuple[Array, Array]:
+    """Return the k nearest rows of each row within its graph, and half their squared distances.
 
     Parameters
     ----------
@@ -208,6 +211,8 @@ def nearest(x: Array, k: int, offsets: np.ndarray, memory: int = MEMORY) -> tupl
         From 1 to 64, less than the rows of every graph.
     offsets : (m + 1,) int array on the host
         Where each graph begins and ends.
+    unit : bool
+        Whether rows are centred and of norm 1 before, so that the result is one less their correlation.
     memory : int
         Bytes that the buffers of candidates may use beside one laid-out copy of the rows.
 
@@ -218,12 +223,13 @@ def nearest(x: Array, k: int, offsets: np.ndarray, memory: int = MEMORY) -> tupl
     Raises
     ------
     StageError
-        If rows are constant, k is above 64, or a row is too long for the shared memory of a block.
+        If rows that are to be of norm 1 are constant, k is above 64, or a row is too long for the shared
+        memory of a block.
     """
     if k > MOST:
         raise StageError(
             STAGE, f"k is {k} and the search on a GPU goes to {MOST}", "give a smaller k, or a NumPy array"
         )
-    search = _Search(loader.dense(x, x.dtype), k, offsets, memory)
+    search = _Search(loader.dense(x, x.dtype), k, offsets, unit, memory)
     search.run()
     return search.indices, search.distances

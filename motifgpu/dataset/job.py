@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from motifgpu.backend import select, versions, whole
 from motifgpu.errors import StageError
+from motifgpu.neighbors import METRICS
 from motifgpu.pipeline import Options
 from motifgpu.store.layout import DICTIONARY, SCHEMA
 
@@ -112,8 +113,10 @@ def make_options(given: dict[str, Any]) -> Options:
         if name not in known:
             raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")
     options = Options(**given)
-    if options.smoothing not in ("auto", "fft", "svd"):
-        raise StageError("run", f"smoothing is {options.smoothing!r}", "choose auto, fft or svd")
+    for name, choices in (("smoothing", ("auto", "fft", "svd")), ("metric", METRICS)):
+        if getattr(options, name) not in choices:
+            remedy = f"choose from {', '.join(choices)}"
+            raise StageError("run", f"{name} is {getattr(options, name)!r}", remedy)
     for name, low in (("n_neighbors", 2), ("seed", 0), ("order", 0), ("n_motifs", 1)):
         if getattr(options, name) is not None:
             whole(getattr(options, name), "run", name, low)

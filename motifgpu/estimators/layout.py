@@ -34,6 +34,8 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
         ``[Stage.umap()]`` are the force laws of those methods.
     n_repulsions : float
         k' of the paper, see `motifgpu.relaxation.relax`.
+    metric : {"correlation", "euclidean"}
+        Distance of two rows, see `motifgpu.neighbors.nearest_neighbors`.
     combine : {"union", "sum"}
         How two directions of an edge become one weight, see `motifgpu.affinity.affinity_graph`.
     history_every : int or None
@@ -59,6 +61,7 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
         *,
         stages: Sequence[Stage] = STAGES,
         n_repulsions: float = 10,
+        metric: str = "correlation",
         combine: str = "union",
         history_every: int | None = None,
     ) -> None:
@@ -66,6 +69,7 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.stages = stages
         self.n_repulsions = n_repulsions
+        self.metric = metric
         self.combine = combine
         self.history_every = history_every
 
@@ -79,8 +83,11 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
             or if `X` is not two-dimensional, real and finite.
         """
         n_neighbors = backend.whole(self.n_neighbors, STAGE, "n_neighbors", 2)
-        X = correlatable(validated(self, X, reset=True, samples=2, features=2))
-        graph = affinity_graph(nearest_neighbors(X, n_neighbors - 1), combine=self.combine)
+        X = validated(self, X, reset=True, samples=2, features=2)
+        if self.metric == "correlation":
+            X = correlatable(X)
+        neighbors = nearest_neighbors(X, n_neighbors - 1, metric=self.metric)
+        graph = affinity_graph(neighbors, combine=self.combine)
         start = pca_start(X)
         history = [(0, start)]
         layout = relax(
