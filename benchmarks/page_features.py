@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from page_markdown import Results, figures, number, ours_first, seconds, span, table, with_error
+from page_markdown import Results, figures, number, ours_first, seconds, seeds, span, table, with_error
 
 
 def speed(results: Results) -> list[str]:
@@ -86,8 +86,9 @@ def noise(results: Results) -> list[str]:
             (
                 row[key],
                 *(
-                    f"{row[kind]['silhouette']:.2f} ± {row[kind]['silhouette_sd']:.2f} / "
-                    f"{row[kind]['davies_bouldin']:.2f}"
+                    f"{row[kind]['silhouette']:.2f}"
+                    + (f" ± {row[kind]['silhouette_sd']:.2f}" if row["seeds"] > 1 else "")
+                    + f" / {row[kind]['davies_bouldin']:.2f}"
                     for kind in kinds
                 ),
             )
@@ -99,7 +100,7 @@ def noise(results: Results) -> list[str]:
     lines = [
         f"Silhouette ± standard deviation / Davies-Bouldin of the true classes in the plane of two principal "
         f"components. Fig. S1 and S2: about {crystal[0]['patches']} patches of 64 px of the p4m crystal, "
-        f"heights 0.8 and 1, {crystal[0]['seeds']} seeds.",
+        f"heights 0.8 and 1, {seeds(crystal[0]['seeds'])}.",
         "",
         *table(("Gaussian sigma", *head), rows(crystal, "sigma")),
         "![Cluster broadening](figures/noise.png)",
@@ -107,7 +108,7 @@ def noise(results: Results) -> list[str]:
     ]
     for name, key in (("poisson", "counts at height 1"), ("gaussian", "sigma"), ("scan", "px")):
         study = figures(results, f"patch_broadening_{name}")
-        lines += [f"Fig. S3, {name} noise, {study[0]['patches']:,} patches, {study[0]['seeds']} seeds:", ""]
+        lines += [f"Fig. S3, {name} noise, {study[0]['patches']:,} patches, {seeds(study[0]['seeds'])}:", ""]
         lines += table((key, *head), rows(study, "level"))
     return lines
 
@@ -163,7 +164,7 @@ def bases(results: Results) -> list[str]:
     for name in ("counts", "gaussian", "scan"):
         study = figures(results, f"bases {name}")
         kinds = tuple(ours_first(study[0]["bases"]))
-        lines += [f"Fig. S8, {name}: AMI / FMI / silhouette of KMeans, {study[0]['seeds']} seeds:", ""]
+        lines += [f"Fig. S8, {name}: AMI / FMI / silhouette of KMeans, {seeds(study[0]['seeds'])}:", ""]
         lines += table(
             ("level", *kinds),
             (
@@ -223,7 +224,7 @@ def embeddings(results: Results) -> list[str]:
         figures(results, "embeddings")
     for name in sorted(names):
         study = figures(results, name)
-        lines += [f"**{name.removeprefix('embeddings ')}**, {study['seeds']} seeds:", ""]
+        lines += [f"**{name.removeprefix('embeddings ')}**, {seeds(study['seeds'])}:", ""]
         lines += table(
             (
                 "layout",

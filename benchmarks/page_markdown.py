@@ -38,6 +38,11 @@ def seconds(value: float) -> str:
     return f"{1e3 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
+def seeds(count: int) -> str:
+    """Return how many seeds there were, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
 def span(values: Iterable[float], digits: int = 2) -> str:
     """Return the least and the largest of some numbers."""
     found = list(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from page_markdown import Results, figures, number, ours_first, table
+from page_markdown import Results, figures, number, ours_first, seeds, table
 
 
 def occupancy(results: Results) -> list[str]:
@@ -104,7 +104,7 @@ def defects(results: Results) -> list[str]:
     for specimen, title in what.items():
         study = figures(results, f"defects {specimen}")
         methods = {name: row for name, row in ours_first(study["methods"]).items() if "ami" in row}
-        lines += [f"{title}; {study['seeds']} seeds:", ""]
+        lines += [f"{title}; {seeds(study['seeds'])}:", ""]
         lines += table(
             ("method", "AMI", "clusters", "recall / precision"),
             (
