@@ -80,7 +80,9 @@ def test_chain(counts: float) -> None:
 def test_start(tmp_path: Path) -> None:
     image = tmp_path / "image.npy"
     np.save(image, simulate.monolayer(counts=30, vacancies=0.05, seed=2).image)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    caches = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")}
+    environment = {**os.environ, **caches}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what Python compiled is kept, as users have it
     seconds = {}
     for name in ("cold", "second"):
         start = time.perf_counter()

@@ -293,13 +293,13 @@ class Analysis:
         from motifgpu.files import write_text
         from motifgpu.hierarchy.export import save_hierarchy
         from motifgpu.report import render
+        from motifgpu.report.pictures import draw
 
-        drawn = self.figures(**options)
+        drawn = {name: draw(figure) for name, figure in self.figures(**options).items()}
         folder = Path(folder)
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, figure in drawn.items():
-            figure.savefig(folder / "figures" / f"{name}.png")
-            figure.set_layout_engine("none")  # the layout found holds for the report's copy, and costs a draw
+        for name, picture in drawn.items():
+            (folder / "figures" / f"{name}.png").write_bytes(picture.file)
         write_text(folder / "columns.csv", self.table())
         if self.hierarchy is not None:
             save_hierarchy(self.hierarchy, folder / "hierarchy.json")

@@ -30,7 +30,9 @@ _QUANTILE, _SHARE = 0.25, 0.75
 _EXTRAPOLATIONS = 2
 
 
-def lattice_average(band: Band, detail: Array, lowest: float, frequency: float) -> tuple[Array, float]:
+def lattice_average(
+    band: Band, detail: Array, known: Array, lowest: float, frequency: float
+) -> tuple[Array, float]:
     """Average a micrograph over its lattice, locally.
 
     Parameters
@@ -38,6 +40,8 @@ def lattice_average(band: Band, detail: Array, lowest: float, frequency: float) 
     band : Band
     detail : (h, w) array
         The band without its background.
+    known : (h, w) array
+        1 on the pixels to average over, 0 beyond the image and in holes, which the average itself fills.
     lowest, frequency : float
         Radius of the first ring, and the frequency that sets the scale of the columns, cycles per pixel of
         the image.
@@ -65,18 +69,18 @@ def lattice_average(band: Band, detail: Array, lowest: float, frequency: float) 
     noise = math.sqrt(max(float(xp.sum(floor * response**2)), 0.0) / (band.size[0] * band.size[1]))
     response = xp.fft.ifftshift(response)[:, : band.size[1] // 2 + 1]
 
-    # The first estimate divides by how much of the window lies in the image; then the image is continued by
-    # the average itself, which keeps the lattice whole at the border.
-    weight = xp.clip(_window_weight(band, spread), min=0.2)
-    average = band.inverse(band.transform(detail * band.inside) * response) / weight
+    # The first estimate divides by how much of the window is known; then the image is continued by the
+    # average itself, which keeps the lattice whole at the border and across holes.
+    weight = xp.clip(_window_weight(band, known, spread), min=0.2)
+    average = band.inverse(band.transform(detail * known) * response) / weight
     for _ in range(_EXTRAPOLATIONS):
-        continued = xp.where(band.inside > 0, detail, average)
+        continued = xp.where(known > 0, detail, average)
         average = band.inverse(band.transform(continued) * response)
     return average, noise
 
 
-def coherence(band: Band, smoothed: Array, average: Array, frequency: float) -> Array:
-    """Correlate the image with its lattice average around each pixel: (h, w), -1 to 1.
+def coherence(band: Band, smoothed: Array, average: Array, known: Array, frequency: float) -> Array:
+    """Correlate what is known of the image with its lattice average around each pixel: (h, w), -1 to 1.
 
     It is low where the average does not describe what is there: between small grains, in amorphous parts.
     """
@@ -84,7 +88,7 @@ def coherence(band: Band, smoothed: Array, average: Array, frequency: float) -> 
     sigma = WINDOW / (frequency * math.sqrt(band.scale[0] * band.scale[1]))
 
     def around(x: Array) -> Array:
-        return band.blur(x * band.inside, sigma)
+        return band.blur(x * known, sigma)
 
     product = around(smoothed**2) * around(average**2)
     smallest = 1e-6 * xp.max(product)
@@ -144,9 +148,9 @@ def _floor(band: Band, power: Array, xp: ModuleType) -> Array:
     return xp.reshape(xp.take(quantile, annulus), power.shape)
 
 
-def _window_weight(band: Band, spread: list[float]) -> Array:
-    """Share of the averaging window that lies in the image."""
+def _window_weight(band: Band, known: Array, spread: list[float]) -> Array:
+    """Share of the averaging window that is known."""
     rows = np.fft.fftfreq(band.size[0]) * band.size[0] / spread[0]
     cols = np.fft.rfftfreq(band.size[1]) * band.size[1] / spread[1]
     right, down = (backend.constant(np.exp(-0.5 * f**2), band.inside) for f in (cols, rows))
-    return band.inverse(band.transform(band.inside) * (down[:, None] * right[None, :]))
+    return band.inverse(band.transform(known) * (down[:, None] * right[None, :]))

@@ -7,6 +7,7 @@ about 1.1 px wide.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from motifgpu import backend
@@ -14,20 +15,35 @@ from motifgpu.backend import Array
 from motifgpu.band import Band, band_of
 from motifgpu.bragg import coherence, lattice_average
 from motifgpu.errors import StageError
-from motifgpu.prominence import local_maxima, near, peak_positions, pixel_of, prominent, strongest_within
-from motifgpu.refine import Peaks, measure_heights, refine, render, start_peaks
+from motifgpu.prominence import (
+    group_sizes,
+    local_maxima,
+    near,
+    peak_positions,
+    pixel_of,
+    prominent,
+    strongest_within,
+)
+from motifgpu.refine import REACH, Peaks, measure_heights, refine, render, start_peaks
 from motifgpu.smoothing import CUTOFF, slow_response, smoothing_response
 
 # A site of the lattice average has at least this share of the height of the tallest tenth (S2 beside W has
 # 0.10 to 0.15), and this many standard deviations of the average's noise.
 FAINTEST_SITE, SITE_SIGNIFICANCE = 0.05, 4.0
-# Where image and average correlate less, the average is not used.
-LEAST_COHERENCE = 0.75
+# Where image and average correlate less, the average is not used; nor, after small holes were left out of
+# both, where they correlate less than the second.
+LEAST_COHERENCE, LEAST_WITHOUT_HOLES = 0.75, 0.8
+# A small hole has at most so many vacant sites that hang together, and reaches to where a column would have
+# this share of its height.
+LARGEST_HOLE, HOLE_BORDER = 12, 0.2
 # A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
 LEAST_OCCUPANCY = 0.25
 # An empty site is believed where at least this share of the sites around it holds a column; around is a
-# Gaussian of two lattice constants, wide enough for holes of some ten columns.
+# Gaussian of two lattice constants, wide enough for holes of some ten columns. Among many holes the second
+# share will do, if there are as many columns to the area as the third share of what is usual: at the edge of
+# a flake there are half as many.
 LEAST_FILLED, _AROUND = 0.8, 16.0
+LEAST_AMONG_HOLES, LEAST_DENSITY = 0.6, 0.7
 # Prominence in the smoothed image of a column off the lattice, in standard deviations of its noise and as a
 # share of the height of the tallest.
 SIGNIFICANCE, FAINTEST = 5.0, 0.1
@@ -86,15 +102,18 @@ class View:
         """Return an image's values (n,) on the pixels under points."""
         return self.xp.take(self.xp.reshape(values, (-1,)), pixel_of(points, self.band.size))
 
-    def share_around(self, points: Array, part: Array, whole: Array) -> Array:
-        """Return around each point (n, 2) the share of those in `whole` (n,) that are in `part` (n,)."""
+    def around(self, points: Array, members: Array) -> Array:
+        """Return how many points (n, 2) that are `members` (n,) are around each, per pixel: (n,)."""
         xp, size = self.xp, self.band.size
-        sums = []
-        for members in (part, whole):
-            weight = xp.astype(members, points.dtype)
-            ground = backend.bincount(pixel_of(points, size), weight, size[0] * size[1])
-            sums.append(self.at(self.band.blur(xp.reshape(ground, size), _AROUND), points))
-        return sums[0] / xp.clip(sums[1], min=1e-6)
+        weight = xp.astype(members, points.dtype)
+        ground = backend.bincount(pixel_of(points, size), weight, size[0] * size[1])
+        return self.at(self.band.blur(xp.reshape(ground, size), _AROUND), points)
+
+    def density(self, points: Array, members: Array) -> Array:
+        """Return the same over how much of the image is around, in units of the members' median."""
+        ground = self.at(self.band.blur(self.band.inside, _AROUND), points)
+        density = self.around(points, members) / ground
+        return density / backend.median(backend.rows(density, members))
 
 
 @dataclass(frozen=True)
@@ -177,7 +196,7 @@ def on_lattice(view: View) -> Found:
     no = xp.zeros_like(others[:, 0], dtype=xp.bool)
     on_site, faint = xp.concat([xp.ones_like(faint), no]), xp.concat([faint, no])
     empty = on_site & ~held & ~near(points, backend.rows(points, occupied), size, LEAST_CLEARANCE)
-    empty = empty & (view.share_around(points, held & on_site, on_site) >= LEAST_FILLED)
+    empty = empty & _surrounded(view, points, held & on_site, on_site)
     chosen = (occupied | empty) & ~(faint & ~_mostly(held, faint))
     points, heights, occupied = (backend.rows(x, chosen) for x in (points, heights, occupied))
     return Found(points, heights, occupied, peaks.sigma)
@@ -190,15 +209,73 @@ def _mostly(held: Array, faint: Array) -> Array:
     return 2 * with_column >= number
 
 
+def _surrounded(view: View, points: Array, held: Array, on_site: Array) -> Array:
+    """Say which points (n, 2) have enough sites that hold a column around them."""
+    xp = view.xp
+    filled = view.around(points, held) / xp.clip(view.around(points, on_site), min=1e-6)
+    enough = filled >= LEAST_FILLED
+    unsure = on_site & ~held & ~enough & (filled >= LEAST_AMONG_HOLES)
+    if bool(xp.any(unsure)) and bool(xp.any(held)):
+        enough = enough | (unsure & (view.density(points, held) >= LEAST_DENSITY))
+    return enough
+
+
 def _sites(view: View) -> tuple[Array, Peaks, Array]:
-    """Return the lattice average, its columns where it describes the image, and which are no maxima."""
+    """Return the lattice average, its columns where it describes the image, and which are no maxima.
+
+    Vacancies side by side spoil both the average and its likeness to the image. Where that is too low, the
+    average is taken once more without the small holes, and compared beside them.
+    """
     xp, band = view.xp, view.band
-    average, noise = lattice_average(band, view.detail, view.lowest, view.frequency)
+    average, sites, faint = _average(view, band.inside)
+    in_image = band.inside > 0
+    likeness = coherence(band, view.smoothed, average, band.inside, view.frequency)
+    described = in_image & (likeness >= LEAST_COHERENCE)
+    kept = view.at(described, sites.points)
+    if bool(xp.any(view.at(in_image, sites.points) & ~kept)):
+        holes = _small_holes(view, average, sites)
+        if holes.points.shape[0]:
+            known = band.inside * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
+            filled, others, faint_others = _average(view, known)
+            without = coherence(band, view.smoothed, filled, known, view.frequency)
+            mended = in_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
+            average = xp.where(described, average, filled)
+            bright, faint = _take(sites, kept), backend.rows(faint, kept)
+            added = view.at(mended, others.points)
+            added = added & ~near(others.points, bright.points, band.size, LEAST_SPACING)
+            others, faint_others = _take(others, added), backend.rows(faint_others, added)
+            points = xp.concat([bright.points, others.points], axis=0)
+            heights = xp.concat([bright.heights, others.heights])
+            return average, Peaks(points, heights, sites.sigma), xp.concat([faint, faint_others])
+    return average, _take(sites, kept), backend.rows(faint, kept)
+
+
+def _small_holes(view: View, average: Array, sites: Peaks) -> Peaks:
+    """Return columns of height 1 for those of the average that the image lacks, alone or with a few others.
+
+    Many that hang together are no hole in a lattice: there the average describes something else.
+    """
+    xp = view.xp
+    expected, heights = measure_heights(average, sites), measure_heights(view.detail, sites)
+    expected = expected * (xp.sum(heights * expected) / xp.sum(expected**2))
+    vacant = (heights <= LEAST_OCCUPANCY * expected) & (view.at(view.band.inside, sites.points) > 0)
+    holes = _take(sites, vacant)
+    holes = _take(holes, group_sizes(holes.points, view.band.size) <= LARGEST_HOLE)
+    return replace(holes, heights=xp.ones_like(holes.heights))
+
+
+def _average(view: View, known: Array) -> tuple[Array, Peaks, Array]:
+    """Return the lattice average of what is known (h, w), all its columns, and which are no maxima."""
+    xp, band = view.xp, view.band
+    average, noise = lattice_average(band, view.detail, known, view.lowest, view.frequency)
     nothing = xp.zeros((0, 2), dtype=average.dtype, device=backend.device(average))
     if float(xp.max(xp.abs(average))) == 0:
         return average, start_peaks(average, nothing), nothing[:, 0] > 0
     maxima = peak_positions(average, local_maxima(average) & view.frame)
     sites, least = _tall(average, start_peaks(average, maxima), noise)
+    # Of wide columns the windows of a fit cut off as much as faint columns have.
+    if math.exp(-0.5 * ((REACH + 0.5) / float(sites.sigma)) ** 2) > FAINTEST:
+        return average, sites, xp.zeros_like(sites.heights, dtype=xp.bool)
     # What is left above its level shows the faint columns that were shoulders of bright ones.
     left = average - render(sites, band.size)
     left = left - band.blur(left, _LEVEL)
@@ -207,8 +284,6 @@ def _sites(view: View) -> tuple[Array, Peaks, Array]:
     bright = sites.points
     if shoulders.shape[0]:
         sites, _ = _tall(average, start_peaks(average, xp.concat([bright, shoulders], axis=0)), noise)
-    trusted = coherence(band, view.smoothed, average, view.frequency) >= LEAST_COHERENCE
-    sites = _take(sites, view.at(trusted & (band.inside > 0), sites.points))
     return average, sites, ~near(sites.points, bright, band.size, LEAST_SPACING)
 
 

@@ -68,7 +68,8 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
     method : {"auto", "lattice", "prominence", "radius"}
         How columns are chosen. ``"lattice"`` averages the image over its lattice, locally
         (`motifgpu.bragg.lattice_average`), takes the sites of that average, adds maxima of the smoothed image
-        that stand apart from them and above the noise, and says which sites are empty. ``"prominence"`` takes
+        that stand apart from them and above the noise, and says which sites are empty. Where vacancies side
+        by side spoil the average, it is taken once more without them. ``"prominence"`` takes
         the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum filter
         (Fig. S29), of radius 0.36 periods of the first ring; it takes noise between faint columns for columns
         and loses faint columns beside bright ones. ``"auto"`` is ``"lattice"`` where there is one, else

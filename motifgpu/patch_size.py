@@ -13,7 +13,7 @@ from motifgpu.band import Band, band_of
 from motifgpu.errors import StageError
 from motifgpu.prominence import local_maxima, peak_positions, pixel_of
 from motifgpu.smoothing import CUTOFF, reference_frequencies, slow_response
-from motifgpu.spectrum import LOWEST_BIN, Ring, first_ring, power_spectrum, standardise
+from motifgpu.spectrum import LOWEST_BIN, Ring, Spectrum, first_ring, power_spectrum, standardise
 
 # A lattice translation has at least this share of the highest autocorrelation; the step from one sublattice
 # of a honeycomb to the other has at most 0.5.
@@ -33,8 +33,9 @@ class PatchSize:
     confidence : float
         0 to 1. For the rule ``"environment"`` the share of the power on the first ring that stands above its
         surroundings; for ``"lattice"`` that times the autocorrelation at the translation, noise apart.
-    frequency : float
-        Radius of the first ring of the power spectrum, cycles per pixel.
+    frequency : float or None
+        Radius of the first ring of the power spectrum, cycles per pixel; None where there is none and the
+        size was given.
     curve : (ndarray, ndarray)
         Frequencies in cycles per pixel and the radial mean of the power there, both (m,) float64 on the host.
     candidates : tuple of float
@@ -43,7 +44,7 @@ class PatchSize:
 
     pixels: float
     confidence: float
-    frequency: float
+    frequency: float | None
     curve: tuple[np.ndarray, np.ndarray]
     candidates: tuple[float, ...]
 
@@ -89,12 +90,41 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
         _, frequency = reference_frequencies(spectrum, ring, "patch_size")
         pixels, height = _shortest_translations(x, ring, frequency, spectrum.noise)
         confidence *= height
+    return _patch_size(float(pixels), float(confidence), spectrum, ring)
+
+
+def given_patch_size(image: Any, pixels: float) -> PatchSize:
+    """Return a size that was given, for images without a ring too, with what the image says beside it.
+
+    Parameters
+    ----------
+    image : (H, W) array_like
+        As for `estimate_patch_size`.
+    pixels : float
+        Side of a patch, px.
+
+    Returns
+    -------
+    PatchSize
+        With a confidence of 1.
+
+    Raises
+    ------
+    StageError
+        If the image is none that `estimate_patch_size` takes.
+    """
+    xp, x, _, _ = standardise(image, "patch_size")
+    spectrum = power_spectrum(xp.astype(x, xp.float32))
+    return _patch_size(float(pixels), 1.0, spectrum, first_ring(spectrum))
+
+
+def _patch_size(pixels: float, confidence: float, spectrum: Spectrum, ring: Ring | None) -> PatchSize:
     return PatchSize(
-        pixels=float(pixels),
-        confidence=float(confidence),
-        frequency=ring.frequency,
+        pixels=pixels,
+        confidence=confidence,
+        frequency=ring.frequency if ring else None,
         curve=(spectrum.frequency, spectrum.power),
-        candidates=tuple(float(c) for c in 2 / ring.candidates),
+        candidates=tuple(float(c) for c in 2 / ring.candidates) if ring else (),
     )
 
 

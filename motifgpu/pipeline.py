@@ -26,7 +26,7 @@ from motifgpu.lattice import fit_lattice
 from motifgpu.micrograph import Micrograph
 from motifgpu.motifs import find_motifs
 from motifgpu.neighbors import nearest_neighbors
-from motifgpu.patch_size import PatchSize, estimate_patch_size
+from motifgpu.patch_size import PatchSize, estimate_patch_size, given_patch_size
 from motifgpu.patches import extract_patches
 from motifgpu.relaxation import pca_start, relax
 from motifgpu.shells import neighbor_shells
@@ -134,12 +134,13 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     with watch.stage("columns"):
         columns = find_columns(micrograph.image, smoothing=options.smoothing)
     with watch.stage("patch size"):
-        size = estimate_patch_size(micrograph.image)
         if options.patch_size is not None:
-            size = replace(size, pixels=float(options.patch_size), confidence=1.0)
-        elif options.dictionary is not None:
-            side = options.dictionary.patch_pixels(size.pixels, micrograph.pixel_size_nm)
-            size = replace(size, pixels=side)
+            size = given_patch_size(micrograph.image, options.patch_size)
+        else:
+            size = estimate_patch_size(micrograph.image)
+            if options.dictionary is not None:
+                side = options.dictionary.patch_pixels(size.pixels, micrograph.pixel_size_nm)
+                size = replace(size, pixels=side)
     order = options.order
     if order is None and options.dictionary is not None:
         order = options.dictionary.order

@@ -151,6 +151,27 @@ def near(points: Array, others: Array, shape: tuple[int, int], radius: float) ->
     return _outranked(points, low, others, high + 1, shape, radius)
 
 
+def group_sizes(points: Array, shape: tuple[int, int]) -> Array:
+    """Return how many points hang together with each, by steps of at most 9 px along either axis: (n,) int.
+
+    Parameters
+    ----------
+    points : (n, 2) array
+        As (row, col) in pixels.
+    shape : (int, int)
+        Rows and columns that hold all points.
+    """
+    xp = backend.array_namespace(points)
+    pixel = pixel_of(points, shape)
+    marked = backend.bincount(pixel, xp.ones_like(points[:, 0]), shape[0] * shape[1])
+    marked = xp.reshape(marked, shape)
+    for _ in range(4):
+        marked = dilate(marked)
+    groups, count = backend.ndimage(xp).label(marked > 0, structure=_ones(points, xp))
+    group = xp.astype(xp.take(xp.reshape(groups, (-1,)), pixel), pixel.dtype)
+    return xp.take(backend.bincount(group, None, int(count) + 1), group)
+
+
 def _outranked(
     points: Array, rank: Array, others: Array, their_rank: Array, shape: tuple[int, int], radius: float
 ) -> Array:

@@ -9,7 +9,7 @@ from motifgpu import backend
 from motifgpu.backend import Array
 
 # Half the side of the window a column is fitted in, px of the band's grid; columns stand about 5 px apart.
-_REACH = 3
+REACH = 3
 _NARROWEST, _USUAL, WIDEST = 0.6, 1.1, 2.5
 # Longest move along an axis in a step, px.
 _LONGEST = 0.7
@@ -42,7 +42,7 @@ def start_peaks(image: Array, points: Array) -> Peaks:
     """Return peaks of a usual width at `points` (n, 2), as high as the image there is above its mean."""
     xp = backend.array_namespace(image)
     windows = _windows(xp.round(points), image.shape)
-    heights = xp.take(xp.reshape(image, (-1,)), windows[:, _REACH, _REACH])
+    heights = xp.take(xp.reshape(image, (-1,)), windows[:, REACH, REACH])
     level = xp.mean(image)
     width = xp.asarray(_USUAL, dtype=image.dtype, device=backend.device(image))
     return Peaks(points, xp.clip(heights - level, min=0.0), width)
@@ -122,10 +122,10 @@ def render(peaks: Peaks, shape: tuple[int, int]) -> Array:
 def _windows(corner: Array, shape: tuple[int, int]) -> Array:
     """Flat indices (n, 7, 7) of the pixels around whole-numbered centres (n, 2)."""
     xp = backend.array_namespace(corner)
-    steps = xp.arange(-_REACH, _REACH + 1, dtype=xp.int64, device=backend.device(corner))
+    steps = xp.arange(-REACH, REACH + 1, dtype=xp.int64, device=backend.device(corner))
     centre = xp.astype(corner, xp.int64)
-    row = xp.clip(centre[:, 0], min=_REACH, max=shape[0] - 1 - _REACH)
-    col = xp.clip(centre[:, 1], min=_REACH, max=shape[1] - 1 - _REACH)
+    row = xp.clip(centre[:, 0], min=REACH, max=shape[0] - 1 - REACH)
+    col = xp.clip(centre[:, 1], min=REACH, max=shape[1] - 1 - REACH)
     return (row[:, None] + steps)[:, :, None] * shape[1] + (col[:, None] + steps)[:, None, :]
 
 
@@ -137,7 +137,7 @@ class _Fit:
         self.peaks, self.shape = peaks, image.shape
         self.windows = _windows(xp.round(peaks.points), image.shape)
         corner = self.windows[:, 0, 0]
-        steps = xp.arange(2 * _REACH + 1, dtype=image.dtype, device=backend.device(image))
+        steps = xp.arange(2 * REACH + 1, dtype=image.dtype, device=backend.device(image))
         self.factors = []
         for axis, first in enumerate((corner // image.shape[1], corner % image.shape[1])):
             away = (xp.astype(first, image.dtype) - peaks.points[:, axis])[:, None] + steps

@@ -98,13 +98,14 @@ class Sites:
         self.moments, self.order = moments, order
         self.site, self.splits = divide(moments, order, min_size)
         self.rows = [np.flatnonzero(self.site == s) for s in range(int(self.site.max()) + 1)]
-        self.means = [self.mean(rows) for rows in self.rows]
+        self._there = [backend.from_numpy(rows, moments) for rows in self.rows]  # where the moments are
+        self.means = [self._mean(index) for index in self._there]
         self.gaps = [gaps(mean, order) for mean in self.means]
         self.background = np.zeros(self.site.size)
         dark = np.empty(self.site.size)
         shared, spread = 0.0, 0.0
         for site, rows in enumerate(self.rows):
-            dark[rows] = self._products(rows, self.gaps[site][:, None])[:, 0]
+            dark[rows] = self._products(site, self.gaps[site][:, None])[:, 0]
             column = self.read(site)[:, 0]
             excess = column - dark[rows]
             # The slope is that of the commonest kind, vacancies and dopants aside: 2.5 standard deviations.
@@ -122,25 +123,26 @@ class Sites:
 
     def mean(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean moments (n_moments,) of columns."""
-        xp = backend.array_namespace(self.moments)
-        return backend.to_numpy(xp.mean(self._take(rows), axis=0)).astype(np.float64)
+        return self._mean(backend.from_numpy(rows, self.moments))
 
     def read(self, site: int, positions: ArrayLike = ((0.0, 0.0),)) -> np.ndarray:
         """Return intensities (n_site, m) at m positions (x, y) in the patches of a site."""
         weights = np.stack([window(self.order, x, y) for x, y in np.asarray(positions).tolist()], axis=1)
-        rows = self.rows[site]
-        return self._products(rows, weights) - self.background[rows, None]
+        return self._products(site, weights) - self.background[self.rows[site], None]
 
-    def _products(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _mean(self, index: Array) -> np.ndarray:
         xp = backend.array_namespace(self.moments)
-        product = xp.matmul(self._take(rows), backend.constant(weights, self.moments))
+        return backend.to_numpy(xp.mean(self._take(index), axis=0)).astype(np.float64)
+
+    def _products(self, site: int, weights: np.ndarray) -> np.ndarray:
+        xp = backend.array_namespace(self.moments)
+        product = xp.matmul(self._take(self._there[site]), backend.constant(weights, self.moments))
         return backend.to_numpy(product).astype(np.float64)
 
-    def _take(self, rows: np.ndarray) -> Array:
-        if rows.size == self.site.size:
+    def _take(self, index: Array) -> Array:
+        if index.shape[0] == self.site.size:
             return self.moments
-        xp = backend.array_namespace(self.moments)
-        return xp.take(self.moments, backend.from_numpy(rows, self.moments), axis=0)
+        return backend.array_namespace(self.moments).take(self.moments, index, axis=0)
 
 
 def find_sites(moments: Array, order: int, min_size: int) -> np.ndarray:
@@ -182,9 +184,10 @@ def divide(moments: Array, order: int, min_size: int) -> tuple[np.ndarray, list[
     waiting, splits = [0], list[Split]()
     while waiting:
         rows = np.flatnonzero(site == waiting[-1])
-        everything = rows.size == site.size
-        index = backend.from_numpy(rows, moments)
-        a, b = (x if everything else xp.take(x, index, axis=0) for x in (unit, moments))
+        a, b = unit, moments
+        if rows.size < site.size:
+            index = backend.from_numpy(rows, moments)
+            a, b = (xp.take(x, index, axis=0) for x in (unit, moments))
         divided = _divided(a, b, order) if rows.size >= 2 * min_size else None
         if divided is None or min(divided[0].sum(), (~divided[0]).sum()) < min_size:
             waiting.pop()

@@ -136,6 +136,21 @@ def test_bad_images_are_refused_in_words(image: np.ndarray, message: str) -> Non
         analyze(image)
 
 
+def test_no_lattice_and_a_given_patch_size() -> None:
+    rng = np.random.default_rng(0)
+    rows, cols = np.mgrid[:200, :200]
+    image = sum(
+        np.exp(-((rows - r) ** 2 + (cols - c) ** 2) / 18) for r, c in rng.uniform(5, 195, (120, 2))
+    ) + 0.05 * rng.normal(size=(200, 200))
+    with pytest.raises(StageError, match="no clear peak"):
+        analyze(image)
+    found = analyze(image, patch_size=24.0)
+    assert found.patch_size.frequency is None
+    assert found.patch_size.pixels == 24.0
+    assert len(found.points) > 50
+    assert found.plot.patch_size().get_title().startswith("patch 24.0 px")
+
+
 def test_patches_larger_than_the_image() -> None:
     with pytest.raises(StageError, match=r"patches: .*400"):
         analyze(TRUTH.image, patch_size=400.0)

@@ -8,13 +8,24 @@ import numpy as np
 import pytest
 from conftest import same_home
 from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from motifgpu import StageError, find_columns, simulate
 from motifgpu.backend import to_numpy
+from motifgpu.bragg import lattice_average
+from motifgpu.candidates import View
 from motifgpu.columns import Columns
 from motifgpu.matching import Detection, match_points, score_detection
-from motifgpu.prominence import dilate, local_maxima, near, peak_positions, prominent, strongest_within
+from motifgpu.prominence import (
+    dilate,
+    group_sizes,
+    local_maxima,
+    near,
+    peak_positions,
+    prominent,
+    strongest_within,
+)
 from motifgpu.refine import measure_heights, refine, render, start_peaks
 
 DEFECTS = {"vacancies": 0.05, "divacancies": 0.015}
@@ -110,6 +121,98 @@ def test_prominence_is_the_height_of_the_column() -> None:
         assert np.median(of_kind) == pytest.approx(wanted, rel=0.06)
 
 
+def tunnelling(seed: int, side: int = 640, gaussian: float = 0.15) -> simulate.DefectSimulation:
+    """Return vacancies side by side, as dense as the benchmark has them."""
+    number = side**2 / 1024**2
+    isolated, clusters, chains = (round(n * number) for n in (80, 40, 50))
+    return simulate.stm_lattice(
+        (side, side),
+        isolated=isolated,
+        clusters=clusters,
+        chains=chains,
+        gaussian=gaussian,
+        angle=7.0 * seed,
+        seed=seed,
+    )
+
+
+def test_vacancies_side_by_side_are_found() -> None:
+    found, wanted, wrong, called = np.zeros(3), np.zeros(3), 0, 0
+    for seed in (201, 202, 203):
+        truth = tunnelling(seed)
+        columns = find_columns(truth.image)
+        empty = columns.points[~columns.occupied]
+        reached = cKDTree(empty).query(truth.points)[0] < 4
+        for kind in (1, 2, 3):
+            found[kind - 1] += reached[truth.labels == kind].sum()
+            wanted[kind - 1] += (truth.labels == kind).sum()
+        wrong += int((cKDTree(truth.points[truth.labels > 0]).query(empty)[0] >= 4).sum())
+        called += len(empty)
+        score = detect(truth, columns, 16.0)
+        assert min(score.precision, score.recall) >= 0.998
+    assert (found / wanted).min() >= 0.95
+    assert wrong <= 0.05 * called
+
+
+@pytest.mark.parametrize(("seed", "gaussian"), [(54, 0.15), (60, 0.4)])
+def test_wide_columns_have_none_between_them(seed: int, gaussian: float) -> None:
+    truth = tunnelling(seed, 800, gaussian)
+    columns = find_columns(truth.image)
+    away = cKDTree(truth.points).query(columns.points[columns.occupied])[0]
+    inner = ((columns.points > 8) & (columns.points < 792)).all(1)[columns.occupied]
+    assert (away[inner] > 5).mean() <= 0.002
+
+
+@pytest.mark.parametrize("amorphous", [False, True])
+def test_no_sites_beyond_the_edge_of_a_flake(amorphous: bool) -> None:
+    truth = tunnelling(205, 512, 0.0)
+    across = (truth.points - 256) @ np.array([np.cos(0.6), np.sin(0.6)])
+    atoms = truth.points[truth.occupied & (across < 30)].astype(np.float64)
+    rng = np.random.default_rng(0)
+    if amorphous:
+        strewn = rng.uniform(0, 512, (600, 2))
+        atoms = np.vstack([atoms, strewn[(strewn - 256) @ np.array([np.cos(0.6), np.sin(0.6)]) > 42]])
+    pixels = np.arange(512)
+    rows, cols = (np.exp(-0.5 * ((pixels[:, None] - atoms[:, axis]) / 4.8) ** 2) for axis in (0, 1))
+    columns = find_columns(rows @ cols.T + 0.15 * rng.normal(size=(512, 512)))
+    empty = columns.points[~columns.occupied]
+    within = (empty - 256) @ np.array([np.cos(0.6), np.sin(0.6)]) < 30 + 16
+    true = cKDTree(truth.points[(truth.labels > 0) & (across < 30)]).query(empty)[0] < 4
+    inner = truth.points[(truth.labels > 0) & (across < -20)]
+    assert (cKDTree(empty).query(inner)[0] < 4).mean() >= 0.9
+    assert (~true).sum() <= 0.05 * len(empty)
+    assert within.all()
+    if not amorphous:
+        # Noise in the vacuum may pass for a few columns.
+        assert (cKDTree(atoms).query(columns.points[columns.occupied])[0] > 5).mean() <= 0.012
+
+
+def test_lattice_average_fills_holes_it_is_told_of(xp_array: Callable[[Any], Any]) -> None:
+    rng = np.random.default_rng(6)
+    row, col = (8 + 16 * i.ravel() for i in np.mgrid[:20, :20])
+    there = ~((row == 168) & (np.abs(col - 168) <= 32))
+    pixels = np.arange(320)
+    rows, cols = (np.exp(-0.5 * ((pixels[:, None] - at) / 4.0) ** 2) for at in (row, col))
+    noise = 0.05 * rng.normal(size=(320, 320))
+    frequency = 1 / 16
+
+    def averaged(atoms: np.ndarray, told: bool) -> np.ndarray:
+        image = xp_array(((rows * atoms) @ cols.T + noise).astype(np.float32))
+        view = View(image, 0.05**2, frequency, frequency, "fft")
+        band, missing = view.band, np.stack([row[~there], col[~there]], axis=1)
+        places = (missing + np.array(band.pad)) / np.array(band.scale)
+        grid = np.stack(np.indices(band.size), axis=-1)
+        hole = (np.linalg.norm(grid[:, :, None] - places, axis=-1) < 3.5).any(-1) & told
+        known = band.inside * xp_array((~hole).astype(np.float32))
+        average = to_numpy(lattice_average(band, view.detail, known, frequency, frequency)[0])
+        return np.asarray(average[tuple(np.round(places).astype(int).T)])
+
+    whole = averaged(np.ones(400), told=False)
+    untold, told = averaged(there, told=False), averaged(there, told=True)
+    assert untold.max() < 0.2 * whole.min()
+    assert (told - untold).min() > 0.15 * whole.mean()
+
+
 def test_backends_agree(xp_array: Callable[[Any], Any]) -> None:
     truth = simulate.monolayer(shape=(140, 180), counts=5, angle=11, seed=2, **DEFECTS)
     image = xp_array(truth.image)
@@ -121,6 +224,16 @@ def test_backends_agree(xp_array: Callable[[Any], Any]) -> None:
             assert np.allclose(to_numpy(getattr(found, name)), getattr(wanted, name), atol=1e-3)
         assert to_numpy(found.points).dtype == np.float32
         assert found.sigma_px == pytest.approx(wanted.sigma_px, rel=1e-4)
+    truth_with_holes = tunnelling(3, 200)
+    found, wanted = find_columns(xp_array(truth_with_holes.image)), find_columns(truth_with_holes.image)
+    assert (~wanted.occupied).sum() >= 5
+    assert np.array_equal(to_numpy(found.occupied), wanted.occupied)
+    assert np.allclose(to_numpy(found.points), wanted.points, atol=1e-3)
+
+
+def test_selected_columns(xp_array: Callable[[Any], Any]) -> None:
+    image = xp_array(simulate.monolayer(shape=(140, 180), counts=5, angle=11, seed=2).image)
+    found = find_columns(image)
     half = found.select(found.points[:, 0] > 70)
     assert same_home(half.points, image)
     assert len(half) == int((to_numpy(found.points)[:, 0] > 70).sum())
@@ -298,6 +411,16 @@ def test_neighbours_by_brute_force(xp_array: Callable[[Any], Any]) -> None:
     wanted = (distance[:, found] <= 3.2).any(1)
     assert np.array_equal(to_numpy(near(xp_array(points), xp_array(others), (30, 30), 3.2)), wanted)
     assert not to_numpy(near(xp_array(points), xp_array(others[:0]), (30, 30), 3.2)).any()
+
+
+def test_groups_by_brute_force(xp_array: Callable[[Any], Any]) -> None:
+    points = np.random.default_rng(7).uniform(0, 199, (90, 2)).astype(np.float32)
+    step = np.abs(np.round(points)[:, None] - np.round(points)[None]).max(-1)
+    groups = connected_components(step <= 9)[1]
+    wanted = np.bincount(groups)[groups]
+    assert 1 < wanted.max() < len(points)
+    assert np.array_equal(to_numpy(group_sizes(xp_array(points), (200, 200))), wanted)
+    assert group_sizes(xp_array(points[:0]), (200, 200)).shape == (0,)
 
 
 def test_fit_recovers_overlapping_columns(xp_array: Callable[[Any], Any]) -> None:

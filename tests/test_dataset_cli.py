@@ -114,6 +114,14 @@ def test_plan_runs_nothing(scans: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["files"] == N
 
 
+def test_plan_of_a_folder_below_the_current_one(
+    scans: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(scans.parent)
+    assert cli.main(["run", scans.name, "-o", "o", "--plan", "--workers", "1"]) == DONE
+    assert "3 files" in capsys.readouterr().out
+
+
 def test_termination_ends_as_ctrl_c_does(
     scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,21 @@ def test_every_column_is_drawn_once(analysis: Analysis) -> None:
     assert sum(len(s.get_offsets()) for s in layout) == len(analysis.points)
 
 
+@pytest.mark.parametrize("side", [2.5, 5.0])
+def test_rings_fit_between_columns_on_given_axes(analysis: Analysis, side: float) -> None:
+    ax = Figure(figsize=(side, side), dpi=80).add_subplot()
+    rings = [
+        s
+        for s in analysis.plot.micrograph(ax).collections
+        if s.get_edgecolors().size and len(s.get_offsets())
+    ]
+    ax.figure.canvas.draw()
+    points = ax.transData.transform(analysis.points[:, ::-1])
+    nearest = np.sort(np.hypot(*(points[:, None] - points).transpose(2, 0, 1)), axis=1)[:, 1]
+    across = np.sqrt(max(s.get_sizes().max() for s in rings)) * 80 / 72
+    assert 0.4 * np.median(nearest) < across < np.median(nearest)
+
+
 @pytest.mark.parametrize(
     ("longest", "nice"), [(0.3, 0.2), (1.0, 1.0), (4.9, 2.0), (5.0, 5.0), (130.0, 100.0)]
 )

@@ -16,8 +16,8 @@ from PIL import Image
 from motifgpu import Analysis, Micrograph, StageError, analyze, simulate
 from motifgpu.occupancy_sites import site_grid
 from motifgpu.plots import every
-from motifgpu.report import linked, render
-from motifgpu.report.markup import data_uri, encoded
+from motifgpu.report import linked, markup, pictures, render
+from motifgpu.report.pictures import draw
 
 TRUTH = simulate.monolayer("MoSe2", (200, 230), counts=30, vacancies=0.05, seed=5)
 NASTY = '<script>alert("1")</script>'
@@ -178,14 +178,70 @@ def test_a_notebook_shows_a_small_summary(analysis: Analysis) -> None:
         assert min(Image.open(io.BytesIO(data)).size) > 150
 
 
-def test_pictures_are_lossless_unless_that_is_far_larger() -> None:
-    drawing, noise = Figure(figsize=(2, 2)), Figure(figsize=(2, 2))
-    drawing.add_subplot().plot([0, 1], [0, 1], color="red")
-    noise.figimage(np.random.default_rng(0).random((200, 200, 3)))
-    assert [encoded(figure)[0] for figure in (drawing, noise)] == ["png", "jpg"]
-    data = base64.b64decode(data_uri(*encoded(drawing)).removeprefix("data:image/png;base64,"))
-    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
-    assert (np.abs(picture - [255, 0, 0]).max(axis=2) < 12).sum() > 100
+def _drawing(lines: int) -> Figure:
+    figure = Figure(figsize=(4, 3), dpi=150)
+    ax = figure.add_subplot()
+    for k in range(lines):
+        ax.plot([0, 1], [0, np.sin(k)], color=(1 - k / lines, 0.1, k / lines), linewidth=3)
+    return figure
+
+
+def _noise() -> Figure:
+    figure = Figure(figsize=(2, 3), dpi=150)
+    figure.figimage(np.random.default_rng(0).random((450, 300, 3)))
+    return figure
+
+
+def _opened(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def test_a_figure_is_drawn_once_for_its_file_and_its_page(
+    analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"micrograph": _noise(), "layout": _drawing(3), "one_more": Figure(layout="constrained")}
+    drawn: list[Figure] = []
+    once = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda self, *rest: (drawn.append(self), once(self, *rest))[1])
+    monkeypatch.setattr(Analysis, "figures", lambda self: figures)
+    analysis.report(tmp_path, linked=False)
+    assert drawn == list(figures.values())
+    for name, figure in figures.items():
+        with Image.open(tmp_path / "figures" / f"{name}.png") as file:
+            assert file.size == tuple(figure.bbox.size.astype(int))
+            assert file.info["dpi"] == pytest.approx((figure.dpi, figure.dpi), rel=1e-3)
+
+
+def test_small_drawings_stand_on_the_page_as_in_their_file() -> None:
+    drawing = draw(_drawing(1))
+    assert drawing.for_page() == ("png", drawing.file)
+    assert np.array_equal(_opened(drawing.file), np.asarray(drawing.image))
+    assert (np.abs(_opened(drawing.file) - [255, 26, 0]).max(axis=2) < 2).sum() > 500
+    html = markup.picture(drawing, "line", "A line")
+    assert 'width="400"' in html  # of 4 inches, whatever the pixels in them
+    assert base64.b64encode(drawing.file).decode() in html
+
+
+def test_large_drawings_have_fewer_colours_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "_SMALL", 10_000)
+    drawing = draw(_drawing(40))
+    ending, data = drawing.for_page()
+    assert ending == "png"
+    assert len(data) < 0.7 * len(drawing.file)
+    off = np.abs(_opened(data) - np.asarray(drawing.image))
+    assert off.mean() < 1
+    assert np.array_equal(_opened(data)[0, 0], [255, 255, 255])  # paper stays white
+
+
+def test_images_stand_on_the_page_as_jpeg_of_its_resolution() -> None:
+    noise = draw(_noise())
+    ending, data = noise.for_page()
+    assert ending == "jpg"
+    assert len(data) < 0.4 * len(noise.file)
+    assert _opened(data).shape == (300, 200, 3)
+    coarse = _noise()
+    coarse.set_dpi(50)
+    assert _opened(draw(coarse).for_page()[1]).shape == (150, 100, 3)  # nothing is enlarged
 
 
 def test_too_many_columns_are_thinned_out_and_that_is_said(

@@ -58,6 +58,16 @@ def test_only_a_few_numbers_a_column_leave_the_device(shape: tuple[int, int]) ->
     )
 
 
+def test_the_rows_of_a_site_go_to_the_device_once() -> None:
+    image = put(micrograph((256, 288)))
+    with as_on_a_gpu(), noted() as seen:
+        analysis = analyze(image, structure=False)
+    uploads = [crossing for crossing in seen if crossing.module == "sites" and crossing.upload]
+    rows = [crossing for crossing in uploads if len(crossing.shape) == 1 and crossing.shape[0] != 65]
+    # Of two sites, when they are divided and when they are read, and of each motif for its mean.
+    assert len(rows) <= 4 + analysis.motifs.counts.shape[0]
+
+
 def test_the_way_of_a_gpu_leads_to_the_result_of_the_cpu() -> None:
     image = micrograph((256, 288))
     host = analyze(image, backend="numpy", structure=False)

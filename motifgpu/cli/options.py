@@ -49,6 +49,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--smoothing", choices=("auto", "fft", "svd"), default="auto", help="(default: auto)")
     parser.add_argument(
+        "--remove-background", action="store_true", help="take uneven brightness off before the moments"
+    )
+    parser.add_argument(
         "--patch-size", type=positive, metavar="PX", help="side of a patch (default: measured)"
     )
     parser.add_argument("--order", type=int, help="largest Zernike order (default: 10, coarse images 6)")
@@ -88,6 +91,7 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "pixel_size_nm": args.pixel_size,
         "smoothing": args.smoothing,
+        "remove_background": args.remove_background,
         "patch_size": args.patch_size,
         "order": args.order,
         "rotation_invariant": args.rotation_invariant,

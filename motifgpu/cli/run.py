@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace, given: dict[str, Any]) -> int:
     from motifgpu.dataset.plan import plan_run
 
-    found = plan_run(args.paths, pooled=args.pooled, **given)
+    found = plan_run(args.paths, out=args.out, pooled=args.pooled, **given)
     if args.json:
         print_json(found.summary())
     else:

@@ -42,8 +42,8 @@ class RunPlan:
         Files that were analysed for this.
     unreadable : tuple of str
         Those of them that cannot be.
-    columns : int
-        Atom columns that are counted on.
+    columns, points : int
+        Atom columns that are counted on, and those of them with a patch inside the image, which get a motif.
     workers, batches : int
         Processes, and batches that the files go in.
     cpu_seconds : float
@@ -61,6 +61,7 @@ class RunPlan:
     probed: tuple[str, ...]
     unreadable: tuple[str, ...]
     columns: int
+    points: int
     workers: int
     batches: int
     cpu_seconds: float
@@ -74,7 +75,8 @@ class RunPlan:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.files:,} files, {self.bytes / 2**20:,.1f} MB, about {self.columns:,} atom columns",
+            f"{self.files:,} files, {self.bytes / 2**20:,.1f} MB, about {self.columns:,} atom columns, "
+            f"{self.points:,} of them with a whole patch",
             f"  {self.workers} processes, {self.batches:,} batches",
             f"  time    {self.seconds:,.0f} s ({self.cpu_seconds:,.0f} s of CPU)",
             f"  memory  {self.memory_bytes / 2**20:,.0f} MB in all",
@@ -87,6 +89,7 @@ class RunPlan:
 def plan_run(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
+    out: str | os.PathLike[str] = "out.motif",
     dictionary: str | os.PathLike[str] | MotifDictionary | None = None,
     pooled: bool = False,
     workers: int | None = None,
@@ -99,7 +102,7 @@ def plan_run(
 
     Parameters
     ----------
-    paths, dictionary, pooled, workers, signal, seconds, **options
+    paths, out, dictionary, pooled, workers, signal, seconds, **options
         As `motifgpu.run` will get them.
     probes : int
         How many files are analysed.
@@ -113,7 +116,7 @@ def plan_run(
     StageError
         As `motifgpu.run`, and if none of the probed files can be analysed.
     """
-    files = expand(paths, Path())
+    files = expand(paths, Path(out))
     if dictionary is not None and not isinstance(dictionary, MotifDictionary):
         dictionary = MotifDictionary.load(dictionary)
     with tempfile.TemporaryDirectory() as folder:
@@ -139,9 +142,9 @@ def plan_run(
         raise StageError("plan", problem + found[0]["reason"], "see to that, or give other files")
     probed = sum(os.path.getsize(path) for path in chosen)
     scale = sizes.sum() / max(probed, 1)
-    columns = sum(one["points"] for one in found) * scale
+    columns, points = (sum(one[name] for one in found) * scale for name in ("columns", "points"))
     sample = min(1.0, pool.MICROGRAPHS / len(files)) if pooled else 0.0
-    looked_at = min(columns * sample, pool.COLUMNS)
+    looked_at = min(points * sample, pool.COLUMNS)
     alone = _TABLES * len(files) + _LEARN_S * looked_at  # s of this process, after the others
     shared = cpu * scale * (1 + sample)
     return RunPlan(
@@ -150,6 +153,7 @@ def plan_run(
         probed=tuple(chosen),
         unreadable=unreadable,
         columns=round(columns),
+        points=round(points),
         workers=workers,
         batches=len(batches(files, campaign.batch_size(job), workers)),
         cpu_seconds=shared + alone,

@@ -54,8 +54,8 @@ def process(paths: Sequence[str], job: Job) -> list[Summary]:
     Returns
     -------
     list of dict
-        What became of each file: ``path``, ``status``, ``key``, ``reason`` and how many ``micrographs`` and
-        ``points`` it has.
+        What became of each file: ``path``, ``status``, ``key``, ``reason`` and how many ``micrographs``,
+        ``columns`` and ``points``, which are columns with a patch, it has.
     """
     return save(compute(load(paths, job), job), job)
 
@@ -169,6 +169,7 @@ def _save(file: Loaded, job: Job) -> Summary:
         "facts": file.facts,
         "micrographs": len(kept),
         "failed": len(failed),
+        "columns": sum(one["columns"] for one in kept),
         "points": sum(one["points"] for one in kept),
     }
 

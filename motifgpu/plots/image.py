@@ -37,15 +37,19 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
     image = to_numpy(analysis.micrograph.image)
     height, width = image.shape
     spacing = math.sqrt(height * width / max(len(analysis.columns), 1))
-    # Wide enough for 9 points between columns, within what a page and a screen show.
-    inches = min(max(9 / 72 * width / spacing, 7.5), 12.0)
-    ax = axes(ax, image_size(image.shape, inches))
+    if ax is None:
+        # Wide enough for 9 points between columns, within what a page and a screen show.
+        inches = min(max(9 / 72 * width / spacing, 7.5), 12.0)
+        ax = axes(None, image_size(image.shape, inches))
+        shown = 72 * 0.96 * inches / width
+    else:
+        box = ax.get_window_extent()
+        shown = 72 / ax.figure.dpi * min(box.width / width, box.height / height)
     show_image(ax, image, analysis.micrograph.pixel_size_nm)
     points, labels = to_numpy(analysis.points), to_numpy(analysis.motifs.labels)
     mask, occupied = to_numpy(analysis.mask), to_numpy(analysis.columns.occupied)
     every = to_numpy(analysis.columns.points)
     # Marker areas are in points squared; rings of 0.62 of the spacing go round a column and stay apart.
-    shown = 72 * 0.96 * inches / width
     area = min(max((0.62 * spacing * shown) ** 2, 2.0), 200.0)
     line = min(max(0.08 * spacing * shown, 0.4), 1.6)
     ax.scatter(

@@ -37,13 +37,14 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax.semilogy(frequency, power, color="0.25", linewidth=1.2)
     for candidate in size.candidates:
         ax.axvline(2 / candidate, color="0.75", linewidth=0.8, linestyle=":")
-    ax.axvline(size.frequency, color="#D55E00", linewidth=1.6)
+    if size.frequency is not None:
+        ax.axvline(size.frequency, color="#D55E00", linewidth=1.6)
     unit = analysis.micrograph.pixel_size_nm
     text = f"patch {size.pixels:.1f} px" + (f" = {size.pixels * unit:.2f} nm" if unit else "")
     ax.set_title(f"{text} (confidence {size.confidence:.2f})", **TITLE)
     ax.set(xlabel="spatial frequency (cycles/px)", ylabel="mean power")
     # Below, the mean that was taken off leaves next to nothing.
-    seen = power[frequency >= 0.5 * size.frequency]
+    seen = power[frequency >= 0.5 * (size.frequency or 2 / size.pixels)]
     ax.set(xlim=(0, float(frequency[-1])), ylim=(0.5 * float(seen.min()), 2 * float(seen.max())))
     return ax
 
@@ -74,7 +75,7 @@ def plot_twist(analysis: Analysis, twist: Twist, ax: Axes | None = None) -> Axes
     extent = (cols[0] - half[1], cols[-1] + half[1], rows[-1] + half[0], rows[0] - half[0])
     low, high = np.percentile(power, [40, 99.95])
     ax.imshow(power, cmap="gray", extent=extent, vmin=low, vmax=high, interpolation="nearest")
-    reach = 2.4 * analysis.patch_size.frequency
+    reach = 2.4 * (analysis.patch_size.frequency or 2 / analysis.patch_size.pixels)
     for color, peaks, name in zip(_LAYERS, twist.peaks, ("brighter layer", "fainter layer"), strict=True):
         seen = peaks[np.isfinite(peaks).all(axis=1)]
         if len(seen):

@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from motifgpu.report.pictures import Picture, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DPI = 100
-_QUALITY = 75
-_DRAWN = 1.2  # times the size of a JPEG that a PNG may have, for its lines and letters stay clean
-_COLORS = 256
 _BROAD = 2.0  # times its height that a picture is wide, for it to be moved sideways on a narrow page
 
 Cell = tuple[str, str]  # class, and content as HTML
-
-
-def encoded(figure: Figure, dpi: float = _DPI) -> tuple[str, bytes]:
-    """Return a figure as the end of a file name and the file: PNG of 256 colours, or JPEG where far smaller.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    dpi : float
-
-    Returns
-    -------
-    ending : {"png", "jpg"}
-    data : bytes
-    """
-    from PIL import Image
-
-    raw = io.BytesIO()
-    figure.savefig(raw, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})  # packed again below
-    picture = Image.open(raw).convert("RGB")
-    as_png, as_jpeg = io.BytesIO(), io.BytesIO()
-    picture.quantize(_COLORS, dither=Image.Dither.NONE).save(as_png, "PNG", optimize=True)
-    picture.save(as_jpeg, "JPEG", quality=_QUALITY, optimize=True)
-    png, jpeg = as_png.getvalue(), as_jpeg.getvalue()
-    return ("png", png) if len(png) <= _DRAWN * len(jpeg) else ("jpg", jpeg)
 
 
 def data_uri(ending: str, data: bytes) -> str:
@@ -51,15 +23,17 @@ def data_uri(ending: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def picture(figure: Figure, name: str, caption: str) -> str:
+def picture(drawn: Figure | Picture, name: str, caption: str) -> str:
     """Return a figure with its caption and a link that saves it; the link's target is the picture itself."""
-    ending, data = encoded(figure)
+    drawn = drawn if isinstance(drawn, Picture) else draw(drawn)
+    ending, data = drawn.for_page()
     text = html.escape(caption)
-    width, height = figure.get_size_inches()
+    width, height = drawn.inches
     shape = ' class="broad" tabindex="0"' if width > _BROAD * height else ""
     link = f'<a class="save" download="{html.escape(name)}.{ending}" href="#">Save picture</a>'
+    source = f'src="{data_uri(ending, data)}" width="{drawn.page_width}"'
     return (
-        f'<figure><div{shape}><img src="{data_uri(ending, data)}" alt="{text}"></div>'
+        f'<figure><div{shape}><img {source} alt="{text}"></div>'
         f"<figcaption>{text} {link}</figcaption></figure>"
     )
 

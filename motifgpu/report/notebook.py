@@ -6,7 +6,8 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.palette import motif_color
-from motifgpu.report.markup import data_uri, encoded
+from motifgpu.report.markup import data_uri
+from motifgpu.report.pictures import draw
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -50,8 +51,10 @@ def summary(analysis: Analysis) -> str:
         "micrograph": analysis.plot.micrograph().figure,
         "layout": analysis.plot.layout().figure,
     }
+    for figure in drawn.values():
+        figure.set_dpi(_DPI)
     pictures = "".join(
-        f'<img src="{data_uri(*encoded(figure, _DPI))}" alt="{_DESCRIBED[name]}" '
+        f'<img src="{data_uri(*draw(figure).for_page())}" alt="{_DESCRIBED[name]}" '
         'style="max-height:300px;max-width:100%;margin:6px 6px 0 0">'
         for name, figure in drawn.items()
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from motifgpu.analysis import Analysis
+    from motifgpu.report.pictures import Picture
 
 _CAPTIONS = {
     "micrograph": "The micrograph with its atom columns, coloured by motif. Crosses: too near the border for "
@@ -104,7 +105,7 @@ def _facts(summary: Mapping[str, Any]) -> str:
 class _Pictures:
     """The figures as HTML, each taken once, so that none is forgotten."""
 
-    def __init__(self, drawn: Mapping[str, Figure], left_out: Iterable[str]) -> None:
+    def __init__(self, drawn: Mapping[str, Figure | Picture], left_out: Iterable[str]) -> None:
         skipped = set(left_out)
         self._rest = {name: figure for name, figure in drawn.items() if name not in skipped}
 
@@ -126,14 +127,17 @@ def _section(title: str, *contents: str) -> str:
     return f"<section><h2>{title}</h2>{''.join(contents)}</section>" if any(contents) else ""
 
 
-def render(analysis: Analysis, pictures: Mapping[str, Figure] | None = None, *, linked: bool = True) -> str:
+def render(
+    analysis: Analysis, pictures: Mapping[str, Figure | Picture] | None = None, *, linked: bool = True
+) -> str:
     """Return the report of an analysis as one HTML document that needs no network.
 
     Parameters
     ----------
     analysis : Analysis
-    pictures : mapping of str to Figure, optional
-        The figures by name, where they are drawn already.
+    pictures : mapping of str to Figure or Picture, optional
+        The figures by name, where they are made already; from `motifgpu.report.pictures.draw` where they are
+        drawn already.
     linked : bool
         Show layout and micrograph as linked pictures where Bokeh is installed; with Bokeh absent or False as
         still ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,22 +111,21 @@ def to_hyperspy(run: Run, micrograph: str | None = None) -> Any:
 
 
 def _averages(run: Run, hs: Any) -> Any:
-    table = run.motifs.to_pandas()
-    table = table[table.average.notna()]
-    if not len(table):
+    rows = [row for row in run.motifs.to_pylist() if row["average"] is not None]
+    if not rows:
         raise StageError("export", f"{run.path} has no motif with an average", "run on more micrographs")
-    side = int(table.average_side.mode()[0])  # a stack has one size: the commonest
-    table = table[table.average_side == side]
-    stack = np.stack(table.average.tolist()).reshape(-1, side, side).astype(np.float32)
+    side = Counter(row["average_side"] for row in rows).most_common(1)[0][0]  # a stack has one size
+    rows = [row for row in rows if row["average_side"] == side]
+    stack = np.array([row["average"] for row in rows], np.float32).reshape(-1, side, side)
     found = hs.signals.Signal2D(stack)
     found.axes_manager[0].name = "motif"
     found.metadata.General.title = "Class averages"
     found.metadata.add_dictionary(
         {
             "motifgpu": {
-                "motifs": table.motif.tolist(),
-                "counts": table["count"].tolist(),
-                "micrographs": [name or "all" for name in table.micrograph.tolist()],
+                "motifs": [row["motif"] for row in rows],
+                "counts": [row["count"] for row in rows],
+                "micrographs": [row["micrograph"] or "all" for row in rows],
             }
         }
     )
@@ -136,6 +136,7 @@ def _marked(run: Run, micrograph: str, hs: Any) -> Any:
     from motifgpu.backend import to_numpy
     from motifgpu.dataset.again import read_again
     from motifgpu.palette import motif_color
+    from motifgpu.plots.drawing import per_label
 
     source = read_again(run, micrograph)
     found = hs.signals.Signal2D(to_numpy(source.image))
@@ -143,11 +144,12 @@ def _marked(run: Run, micrograph: str, hs: Any) -> Any:
     scale = source.pixel_size_nm or 1.0
     for axis, name in zip(found.axes_manager.signal_axes, ("x", "y"), strict=True):
         axis.name, axis.scale, axis.units = name, scale, "nm" if source.pixel_size_nm else "px"
-    table = run.columns(micrograph).to_pandas().dropna(subset=["motif"])
-    for motif, rows in table.groupby("motif"):
-        places = rows[["col_px", "row_px"]].to_numpy() * scale
-        color = motif_color(int(motif))
-        marker = hs.plot.markers.Points(offsets=places, sizes=6, facecolors="none", edgecolors=color)
+    table = run.columns(micrograph)
+    table = table.filter(table["motif"].is_valid())
+    places = scale * np.column_stack([table["col_px"], table["row_px"]])
+    for motif, rows in per_label(table["motif"].to_numpy()):
+        color = motif_color(motif)
+        marker = hs.plot.markers.Points(offsets=places[rows], sizes=6, facecolors="none", edgecolors=color)
         found.add_marker(marker, permanent=True, plot_marker=False)
     return found
 
