@@ -124,6 +124,22 @@ class Analysis:
             found.append(f"{tied:,} columns have neighbours at equal distance, such as duplicates")
         return found
 
+    def view(self, viewer: Any = None) -> Any:
+        """Show everything in napari, layout and micrograph linked; see `motifgpu.napari_plugin.view`."""
+        from motifgpu.napari_plugin import view
+
+        return view(self, viewer)
+
+    @property
+    def area_nm2(self) -> float | None:
+        """Area that motifs are counted in, nm², None without a pixel size.
+
+        Columns nearer to the border than half a patch have no motif, so that strip is no part of it.
+        """
+        nm, side = self.micrograph.pixel_size_nm, self.patch_size.pixels
+        height, width = self.micrograph.shape
+        return max(height - side, 0) * max(width - side, 0) * nm**2 if nm else None
+
     def summary(self) -> dict[str, Any]:
         """Return the main numbers as a dict that JSON can hold."""
         labels = to_numpy(self.motifs.labels)
@@ -140,7 +156,7 @@ class Analysis:
                     "label": label,
                     "count": int(member.sum()),
                     "fraction": float(member.mean()),
-                    "per_nm2": float(member.sum() / (height * width * size**2)) if size else None,
+                    "per_nm2": float(member.sum() / self.area_nm2) if self.area_nm2 else None,
                     "environments": len(set(inside[inside >= 0].tolist())),
                     "confidence": float(confidence[member].mean()) if member.any() else 0.0,
                     "shell": self._shell(label),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from motifgpu.backend import to_numpy
 from motifgpu.cells import Cells
@@ -125,5 +126,6 @@ def plot_growth(hierarchy: Hierarchy, ax: Axes | None = None) -> Axes:
     text = "too few places for a rate" if math.isnan(g.rate) else f"rises by {g.rate:.2f} nats a level"
     ax.set_title(f"{int(g.distinct.sum())} distinct motif-cells; {text}", fontsize=10)
     ax.set(xlabel="level (cells)", ylabel="number")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=8)
     return ax

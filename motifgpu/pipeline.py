@@ -148,6 +148,12 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
         image = micrograph.image
         if options.remove_background:
             image = image - estimate_background(image)
+        if size.pixels > min(micrograph.shape):  # before basis functions of that size take the memory
+            raise StageError(
+                "patches",
+                f"a patch of {size.pixels:.1f} px is larger than the image of {micrograph.shape} px",
+                "give a smaller patch_size or a larger image",
+            )
         samples, order = sampling(size.pixels, order)
         patches, mask = extract_patches(image, columns.points, samples, side=size.pixels)
         if patches.shape[0] == 0:

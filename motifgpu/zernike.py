@@ -300,7 +300,7 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
 
 
 def rotation_invariants(moments: Array) -> Array:
-    """Return the lengths |A_p|q||, which stay when a patch is turned or mirrored.
+    """Return the lengths ``|A_p|q||``, which stay when a patch is turned or mirrored.
 
     Parameters
     ----------

@@ -101,7 +101,8 @@ def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
     summary = json.loads(json.dumps(analysis.summary()))
     assert sum(motif["count"] for motif in summary["motifs"]) == summary["points"] == len(analysis.points)
     assert sum(motif["fraction"] for motif in summary["motifs"]) == pytest.approx(1)
-    area = TRUTH.image.size * TRUTH.pixel_size_nm**2
+    inner = np.array(TRUTH.image.shape) - summary["patch_size_px"]  # where a patch fits
+    area = float(inner.prod()) * TRUTH.pixel_size_nm**2
     assert summary["motifs"][0]["per_nm2"] == pytest.approx(summary["motifs"][0]["count"] / area)
     assert "3 × 1" in summary["motifs"][0]["shell"]
     assert analyze(TRUTH.image).summary()["motifs"][0]["per_nm2"] is None
@@ -152,8 +153,11 @@ def test_no_lattice_and_a_given_patch_size() -> None:
 
 
 def test_patches_larger_than_the_image() -> None:
-    with pytest.raises(StageError, match=r"patches: .*400"):
-        analyze(TRUTH.image, patch_size=400.0)
+    for pixels in (400.0, 50_000.0):
+        with pytest.raises(StageError, match=f"patches: a patch of {pixels} px is larger than the image"):
+            analyze(TRUTH.image, patch_size=pixels)
+    with pytest.raises(StageError, match=r"patches: no patch of \d+.0 px around .* is inside the image"):
+        analyze(TRUTH.image, patch_size=min(TRUTH.image.shape) - 1.0)
 
 
 def test_missing_file_and_gpu() -> None:

@@ -34,7 +34,7 @@ class MotifClusterer(ClusterMixin, BaseEstimator):
         See `motifgpu.motifs.find_motifs`; ``"auto"`` is ``"neighbors"`` with ``"columns"`` and ``"regions"``
         otherwise.
     rotation_invariant : bool
-        Let the neighbour graph see the lengths |A_p|q|| alone, so that turned patches are alike in the
+        Let the neighbour graph see the lengths ``|A_p|q||`` alone, so that turned patches are alike in the
         layout; for moments.
     n_neighbors : int
         Neighbours in the graph, the column itself counted; all there are where there are fewer.

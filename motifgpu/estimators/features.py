@@ -26,19 +26,19 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
     order : int
         Highest radial order p; 66 moments for order 10.
     rotation_invariant : bool
-        Give the lengths |A_p|q|| instead, which stay when a patch is turned or mirrored: 36 for order 10.
+        Give the lengths ``|A_p|q||`` instead, which stay when a patch is turned or mirrored: 36 for order 10.
 
     Attributes
     ----------
     n_features_in_ : int
         Pixels of a patch.
-    feature_names_in_ : (n_features_in_,) ndarray of str
+    feature_names_in_ : (n_features,) ndarray of str
         Where patches came as rows of a data frame with names.
 
     See Also
     --------
-    motifgpu.zernike.zernike_moments : the stage.
-    motifgpu.bases.patch_features : other features, for comparison.
+    motifgpu.zernike_moments : the stage.
+    motifgpu.patch_features : other features, for comparison.
 
     Examples
     --------

@@ -204,9 +204,9 @@ def build_hierarchy(
         warnings.append(f"all {len(cells)} cells are dominant: there is no motif-cell")
     elif share > _CROWDED:
         warnings.append(
-            f"{share:.0%} of the cells are not dominant, above {_CROWDED:.0%}: the number of distinct"
-            f" motif-cells explodes; components of more than {max_cells} cells are left out ({dropped} of"
-            f" {len(small)})"
+            f"{share:.0%} of the cells are not dominant, above {_CROWDED:.0%}, as where defects are crowded"
+            " or several grains are in view: the number of distinct motif-cells explodes"
+            + (f"; {dropped} components of more than {max_cells} cells are left out" if dropped else "")
         )
     rows, shape = _members(found, kept)
     if context.symmetry == "graph":

@@ -64,23 +64,21 @@ def _summary(name: str, analysis: Analysis) -> dict[str, Any]:
     confidence = to_numpy(analysis.motifs.confidence).astype(np.float64)
     environments = to_numpy(analysis.motifs.environments)
     height, width = analysis.micrograph.shape
-    side, nm = analysis.patch_size.pixels, analysis.micrograph.pixel_size_nm
     present = [-1, *range(len(analysis.motifs.counts))] if (labels < 0).any() else None
     return {
         "micrograph": name,
         "title": analysis.micrograph.title,
         "height_px": height,
         "width_px": width,
-        "pixel_size_nm": nm,
+        "pixel_size_nm": analysis.micrograph.pixel_size_nm,
         "columns": len(analysis.columns),
         "points": len(labels),
         "empty_sites": int((~to_numpy(analysis.columns.occupied)).sum()),
-        "patch_size_px": float(side),
+        "patch_size_px": float(analysis.patch_size.pixels),
         "patch_confidence": float(analysis.patch_size.confidence),
         "environments": len(set(environments[environments >= 0].tolist())),
         "explained": float(np.where(labels >= 0, confidence, 0.0).mean()),
-        # Columns nearer to the border than half a patch have no motif, so that strip is no area either.
-        "area_nm2": max(height - side, 0) * max(width - side, 0) * nm**2 if nm else None,
+        "area_nm2": analysis.area_nm2,
         "lattice": analysis.hierarchy is not None,
         "warnings": analysis.warnings,
         "motifs": [
