@@ -72,6 +72,10 @@ xref.DEFAULT_LINKS.clear()  # they lead into the manuals of Python and NumPy, wh
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "subsection_order": [
+        f"gallery/{section}"
+        for section in ("one_micrograph", "defects", "structure", "moire", "datasets", "inside")
+    ],
     "abort_on_example_error": True,
     "download_all_examples": False,
     "doc_module": ("motifgpu",),
