@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 from scipy.spatial import cKDTree
 
 from motifgpu import backend
@@ -138,23 +138,8 @@ def _shell_limits(tree: cKDTree, n_shells: int) -> np.ndarray:
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = np.histogram(found[found > 0], edges)[0] / middle
     density = ndimage.gaussian_filter1d(density, 2.0, mode="constant")
-    peaks = _peaks(density, _PROMINENCE * density.max())
+    peaks = signal.find_peaks(density, prominence=_PROMINENCE * density.max())[0]
     limits = [0.5 * middle[peaks[0]]] if peaks.size else [0.0]
     for peak, following in itertools.islice(itertools.pairwise(peaks), n_shells):
         limits.append(float(middle[peak + np.argmin(density[peak:following])]))
     return np.array(limits)
-
-
-def _peaks(curve: np.ndarray, prominence: float) -> np.ndarray:
-    """Return the maxima (k,) of a curve from which it falls at least so far before it rises above them."""
-    # As scipy.signal.find_peaks; importing that takes longer than all else that a report imports from SciPy.
-    found = np.flatnonzero((curve[1:-1] > curve[:-2]) & (curve[1:-1] >= curve[2:])) + 1
-    kept = []
-    for peak in found:
-        higher = np.flatnonzero(curve > curve[peak])
-        begin = higher[higher < peak].max(initial=-1) + 1
-        end = higher[higher > peak].min(initial=len(curve))
-        valley = max(curve[begin:peak].min(), curve[peak:end].min())
-        if curve[peak] - valley >= prominence:
-            kept.append(peak)
-    return np.array(kept, dtype=np.intp)

@@ -4,11 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy import ndimage, signal
 
 from motifgpu import simulate
 from motifgpu.errors import StageError
-from motifgpu.shells import _peaks, neighbor_shells
+from motifgpu.shells import neighbor_shells
 
 A = 22.0
 NAMES = ("W", "S2", "V_S", "V_S2", "Fe", "TeS")
@@ -131,18 +130,3 @@ def test_bad_input_says_what_to_do(arguments, options, text):
     with pytest.raises(StageError, match=r"^shells: ") as caught:
         neighbor_shells(*arguments, **options)
     assert text in str(caught.value)
-
-
-def test_peaks_are_those_that_scipy_finds():
-    rng = np.random.default_rng(0)
-    found = 0
-    for _ in range(200):
-        curve = ndimage.gaussian_filter1d(
-            rng.poisson(3, rng.integers(5, 200)).astype(float), rng.uniform(0.5, 3)
-        )
-        prominence = rng.uniform(0.02, 0.3) * curve.max()
-        expected = signal.find_peaks(curve, prominence=prominence)[0]
-        assert np.array_equal(_peaks(curve, prominence), expected)
-        found += len(expected)
-    assert found > 1000
-    assert not len(_peaks(np.arange(9.0), 0.1))
