@@ -11,8 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import motifgpu
-from motifgpu import simulate
-from motifgpu.symmetries import mirror_symmetry, mirror_symmetry_map, symmetry_map
+from motifgpu import mirror_symmetry, mirror_symmetry_map, simulate, symmetry_map
 
 # %%
 # Truncation rejects noise

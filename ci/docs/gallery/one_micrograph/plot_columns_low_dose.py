@@ -15,8 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import motifgpu
-from motifgpu import simulate
-from motifgpu.matching import score_detection
+from motifgpu import score_detection, simulate
 
 # %%
 # One structure at four doses
