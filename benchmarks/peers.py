@@ -41,10 +41,14 @@ def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(TSNE(perplexity=PERPLEXITY, initialization="pca", n_jobs=1, random_state=seed).fit(x))
 
 
-def _umap(x: np.ndarray, seed: int, **options: Any) -> np.ndarray:
+def _umap(x: np.ndarray, seed: int | None, **options: Any) -> np.ndarray:
     from umap import UMAP
 
     return np.asarray(UMAP(random_state=seed, n_jobs=1, **options).fit_transform(x))
+
+
+def _umap_unseeded(x: np.ndarray, seed: int) -> np.ndarray:
+    return _umap(x, None)
 
 
 def _umap_clustering(x: np.ndarray, seed: int) -> np.ndarray:
@@ -61,7 +65,7 @@ def _pacmap(x: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(PaCMAP(n_components=2, random_state=seed).fit_transform(x, init="pca"))
 
 
-# openTSNE: PCA start and perplexity 30. umap-learn: its defaults, what its documentation advises before
+# openTSNE: PCA start and perplexity 30. umap-learn: its defaults with and without a seed, what its documentation advises before
 # clustering (more neighbours, no least distance), and our neighbourhood. PaCMAP: its defaults.
 LAYOUTS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "motifgpu": _motifgpu,
@@ -69,6 +73,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "motif-learn": _motif_learn,
     "t-SNE": _tsne,
     "UMAP": _umap,
+    "UMAP, unseeded": _umap_unseeded,
     "UMAP for clustering": _umap_clustering,
     "UMAP, our neighbours": _umap_correlation,
     "PaCMAP": _pacmap,
