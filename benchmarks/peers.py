@@ -65,8 +65,8 @@ def _pacmap(x: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(PaCMAP(n_components=2, random_state=seed).fit_transform(x, init="pca"))
 
 
-# openTSNE: PCA start and perplexity 30. umap-learn: its defaults, seeded and not, what its documentation advises
-# before clustering (more neighbours, no least distance), and our neighbourhood. PaCMAP: its defaults.
+# openTSNE: PCA start and perplexity 30. umap-learn: its defaults, seeded and not, what its documentation
+# advises before clustering (more neighbours, no least distance), and our neighbourhood. PaCMAP: its defaults.
 LAYOUTS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "motifgpu": _motifgpu,
     "motifgpu, Euclidean": _motifgpu_euclidean,
