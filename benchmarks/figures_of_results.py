@@ -35,12 +35,14 @@ def embeddings(results: Results) -> Figure:
     names = sorted(name for name in results if name.startswith("embeddings "))
     if not names:
         raise NotMeasured("embeddings")
-    methods = list(ours_first(figures(results, names[0])["methods"]))
+    studies = [figures(results, name)["methods"] for name in names]
+    # After a run of some of the cases a method may be new to the others.
+    methods = [method for method in ours_first(studies[0]) if all(method in study for study in studies)]
     figure = Figure(figsize=(7.2, 2.8), layout="constrained")
     every: Any = figure.subplots(1, 2, sharey=True)
     for axes, key in zip(every, ("ami_kmeans", "ami_hdbscan"), strict=True):
         for index, method in enumerate(methods):
-            cells = [figures(results, name)["methods"][method][key] for name in names]
+            cells = [study[method][key] for study in studies]
             axes.errorbar(
                 np.arange(len(names)) + 0.1 * (index - len(methods) / 2),
                 [cell["mean"] for cell in cells],

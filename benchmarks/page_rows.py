@@ -117,7 +117,9 @@ def _pca_speed(results: Results) -> str:
 def _embedding(case: str, methods: tuple[str, ...]) -> Callable[[Results], str]:
     def cell(results: Results) -> str:
         study = figures(results, f"embeddings {case}")["methods"]
-        return ", ".join(f"{method} {number(study[method]['ami_kmeans']['mean'])}" for method in methods)
+        return ", ".join(
+            f"{method} {number(study[method]['ami_kmeans']['mean'])}" for method in methods if method in study
+        )
 
     return cell
 
