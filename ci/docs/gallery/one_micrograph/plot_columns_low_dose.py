@@ -23,6 +23,15 @@ from motifgpu import score_detection, simulate
 # Dose is given as the expected counts per pixel at the peak of the brightest column. The same seed gives the
 # same defects at each dose; only the noise differs.
 
+
+def mark(ax, columns, size):
+    """Draw a dot for every column and a square for every empty site."""
+    points, seen = columns.points, columns.occupied
+    ax.scatter(points[seen, 1], points[seen, 0], s=size, c="#F0A000", label="column")
+    empty = {"marker": "s", "facecolors": "none", "edgecolors": "#56B4E9"}
+    ax.scatter(points[~seen, 1], points[~seen, 0], s=5 * size, **empty, label="empty site")
+
+
 doses = (1, 3, 10, 30)
 made = [
     simulate.monolayer("MoSe2", (256, 256), counts=dose, angle=9, vacancies=0.05, divacancies=0.03, seed=4)
@@ -35,17 +44,7 @@ for dose, truth, (top, bottom) in zip(doses, made, axes.T, strict=True):
     top.imshow(truth.image, cmap="gray", vmax=np.percentile(truth.image, 99.8))
     top.set_title(f"{dose} count{'s' if dose > 1 else ''} per pixel")
     bottom.imshow(motifgpu.smooth(truth.image), cmap="gray")
-    points, seen = columns.points, columns.occupied
-    bottom.scatter(points[seen, 1], points[seen, 0], s=9, c="#F0A000", label="column")
-    bottom.scatter(
-        points[~seen, 1],
-        points[~seen, 0],
-        s=40,
-        marker="s",
-        facecolors="none",
-        edgecolors="#56B4E9",
-        label="empty site",
-    )
+    mark(bottom, columns, 9)
     for ax in (top, bottom):
         ax.set(xticks=[], yticks=[], xlim=(48, 208), ylim=(208, 48))
         ax.plot([58, 58 + 0.5 / nm], [200, 200], color="white", linewidth=4)
@@ -124,23 +123,13 @@ path = Path(os.environ.get("MOTIFGPU_DATA", "../../../../../shared/data")) / "Mo
 if path.is_file():
     real = motifgpu.read(path)
     columns = motifgpu.find_columns(real.image)
-    points, seen = columns.points, columns.occupied
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.9), layout="constrained")
     for ax in axes:
         ax.imshow(real.image, cmap="gray", vmin=0, vmax=np.percentile(real.image, 99.7))
         ax.set(xticks=[], yticks=[], xlim=(320, 570), ylim=(500, 250))
-    axes[1].scatter(points[seen, 1], points[seen, 0], s=12, c="#F0A000")
-    axes[1].scatter(
-        points[~seen, 1],
-        points[~seen, 0],
-        s=70,
-        marker="s",
-        facecolors="none",
-        edgecolors="#56B4E9",
-        linewidths=1.5,
-    )
+    mark(axes[1], columns, 12)
     axes[0].set_title("MoSe$_2$ at 40 kV, 250 x 250 px of it")
-    axes[1].set_title(f"of {len(columns)} columns {(~seen).sum()} sites are empty (squares)")
+    axes[1].set_title(f"of {len(columns)} columns {(~columns.occupied).sum()} sites are empty (squares)")
 else:
     print("The real micrograph is not here; it would show empty sites in clusters, made by the beam.")
 
