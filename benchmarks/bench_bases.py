@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from motifgpu import simulate
-from motifgpu.bases import BASES, patch_features
+from motifgpu.features.bases import BASES, patch_features
 
 # Each in a process of its own, which prints CPU time and memory: building the pseudo-inverse and, for PCA,
 # the fit are in every call. The input is part of the memory, since whoever computes features holds it.

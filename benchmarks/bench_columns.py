@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from motifgpu import find_columns, simulate
-from motifgpu.matching import match_points, score_detection
+from motifgpu.columns.matching import match_points, score_detection
 
 CONSTANT = 22.0
 SPACING = CONSTANT / np.sqrt(3)

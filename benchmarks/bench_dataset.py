@@ -25,9 +25,9 @@ from results import record
 from threadpoolctl import threadpool_limits
 
 from motifgpu import simulate
+from motifgpu.columns.matching import match_points
 from motifgpu.dataset.plan import plan_run
-from motifgpu.matching import match_points
-from motifgpu.store import Run
+from motifgpu.dataset.results import Run
 
 NUMBER, SIDE, COUNTS = 1000, 512, 30.0
 MANY = 1600  # micrographs that hold two million columns

@@ -21,10 +21,10 @@ from sklearn.metrics import adjusted_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from motifgpu import estimate_patch_size, extract_patches, find_columns, simulate
+from motifgpu.columns.matching import match_points
 from motifgpu.dictionary import MotifDictionary
-from motifgpu.matching import match_points
-from motifgpu.motifs import find_motifs
-from motifgpu.zernike import zernike_moments
+from motifgpu.features.zernike import zernike_moments
+from motifgpu.motifs.find import find_motifs
 
 DEFECTS: dict[str, Any] = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 STRANGERS = {"W": 0.03, "Fe": 0.015, "Cr": 0.015, "Te": 0.015}

@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import results
 
-from motifgpu import affinity_graph, backend, extract_patches, nearest_neighbors, simulate, zernike_moments
-from motifgpu.relaxation import STAGES, SUBSWEEPS, relax
+from motifgpu import affinity_graph, extract_patches, nearest_neighbors, simulate, zernike_moments
+from motifgpu.core import device, namespace
+from motifgpu.graph.relaxation import STAGES, SUBSWEEPS, relax
 
 TEMPLATES = 6  # of noise-free patches, from as many simulated micrographs
 
@@ -218,7 +219,7 @@ def chain(batch: int) -> dict[str, Any]:
     except ImportError:  # a Numba that refuses this NumPy
         score = None
     else:
-        labels = [backend.to_numpy(analysis.motifs.labels) for analysis in (host, found[0])]
+        labels = [namespace.to_numpy(analysis.motifs.labels) for analysis in (host, found[0])]
         score = adjusted_mutual_info_score(*labels) if len(labels[0]) == len(labels[1]) else None
     return {
         "alone": figure(alone, None, columns=columns, ami_with_cpu=score),
@@ -281,7 +282,7 @@ def main() -> int:
         "--ten-million", action="store_true", help="also 10,000,000 rows, which takes minutes"
     )
     arguments = parser.parse_args()
-    problem = backend.gpu_problem()
+    problem = device.gpu_problem()
     if problem:
         print(f"bench_gpu: {problem}", file=sys.stderr)
         return 4
@@ -299,7 +300,7 @@ def main() -> int:
     }
     if arguments.ten_million:
         studies["neighbors_ten_million"] = lambda: neighbours(10_000_000, ceiling, 300.0)
-    device = f"{backend.gpu_name()} {datetime.date.today().isoformat()}"
+    hardware = f"{device.gpu_name()} {datetime.date.today().isoformat()}"
     failed = 0
     for name in arguments.only or studies:
         try:
@@ -307,7 +308,7 @@ def main() -> int:
         except Exception as error:  # one study that fails must not cost the others their machine time
             figures, failed = {"failed": f"{type(error).__name__}: {str(error)[:300]}"}, 1
         print(name, figures, flush=True)
-        results.record(f"gpu_{name}" + ("_quick" if arguments.quick else ""), figures, device)
+        results.record(f"gpu_{name}" + ("_quick" if arguments.quick else ""), figures, hardware)
     return failed
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grids import square_cells
 from results import record
-from test_lattice import CONSTANT, count_wrong, degraded
+from support.grids import square_cells
+from support.lattices import CONSTANT, count_wrong, degraded
 
 from motifgpu import analyze
-from motifgpu.cells import MISSING, Cells, motif_cells
-from motifgpu.hierarchy import Hierarchy, build_hierarchy
-from motifgpu.hierarchy.components import find_components
-from motifgpu.hierarchy.merge import merge_hierarchies
-from motifgpu.lattice import Lattice, fit_lattice
 from motifgpu.simulate import monolayer
 from motifgpu.simulate.truth import MonolayerSimulation
+from motifgpu.structure.cells import MISSING, Cells, motif_cells
+from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
+from motifgpu.structure.hierarchy.components import find_components
+from motifgpu.structure.hierarchy.merge import merge_hierarchies
+from motifgpu.structure.lattice import Lattice, fit_lattice
 
 Component = frozenset[tuple[int, int, int, int]]
 

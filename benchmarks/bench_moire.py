@@ -11,14 +11,14 @@ from results import record
 from scipy.spatial import cKDTree
 
 from motifgpu import simulate
-from motifgpu.anchors import induce_anchors, label_by_anchors
-from motifgpu.columns import find_columns
-from motifgpu.divergence import domain_divergence
-from motifgpu.domains import label_domains
-from motifgpu.moire import twist_angle
-from motifgpu.patches import extract_patches
-from motifgpu.smoothing import smooth
-from motifgpu.zernike import rotation_invariants, zernike_moments
+from motifgpu.columns.find import find_columns
+from motifgpu.columns.smoothing import smooth
+from motifgpu.features.patches import extract_patches
+from motifgpu.features.zernike import rotation_invariants, zernike_moments
+from motifgpu.moire.anchors import induce_anchors, label_by_anchors
+from motifgpu.moire.divergence import domain_divergence
+from motifgpu.moire.domains import label_domains
+from motifgpu.moire.twist import twist_angle
 
 
 def test_twist_angles() -> None:

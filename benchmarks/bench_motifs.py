@@ -27,14 +27,14 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from motifgpu import estimate_patch_size, extract_patches, find_columns, simulate
-from motifgpu.affinity import affinity_graph
-from motifgpu.matching import match_points
-from motifgpu.micrograph import read
-from motifgpu.motifs import find_motifs
-from motifgpu.neighbors import nearest_neighbors
-from motifgpu.relaxation import pca_start, relax
-from motifgpu.smoothing import estimate_background
-from motifgpu.zernike import zernike_moments
+from motifgpu.columns.matching import match_points
+from motifgpu.columns.smoothing import estimate_background
+from motifgpu.features.zernike import zernike_moments
+from motifgpu.graph.affinity import affinity_graph
+from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.graph.relaxation import pca_start, relax
+from motifgpu.io.micrograph import read
+from motifgpu.motifs.find import find_motifs
 
 A = 22.0
 SEEDS = range(100, 110)

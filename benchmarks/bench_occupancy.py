@@ -10,13 +10,13 @@ from results import record
 from scipy.spatial import cKDTree
 
 from motifgpu import simulate
-from motifgpu.columns import find_columns
-from motifgpu.motifs import find_motifs
-from motifgpu.occupancy import occupancy_statistics
-from motifgpu.occupancy_sites import classify_sites, site_grid
-from motifgpu.patch_size import estimate_patch_size
-from motifgpu.patches import extract_patches
-from motifgpu.zernike import zernike_moments
+from motifgpu.columns.find import find_columns
+from motifgpu.columns.patch_size import estimate_patch_size
+from motifgpu.features.patches import extract_patches
+from motifgpu.features.zernike import zernike_moments
+from motifgpu.motifs.find import find_motifs
+from motifgpu.occupancy.sites import classify_sites, site_grid
+from motifgpu.occupancy.statistics import occupancy_statistics
 
 MODELS = (
     ("bernoulli", {"fraction": 0.1}),

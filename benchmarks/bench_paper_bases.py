@@ -16,8 +16,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_mutual_info_score, fowlkes_mallows_score, silhouette_score
 
 from motifgpu import simulate, zernike_moments
-from motifgpu.bases import BASES, patch_features
-from motifgpu.zernike import reconstruct_patches
+from motifgpu.features.bases import BASES, patch_features
+from motifgpu.features.zernike import reconstruct_patches
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE = 128

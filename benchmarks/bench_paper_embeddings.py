@@ -20,7 +20,7 @@ from sklearn.metrics import adjusted_mutual_info_score, fowlkes_mallows_score, s
 from sklearn.mixture import GaussianMixture
 
 from motifgpu import simulate, zernike_moments
-from motifgpu.metrics import neighbor_preservation
+from motifgpu.graph.metrics import neighbor_preservation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SMALLEST = 15

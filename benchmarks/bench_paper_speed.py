@@ -20,7 +20,7 @@ from motifgpu import (
     simulate,
     zernike_moments,
 )
-from motifgpu.relaxation import STAGES
+from motifgpu.graph.relaxation import STAGES
 
 N, K = 1207, 15
 ITERATIONS = (10, 20, 40, 80, 160)

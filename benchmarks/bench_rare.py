@@ -21,11 +21,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 
 from motifgpu import analyze, simulate
-from motifgpu.affinity import affinity_graph
-from motifgpu.matching import match_points
-from motifgpu.motifs import find_motifs
-from motifgpu.neighbors import nearest_neighbors
-from motifgpu.relaxation import pca_start, relax
+from motifgpu.columns.matching import match_points
+from motifgpu.graph.affinity import affinity_graph
+from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.graph.relaxation import pca_start, relax
+from motifgpu.motifs.find import find_motifs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

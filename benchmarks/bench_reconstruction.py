@@ -8,9 +8,9 @@ import numpy as np
 from results import record
 
 from motifgpu import simulate
-from motifgpu.columns import find_columns
-from motifgpu.reconstruction import reconstruct
-from motifgpu.smoothing import smooth
+from motifgpu.columns.find import find_columns
+from motifgpu.columns.smoothing import smooth
+from motifgpu.reconstruction.rebuild import reconstruct
 
 SIZE = 38  # 1.73 lattice constants of 22 px
 LEAST = {1.0: 30.4, 3.0: 33.6, 10.0: 37.3, 30.0: 41.2, 100.0: 41.2}

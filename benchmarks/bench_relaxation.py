@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
 from results import record
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score
+from support import oracles
 from threadpoolctl import threadpool_limits
 
 from motifgpu import (
@@ -32,8 +32,8 @@ from motifgpu import (
     simulate,
     zernike_moments,
 )
-from motifgpu.metrics import neighbor_preservation
-from motifgpu.relaxation import STAGES
+from motifgpu.graph.metrics import neighbor_preservation
+from motifgpu.graph.relaxation import STAGES
 
 SEEDS = 10
 MANY = 40

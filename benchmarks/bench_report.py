@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_page import Page, browser, ring
 from results import record
+from support.report_page import Page, browser, ring
 
 from motifgpu import Micrograph, analyze, simulate
 

@@ -15,11 +15,11 @@ from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from motifgpu import disc, zernike
-from motifgpu.micrograph import read
-from motifgpu.patches import extract_patches
-from motifgpu.symmetries import mirror_symmetry_map, symmetry_map
-from motifgpu.zernike import zernike_moments
+from motifgpu.features import disc, zernike
+from motifgpu.features.patches import extract_patches
+from motifgpu.features.symmetries import mirror_symmetry_map, symmetry_map
+from motifgpu.features.zernike import zernike_moments
+from motifgpu.io.micrograph import read
 
 
 def cpu_seconds(call: Callable[[], Any], repeats: int) -> float:

@@ -88,6 +88,6 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    from real_micrographs import folder_or_skip
+    from support.real_micrographs import folder_or_skip
 
     return folder_or_skip()

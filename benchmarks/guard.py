@@ -20,13 +20,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
-import oracles
 from scipy import ndimage
 from scipy.spatial import Delaunay
 from skimage.feature import blob_log
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
+from support import oracles
 from threadpoolctl import threadpool_limits
 
 from motifgpu import (

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from motifgpu import backend
+from motifgpu.core.device import versions
 
 FOLDER = Path(__file__).parent / "results"
 QUICK = "MOTIFGPU_BENCH_QUICK"  # set by conftest.py where pytest was called with --quick
@@ -94,7 +94,7 @@ def record(name: str, figures: Any, device: str = "cpu") -> Path:
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "device": device,
         "python": platform.python_version(),
-        "versions": vars(backend.versions()) | peer_versions(),
+        "versions": vars(versions()) | peer_versions(),
         "figures": _plain(figures),
     }
     if quick:

@@ -12,24 +12,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu import backend
-from motifgpu.affinity import AffinityGraph
-from motifgpu.averages import ClassAverages
-from motifgpu.backend import Array, to_numpy
-from motifgpu.cells import Cells
-from motifgpu.columns import Columns
-from motifgpu.hierarchy import Hierarchy
-from motifgpu.micrograph import Micrograph
-from motifgpu.motifs import Motifs
-from motifgpu.patch_size import PatchSize
-from motifgpu.shells import NeighborShells
+from motifgpu.columns.find import Columns
+from motifgpu.columns.patch_size import PatchSize
+from motifgpu.core import device
+from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.graph.affinity import AffinityGraph
+from motifgpu.io.micrograph import Micrograph
+from motifgpu.motifs.averages import ClassAverages
+from motifgpu.motifs.find import Motifs
+from motifgpu.motifs.shells import NeighborShells
+from motifgpu.structure.cells import Cells
+from motifgpu.structure.hierarchy import Hierarchy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from motifgpu.occupancy_sites import SiteGrid
-    from motifgpu.plots import Plots
-    from motifgpu.reconstruction import Reconstruction
+    from motifgpu.figures import Plots
+    from motifgpu.occupancy.sites import SiteGrid
+    from motifgpu.reconstruction.rebuild import Reconstruction
 
 _COLUMNS = (
     *("row_px", "col_px", "prominence", "occupied"),
@@ -95,7 +95,7 @@ class Analysis:
     no_lattice: str
     parameters: Mapping[str, Any]
     timings: Mapping[str, float]
-    versions: Mapping[str, str | None] = field(default_factory=lambda: vars(backend.versions()))
+    versions: Mapping[str, str | None] = field(default_factory=lambda: vars(device.versions()))
 
     def __repr__(self) -> str:
         return (
@@ -194,8 +194,8 @@ class Analysis:
         return f"{names or 'nothing'} ({100 * share:.0f} %)"
 
     def reconstruct(self, *, classes: Any = 30, hide: Any = (), weights: str = "auto") -> Reconstruction:
-        """Rebuild the micrograph from its motifs; see `motifgpu.reconstruction.reconstruct`."""
-        from motifgpu.reconstruction import reconstruct
+        """Rebuild the micrograph from its motifs; see `motifgpu.reconstruct`."""
+        from motifgpu.reconstruction.rebuild import reconstruct
 
         # A patch is rebuilt on the image's own pixels, at least three of them.
         size = max(round(self.patch_size.pixels), 3)
@@ -205,8 +205,8 @@ class Analysis:
         )
 
     def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:
-        """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy_sites.site_grid`."""
-        from motifgpu.occupancy_sites import site_grid
+        """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy.sites.site_grid`."""
+        from motifgpu.occupancy.sites import site_grid
 
         return site_grid(self.points, self.motifs.labels, filled, hollow)
 
@@ -231,19 +231,19 @@ class Analysis:
 
     @cached_property
     def plot(self) -> Plots:
-        """The figures one by one, such as ``analysis.plot.layout(ax)``; see `motifgpu.plots.Plots`."""
-        from motifgpu.plots import Plots
+        """The figures one by one, such as ``analysis.plot.layout(ax)``; see `motifgpu.figures.Plots`."""
+        from motifgpu.figures import Plots
 
         return Plots(self)
 
     def figures(self, **options: Any) -> dict[str, Figure]:
-        """Draw the figures of the report; options as of `motifgpu.plots.figures`."""
-        from motifgpu.plots import figures
+        """Draw the figures of the report; options as of `motifgpu.figures.figures`."""
+        from motifgpu.figures import figures
 
         return figures(self, **options)
 
     def movie(self, path: str | os.PathLike[str], **options: Any) -> Path:
-        """Write how the layout relaxed as a movie, .gif or .mp4; options as of `motifgpu.movie.layout_movie`.
+        """Write how the layout relaxed as a movie, .gif or .mp4; options as of `motifgpu.layout_movie`.
 
         Parameters
         ----------
@@ -263,9 +263,9 @@ class Analysis:
         """
         from threadpoolctl import threadpool_limits
 
-        from motifgpu.movie import layout_movie
-        from motifgpu.relaxation import pca_start
-        from motifgpu.zernike import rotation_invariants
+        from motifgpu.features.zernike import rotation_invariants
+        from motifgpu.figures.movie import layout_movie
+        from motifgpu.graph.relaxation import pca_start
 
         turned = self.parameters["rotation_invariant"]
         features = rotation_invariants(self.moments) if turned else self.moments
@@ -291,7 +291,7 @@ class Analysis:
             Show layout and micrograph as linked pictures, where Bokeh is installed: what is selected in one
             lights up in the other. Still pictures otherwise.
         **options
-            What is drawn beyond the usual, as of `motifgpu.plots.figures`: ``reconstruction=True``,
+            What is drawn beyond the usual, as of `motifgpu.figures.figures`: ``reconstruction=True``,
             ``occupancy=(filled, hollow)``, ``twist=True``.
 
         Returns
@@ -306,10 +306,10 @@ class Analysis:
         StageError
             If what was asked for beyond the usual cannot be made.
         """
-        from motifgpu.files import write_text
-        from motifgpu.hierarchy.export import save_hierarchy
+        from motifgpu.core.files import write_text
         from motifgpu.report import render
         from motifgpu.report.pictures import draw
+        from motifgpu.structure.hierarchy.export import save_hierarchy
 
         drawn = {name: draw(figure) for name, figure in self.figures(**options).items()}
         folder = Path(folder)
@@ -323,14 +323,14 @@ class Analysis:
         return write_text(folder / "report.html", render(self, drawn, linked=linked))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one file, whole or not at all; see `motifgpu.archive.save`."""
-        from motifgpu.archive import save
+        """Write everything into one file, whole or not at all; see `motifgpu.store.archive.save`."""
+        from motifgpu.store.archive import save
 
         return save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Analysis:
-        """Read what `save` wrote, to the bit; see `motifgpu.archive.load`."""
-        from motifgpu.archive import load
+        """Read what `save` wrote, to the bit; see `motifgpu.store.archive.load`."""
+        from motifgpu.store.archive import load
 
         return load(path)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu import simulate
-from motifgpu.backend import to_numpy
-from motifgpu.matching import score_detection
-from motifgpu.micrograph import Micrograph
+from motifgpu.columns.matching import score_detection
+from motifgpu.core.namespace import to_numpy
+from motifgpu.io.micrograph import Micrograph
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

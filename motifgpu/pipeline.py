@@ -12,26 +12,26 @@ import array_api_compat
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from motifgpu import backend
-from motifgpu.affinity import AffinityGraph, affinity_graph
 from motifgpu.analysis import Analysis
-from motifgpu.averages import class_averages
-from motifgpu.backend import Array, to_numpy
-from motifgpu.cells import Cells, motif_cells
-from motifgpu.columns import Columns, find_columns
-from motifgpu.disc import sufficient_size
-from motifgpu.errors import MicrographReadError, StageError
-from motifgpu.hierarchy import Hierarchy, build_hierarchy
-from motifgpu.lattice import fit_lattice
-from motifgpu.micrograph import Micrograph
-from motifgpu.motifs import find_motifs
-from motifgpu.neighbors import nearest_neighbors
-from motifgpu.patch_size import PatchSize, estimate_patch_size, given_patch_size
-from motifgpu.patches import extract_patches
-from motifgpu.relaxation import pca_start, relax
-from motifgpu.shells import neighbor_shells
-from motifgpu.smoothing import estimate_background
-from motifgpu.zernike import rotation_invariants, usable_order, zernike_moments
+from motifgpu.columns.find import Columns, find_columns
+from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
+from motifgpu.columns.smoothing import estimate_background
+from motifgpu.core import device, namespace
+from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.features.disc import sufficient_size
+from motifgpu.features.patches import extract_patches
+from motifgpu.features.zernike import rotation_invariants, usable_order, zernike_moments
+from motifgpu.graph.affinity import AffinityGraph, affinity_graph
+from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.graph.relaxation import pca_start, relax
+from motifgpu.io.micrograph import Micrograph
+from motifgpu.motifs.averages import class_averages
+from motifgpu.motifs.find import find_motifs
+from motifgpu.motifs.shells import neighbor_shells
+from motifgpu.structure.cells import Cells, motif_cells
+from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
+from motifgpu.structure.lattice import fit_lattice
 
 if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
@@ -101,7 +101,7 @@ def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Microg
     image = micrograph.image
     # An array that lives on some device stays there unless told otherwise.
     if chosen != "auto" or array_api_compat.is_numpy_array(image):
-        xp = backend.select(chosen)
+        xp = device.select(chosen)
         image = xp.asarray(image if array_api_compat.is_cupy_namespace(xp) else to_numpy(image))
     return Micrograph.from_array(image, size, source=micrograph.source, title=micrograph.title)
 
@@ -169,7 +169,7 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
 
 def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[AffinityGraph, Array]]:
     """Return graph and layout of each micrograph; their features have the same length."""
-    xp = backend.array_namespace(batch[0].features)
+    xp = namespace.array_namespace(batch[0].features)
     limits = np.cumsum([0, *(one.features.shape[0] for one in batch)])
     features = batch[0].features if len(batch) == 1 else xp.concat([one.features for one in batch])
     watch = batch[0].watch
@@ -370,7 +370,7 @@ def analyze_batch(
         for place, source in enumerate(sources):
             try:
                 described[place] = _described(source, options, _Stopwatch(progress))
-            except backend.GpuMissingError:
+            except device.GpuMissingError:
                 raise
             except (MicrographReadError, StageError) as error:
                 results[place] = error
@@ -393,6 +393,6 @@ def _alike(described: dict[int, _Described]) -> list[list[int]]:
     """Return the places of micrographs that can share a launch: features of one length on one backend."""
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, one in described.items():
-        kind = (backend.array_namespace(one.features), one.features.dtype, one.features.shape[1])
+        kind = (namespace.array_namespace(one.features), one.features.dtype, one.features.shape[1])
         groups.setdefault(kind, []).append(place)
     return list(groups.values())

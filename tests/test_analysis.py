@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import same_home
 from sklearn.metrics import adjusted_mutual_info_score
+from support.backends import same_home
 
-from motifgpu import Analysis, Micrograph, MicrographReadError, StageError, analyze, backend, simulate
-from motifgpu.matching import match_points
+from motifgpu import Analysis, Micrograph, MicrographReadError, StageError, analyze, simulate
+from motifgpu.columns.matching import match_points
+from motifgpu.core import device, namespace
 from motifgpu.pipeline import STAGES
 
 TRUTH = simulate.monolayer(
@@ -64,8 +65,8 @@ def test_other_backends_stay_at_home_and_agree(xp_array: Callable[[Any], Any], a
     for result in (other.points, other.moments, other.layout, other.motifs.labels, other.averages.patches):
         assert same_home(result, image)
     match = match_points(other.points, analysis.points, 1.0)
-    assert len(match.found) == len(analysis.points) == len(backend.to_numpy(other.points))
-    labels = backend.to_numpy(other.motifs.labels)
+    assert len(match.found) == len(analysis.points) == len(namespace.to_numpy(other.points))
+    labels = namespace.to_numpy(other.motifs.labels)
     assert adjusted_mutual_info_score(labels, analysis.motifs.labels) > 0.99
 
 
@@ -163,6 +164,6 @@ def test_patches_larger_than_the_image() -> None:
 def test_missing_file_and_gpu() -> None:
     with pytest.raises(MicrographReadError, match="no such file"):
         analyze("nowhere.npy")
-    if backend.gpu_problem():
-        with pytest.raises(backend.GpuMissingError, match="no GPU can be used"):
+    if device.gpu_problem():
+        with pytest.raises(device.GpuMissingError, match="no GPU can be used"):
             analyze(TRUTH.image, backend="cupy")

@@ -8,9 +8,9 @@ import os
 import sys
 from types import ModuleType
 
-from motifgpu import config
+from motifgpu.cli import config
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
-from motifgpu.errors import StageError
+from motifgpu.core.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
 COMMANDS = (
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         log(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
         return FAILED
     except ValueError as error:
-        from motifgpu.backend import GpuMissingError
+        from motifgpu.core.device import GpuMissingError
 
         log(str(error))
         return NO_GPU if isinstance(error, GpuMissingError) else FAILED

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu import config
+from motifgpu.cli import config
 from motifgpu.cli.options import (
     DONE,
     FAILED,
@@ -76,10 +76,10 @@ def _describe(analysis: Analysis, folder: Path) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.errors import MicrographReadError, StageError
-    from motifgpu.micrograph import read
+    from motifgpu.core.errors import MicrographReadError, StageError
+    from motifgpu.core.progress import Progress
+    from motifgpu.io.micrograph import read
     from motifgpu.pipeline import analyze
-    from motifgpu.progress import Progress
 
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []

@@ -18,8 +18,8 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    from motifgpu.core.progress import Progress
     from motifgpu.demo import compare, simulated
-    from motifgpu.progress import Progress
 
     with Progress("demo", quiet=args.quiet) as progress:
         truth, analysis = simulated(progress)

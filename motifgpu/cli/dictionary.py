@@ -28,8 +28,8 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    from motifgpu.core.errors import StageError
     from motifgpu.dictionary import MotifDictionary
-    from motifgpu.errors import StageError
 
     if (args.action == "show") == bool(args.paths):
         wanted = "give no micrographs" if args.action == "show" else "give micrographs to learn from"
@@ -56,10 +56,10 @@ def _analyzed(
     args: argparse.Namespace, known: MotifDictionary | None, failed: list[dict[str, str]]
 ) -> list[Analysis]:
     """Return the analyses of micrographs, and say which cannot be analysed."""
-    from motifgpu.errors import MicrographReadError, StageError
-    from motifgpu.micrograph import read
+    from motifgpu.core.errors import MicrographReadError, StageError
+    from motifgpu.core.progress import Progress
+    from motifgpu.io.micrograph import read
     from motifgpu.pipeline import analyze
-    from motifgpu.progress import Progress
 
     found = []
     for path in args.paths:

@@ -22,8 +22,8 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.store import Run
-    from motifgpu.store.export import export
+    from motifgpu.dataset.export import export
+    from motifgpu.dataset.results import Run
 
     path = export(Run(args.run), args.out)
     if args.json:

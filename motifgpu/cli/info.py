@@ -16,15 +16,15 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu import backend
+    from motifgpu.core import device
 
-    problem = backend.gpu_problem()
+    problem = device.gpu_problem()
     facts: dict[str, Any] = {
-        "gpu": backend.gpu_name() if problem is None else None,
+        "gpu": device.gpu_name() if problem is None else None,
         "why_no_gpu": problem,
-        "cpu_threads": backend.threads(),
+        "cpu_threads": device.threads(),
         "python": sys.version.split()[0],
-        "versions": vars(backend.versions()),
+        "versions": vars(device.versions()),
     }
     if args.json:
         print_json(facts)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from motifgpu import config
+from motifgpu.cli import config
 from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
 
 
@@ -26,9 +26,9 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.backend import to_numpy
-    from motifgpu.occupancy import occupancy_statistics
-    from motifgpu.occupancy_plots import plot_pattern_map, plot_patterns
+    from motifgpu.core.namespace import to_numpy
+    from motifgpu.figures.occupancy import plot_pattern_map, plot_patterns
+    from motifgpu.occupancy.statistics import occupancy_statistics
 
     analysis = analyzed(args)
     sites = analysis.site_grid(args.filled, args.hollow)

@@ -115,9 +115,9 @@ def print_json(value: Any) -> None:
 
 def analyzed(args: argparse.Namespace) -> Analysis:
     """Return the analysis of the one micrograph that a command names."""
-    from motifgpu.micrograph import read
+    from motifgpu.core.progress import Progress
+    from motifgpu.io.micrograph import read
     from motifgpu.pipeline import analyze
-    from motifgpu.progress import Progress
 
     with Progress(args.path.name, quiet=args.quiet) as progress:
         return analyze(

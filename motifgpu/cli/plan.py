@@ -13,14 +13,17 @@ def add(command: AddCommand) -> None:
     parser = command("plan", "say what memory and time an analysis will take, without running it")
     parser.add_argument("path", type=Path, metavar="PATH", help="a micrograph")
     parser.add_argument(
-        "--calibration", type=Path, metavar="FILE", help="of python -m motifgpu.calibration, measured here"
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="of python -m motifgpu.planning.calibration, measured here",
     )
     add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.planning import plan
+    from motifgpu.planning.cost import plan
 
     found = plan(
         args.path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu import config
+from motifgpu.cli import config
 from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
 
 
@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     import numpy as np
 
-    from motifgpu.backend import to_numpy
-    from motifgpu.plots import plot_reconstruction
+    from motifgpu.core.namespace import to_numpy
+    from motifgpu.figures import plot_reconstruction
 
     analysis = analyzed(args)
     rebuilt = analysis.reconstruct(classes=args.classes, hide=args.hide)

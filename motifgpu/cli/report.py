@@ -17,7 +17,7 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.store import Run
+    from motifgpu.dataset.results import Run
 
     path = Run(args.run).report(args.micrograph)
     if args.json:

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu import config
+from motifgpu.cli import config
 from motifgpu.cli.options import (
     DONE,
     FAILED,
@@ -22,7 +22,7 @@ from motifgpu.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from motifgpu.store import Run
+    from motifgpu.dataset.results import Run
 
 _SHOWN = 5  # quarantined files that are listed
 
@@ -75,7 +75,7 @@ def add(command: AddCommand) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     from motifgpu import dataset
-    from motifgpu.progress import Progress
+    from motifgpu.core.progress import Progress
 
     if args.watch and (args.pooled or args.shard or args.scheduler):
         args.parser.error("--watch goes with --dictionary, but not with --pooled, --shard or --scheduler")

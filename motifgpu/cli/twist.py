@@ -18,8 +18,8 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.micrograph import read
-    from motifgpu.moire import twist_angle
+    from motifgpu.io.micrograph import read
+    from motifgpu.moire.twist import twist_angle
 
     twist = twist_angle(read(args.path, args.signal).image, args.method)
     resolved = not twist.reason

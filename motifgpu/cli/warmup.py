@@ -17,10 +17,10 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu import backend
+    from motifgpu.core import device
     from motifgpu.cuda import warmup
 
-    number = warmup.run(backend.select("cupy").zeros(1), args.neighbors)
+    number = warmup.run(device.select("cupy").zeros(1), args.neighbors)
     if args.json:
         print_json({"kernels": number})
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from motifgpu import backend
+from motifgpu.core import device
 
 
 def run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> None:
@@ -15,7 +15,7 @@ def run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> None:
     The function must release the interpreter lock to gain from it. When a task fails or the user interrupts,
     tasks that have not begun are dropped.
     """
-    workers = min(backend.threads(), len(tasks))
+    workers = min(device.threads(), len(tasks))
     if workers <= 1:
         for task in tasks:
             function(*task)

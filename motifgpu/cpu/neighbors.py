@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from motifgpu import cpu
-from motifgpu.errors import StageError
+from motifgpu.core.errors import StageError
 
 STAGE = "neighbors"
 TILE = 64  # rows in a tile
@@ -120,7 +120,7 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tu
     StageError
         If rows that are to be of norm 1 are constant.
     """
-    from motifgpu.neighbors import listed
+    from motifgpu.graph.neighbors import listed
 
     x = np.require(x, requirements=["C", "W"])
     columns = -(-x.shape[1] // GROUP) * GROUP

@@ -1,4 +1,4 @@
-"""Force relaxation and its start on the CPU; `motifgpu.relaxation` says what is computed.
+"""Force relaxation and its start on the CPU; `motifgpu.graph.relaxation` says what is computed.
 
 Vertices are worked on in blocks of 64, whose forces are vector arithmetic on one scratch array in one fixed
 order, so the bits do not depend on who computes a block. A vertex takes about 3 ns a sub-sweep on one core of
@@ -17,10 +17,11 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from motifgpu import backend, cpu
+from motifgpu import cpu
+from motifgpu.core import device
 
 if TYPE_CHECKING:
-    from motifgpu.relaxation import Span, Stage
+    from motifgpu.graph.relaxation import Span, Stage
 
 BLOCK = 64
 CHUNK = 2**24  # vertices moved between two chances to interrupt: about 50 ms
@@ -214,7 +215,7 @@ def relax(
     marks = [*range(every, longest, every), longest] if callback else [longest]
     small = [layout for layout in layouts if layout.n < WIDE]
     wide = [layout for layout in layouts if layout.n >= WIDE]
-    workers = backend.threads()
+    workers = device.threads()
     for mark in marks:
         cpu.run(_Layout.advance, [(layout, mark) for layout in small])
         if wide and workers > 1:

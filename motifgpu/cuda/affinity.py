@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
 
 STAGE = "affinity"
@@ -16,7 +16,7 @@ THREADS = 256
 
 def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     """Return weights (N, k), sigma (N,) and what is tied (N,) for distances (N, k) float32 on the device."""
-    xp, where = backend.array_namespace(distances), backend.device(distances)
+    xp, where = namespace.array_namespace(distances), namespace.device(distances)
     n, k = distances.shape
     distances = loader.dense(distances, xp.float32)
     weights = xp.empty((n, k), dtype=xp.float32, device=where)
@@ -45,7 +45,7 @@ def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Ar
     -------
     indptr (N + 1,) int32 or, where it must be, int64; indices (nnz,) int32; weights (nnz,) float32
     """
-    xp, where = backend.array_namespace(neighbors), backend.device(neighbors)
+    xp, where = namespace.array_namespace(neighbors), namespace.device(neighbors)
     n, k = neighbors.shape
     neighbors, weights = loader.dense(neighbors, xp.int32), loader.dense(weights, xp.float32)
     index = loader.index_type(2 * n * k)

@@ -17,9 +17,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
-from motifgpu import backend
-from motifgpu.backend import Array
-from motifgpu.errors import StageError
+from motifgpu.core import device, namespace
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 
 Launch = Callable[..., None]  # (grid, block, arguments, shared bytes)
 
@@ -43,7 +43,7 @@ _substitute: ContextVar[Device | None] = ContextVar("motifgpu-device", default=N
 
 def current_device() -> Device:
     """Return the GPU that is current, or what stands in for it."""
-    return _substitute.get() or backend.cuda_device()
+    return _substitute.get() or device.cuda_device()
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def compiled() -> int:
 
 def dense(x: Array, dtype: Any) -> Array:
     """Return `x` as kernels take arrays, which a launch does not check: of `dtype`, dense and in C order."""
-    xp = backend.array_namespace(x)
+    xp = namespace.array_namespace(x)
     return xp.reshape(xp.reshape(xp.astype(x, dtype, copy=False), (-1,)), x.shape)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
-from motifgpu.errors import StageError
-from motifgpu.neighbors import listed
+from motifgpu.graph.neighbors import listed
 
 STAGE = "neighbors"
 TILE = 128  # rows and columns of a tile of scores
@@ -38,7 +38,7 @@ class _Search:
     """One call: the constants its kernels share and the graphs' rows laid out in tiles."""
 
     def __init__(self, x: Array, k: int, offsets: np.ndarray, unit: bool, memory: int) -> None:
-        self.xp, self.like = backend.array_namespace(x), x
+        self.xp, self.like = namespace.array_namespace(x), x
         self.n, dimensions = x.shape
         listed = _listed(k)
         depth = _depth(dimensions, listed)
@@ -61,7 +61,7 @@ class _Search:
             "CAPACITY": self.capacity,
             "K": k,
             "UNIT": int(unit),
-            "VALUE": "double" if backend.dtype_name(x) == "float64" else "float",
+            "VALUE": "double" if namespace.dtype_name(x) == "float64" else "float",
             "INDEX": loader.index_type(max(self.positions * padded, self.n * max(k, dimensions))),
         }
         self.group = max(1, min(memory // 8, 2**31 - 1) // (TILE * self.capacity))
@@ -71,10 +71,10 @@ class _Search:
         self.distances = self.empty((self.n, k), self.xp.float32)
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        return self.xp.empty(shape, dtype=dtype, device=backend.device(self.like))
+        return self.xp.empty(shape, dtype=dtype, device=namespace.device(self.like))
 
     def device(self, a: np.ndarray) -> Array:
-        return backend.from_numpy(np.ascontiguousarray(a, dtype=np.int32), self.like)
+        return namespace.from_numpy(np.ascontiguousarray(a, dtype=np.int32), self.like)
 
     def launch(self, name: str, blocks: int, *args: Any, shared: int = 0, **constants: int) -> None:
         loader.kernel(STAGE, name, **self.constants, **constants)((blocks,), (THREADS,), args, shared)
@@ -83,7 +83,7 @@ class _Search:
         """Return the rows, centred and of norm 1 if asked for, minus a centre of their graph."""
         graphs, dimensions = self.tiles_of_graph.size, x.shape[1]
         rows = self.empty((self.n, dimensions), self.xp.float32)
-        where = backend.device(self.like)
+        where = namespace.device(self.like)
         centre = self.xp.zeros((graphs, dimensions), dtype=self.xp.float64, device=where)
         graph_of_tile = self.device(self.graph_of_tile)
         spread = self.empty((self.n,), self.xp.float32)
@@ -96,7 +96,7 @@ class _Search:
         if constant.shape[0]:
             raise StageError(
                 STAGE,
-                f"{listed(backend.to_numpy(constant))} of x are constant, "
+                f"{listed(namespace.to_numpy(constant))} of x are constant, "
                 "so their correlation with others is undefined",
                 "remove these points: their patches are flat",
             )
@@ -115,7 +115,7 @@ class _Search:
         """Return the row at every position, -1 for padding, and the graph of every tile."""
         graph = np.repeat(np.arange(self.tiles_of_graph.size), self.tiles_of_graph)
         first = self.offsets[graph] + (np.arange(graph.size) - self.first_tile[graph]) * TILE
-        steps = self.xp.arange(TILE, dtype=self.xp.int32, device=backend.device(self.like))
+        steps = self.xp.arange(TILE, dtype=self.xp.int32, device=namespace.device(self.like))
         rows = self.device(first)[:, None] + steps[None, :]
         rows = self.xp.where(rows < self.device(self.offsets[graph + 1])[:, None], rows, -1)
         return self.xp.reshape(rows, (-1,)), graph
@@ -124,7 +124,7 @@ class _Search:
         """Search by products, then by differences for the rows whose result is not proven."""
         columns, graph = self.lay_out(self.row_of), self.graph_of_tile
         unproven = self.pass_over(columns, columns, graph)
-        again = backend.to_numpy(self.xp.nonzero(unproven)[0])
+        again = namespace.to_numpy(self.xp.nonzero(unproven)[0])
         if again.size == 0:
             return
         graph_again = graph[again // TILE]

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
-from motifgpu.patches import TAPS, Sampling
+from motifgpu.features.patches import TAPS, Sampling
 
 STAGE = "patches"
 THREADS = 256
@@ -51,7 +51,7 @@ def _tables(sampling: Sampling, tile: int) -> _Tables:
 
 
 def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Sampling) -> Array:
-    """Return patches of an image, the twin of what `motifgpu.patches` does with matrix products.
+    """Return patches of an image, the twin of what `motifgpu.features.patches` does with matrix products.
 
     Parameters
     ----------
@@ -71,15 +71,15 @@ def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Samplin
         others are computed.
     """
     xp, where, dtype = (
-        backend.array_namespace(coefficients),
-        backend.device(coefficients),
+        namespace.array_namespace(coefficients),
+        namespace.device(coefficients),
         coefficients.dtype,
     )
     (height, length), n, size = coefficients.shape, pixel.shape[0], sampling.first_tap.size
     patches = xp.empty((n, size, size), dtype=dtype, device=where)
     if n == 0:
         return patches
-    itemsize = 8 if backend.dtype_name(coefficients) == "float64" else 4
+    itemsize = 8 if namespace.dtype_name(coefficients) == "float64" else 4
     # At most half of the shared memory, so that one block computes while another reads.
     half = loader.current_device().shared_bytes // 2
     tile = LARGEST_TILE
@@ -101,9 +101,9 @@ def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Samplin
         loader.dense(coefficients, dtype),
         loader.dense(pixel, xp.int32),
         loader.dense(fraction, dtype),
-        backend.from_numpy(tables.reach, coefficients),
-        backend.from_numpy(tables.slot, coefficients),
-        backend.constant(tables.phase, coefficients),
+        namespace.from_numpy(tables.reach, coefficients),
+        namespace.from_numpy(tables.slot, coefficients),
+        namespace.as_like(tables.phase, coefficients),
         patches,
         *(np.int32(value) for value in (height, length, size, tables.tile, tiles, tables.span, width)),
     )

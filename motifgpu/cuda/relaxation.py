@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
 
 if TYPE_CHECKING:
-    from motifgpu.relaxation import Stage
+    from motifgpu.graph.relaxation import Stage
 
 STAGE = "relaxation"
 THREADS = 256  # of a block of the form for one large graph
 VERTEX_BYTES = 16  # two copies of a position in shared memory
-SUBSWEEPS, SAMPLES = 16, 8  # as in motifgpu.relaxation
+SUBSWEEPS, SAMPLES = 16, 8  # as in motifgpu.graph.relaxation
 PLAN_BYTES = 4 * (SAMPLES + 5)
 
 _log = logging.getLogger("motifgpu")
@@ -59,9 +59,9 @@ class _Run:
         clip: float,
         one_block: bool,
     ) -> None:
-        self.xp, self.like = backend.array_namespace(start), start
+        self.xp, self.like = namespace.array_namespace(start), start
         indptr, indices, weights = graph
-        wide = backend.dtype_name(indptr) == "int64"
+        wide = namespace.dtype_name(indptr) == "int64"
         self.graph = (
             loader.dense(indptr, self.xp.int64 if wide else self.xp.int32),
             loader.dense(indices, self.xp.int32),
@@ -109,7 +109,7 @@ class _Run:
             )
 
     def device(self, a: np.ndarray) -> Array:
-        return backend.from_numpy(np.ascontiguousarray(a), self.like)
+        return namespace.from_numpy(np.ascontiguousarray(a), self.like)
 
     def kernel(self, name: str) -> loader.Launch:
         return loader.kernel(STAGE, name, **self.constants)
@@ -172,7 +172,7 @@ def relax(
         Where each graph begins and ends.
     start : (N, 2) float32 array on the device
     stages, n_repulsions, seed, clip
-        As `motifgpu.relaxation.relax` takes them.
+        As `motifgpu.relax` takes them.
     callback : callable or None
         Gets the number of the sub-sweep and a layout (N, 2) after every `every` sub-sweeps and the last.
     one_block : bool
@@ -193,7 +193,7 @@ def relax(
 
 def pca_start(x: Array, offsets: np.ndarray, extent: float) -> Array:
     """Return two principal components (N, 2) of each graph's rows, signs fixed, reaching to `extent`."""
-    xp, where = backend.array_namespace(x), backend.device(x)
+    xp, where = namespace.array_namespace(x), namespace.device(x)
     result = xp.zeros((x.shape[0], 2), dtype=xp.float32, device=where)
     graphs = [(a, b) for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True) if b - a > 1]
     if not graphs:

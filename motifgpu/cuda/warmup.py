@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu import backend
+from motifgpu.core import namespace
 from motifgpu.cuda import affinity, loader, neighbors, patches, relaxation
-from motifgpu.patches import Sampling
-from motifgpu.relaxation import STAGES
+from motifgpu.features.patches import Sampling
+from motifgpu.graph.relaxation import STAGES
 
 VALUES = 66, 36  # in a row: moments up to order 10, and what is left of them under rotation
 COUNTS = 40, 150  # vertices of the graphs
@@ -34,17 +34,17 @@ def run(like: Any = None, n_neighbors: int = 10) -> int:
     like = np.empty(0, np.float32) if like is None else like
     before = loader.compiled()
     rng = np.random.default_rng(0)
-    image = backend.from_numpy(np.zeros((32, 32), np.float32), like)
-    pixel = backend.from_numpy(np.zeros((1, 2), np.int32), like)
+    image = namespace.from_numpy(np.zeros((32, 32), np.float32), like)
+    pixel = namespace.from_numpy(np.zeros((1, 2), np.int32), like)
     patches.sample(image, pixel, image[:1, :2], Sampling(8, 1.0))
     offsets = np.concatenate([[0], np.cumsum(COUNTS)])
     for values in VALUES:
         x = rng.normal(size=(offsets[-1], values)).astype(np.float32)
         x[:100] = x[0] + 1e-5 * x[:100]  # so near each other that they are searched by difference
-        indices, distances = neighbors.nearest(backend.from_numpy(x, like), n_neighbors - 1, offsets)
+        indices, distances = neighbors.nearest(namespace.from_numpy(x, like), n_neighbors - 1, offsets)
     weights, _, _ = affinity.solve(distances, math.log2(n_neighbors))
     graph = affinity.symmetrize(indices, weights, True)
-    start = backend.from_numpy(rng.normal(size=(offsets[-1], 2)).astype(np.float32), like)
+    start = namespace.from_numpy(rng.normal(size=(offsets[-1], 2)).astype(np.float32), like)
     stages = [stage._replace(sweeps=1) for stage in STAGES]
     for one_block in (True, False):
         relaxation.relax(*graph, offsets, start, stages, 10.0, 0, 4.0, None, 16, one_block=one_block)

@@ -27,9 +27,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.core.errors import StageError
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.tasks import Summary
-from motifgpu.errors import StageError
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from motifgpu import backend
+from motifgpu.core import device
+from motifgpu.core.errors import StageError
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.lane import Lane
+from motifgpu.dataset.prefetch import Lane
 from motifgpu.dataset.tasks import Summary
-from motifgpu.errors import StageError
 
 STARTS = 5  # workers that may die before they are ready
 AHEAD = 3  # batches a worker has: one computed, one read ahead, one on the way
@@ -126,7 +126,7 @@ class Processes:
         self._workers: list[_Worker] = []
 
     def _start(self, place: int) -> _Worker:
-        device = backend.gpu_environment(place) if self._on_gpu else {}
+        own_gpu = device.gpu_environment(place) if self._on_gpu else {}
         single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "motifgpu.dataset.worker"],
@@ -139,7 +139,7 @@ class Processes:
             env={
                 **os.environ,
                 **single,
-                **device,
+                **own_gpu,
                 "MOTIFGPU_THREADS": "1",
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             },

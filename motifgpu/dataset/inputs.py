@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from motifgpu import formats
-from motifgpu.errors import StageError
+from motifgpu.core.errors import StageError
+from motifgpu.io import formats
 
 STAGE = "run"
 

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.backend import select, versions, whole
-from motifgpu.errors import StageError
-from motifgpu.neighbors import METRICS
+from motifgpu.core.checks import check_integer
+from motifgpu.core.device import select, versions
+from motifgpu.core.errors import StageError
+from motifgpu.graph.neighbors import METRICS
 from motifgpu.pipeline import Options
 from motifgpu.store.layout import DICTIONARY, SCHEMA
 
@@ -119,7 +120,7 @@ def make_options(given: dict[str, Any]) -> Options:
             raise StageError("run", f"{name} is {getattr(options, name)!r}", remedy)
     for name, low in (("n_neighbors", 2), ("seed", 0), ("order", 0), ("n_motifs", 1)):
         if getattr(options, name) is not None:
-            whole(getattr(options, name), "run", name, low)
+            check_integer(getattr(options, name), "run", name, low)
     for name in ("pixel_size_nm", "patch_size"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:

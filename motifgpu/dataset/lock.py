@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from motifgpu.errors import StageError
+from motifgpu.core.errors import StageError
 from motifgpu.store.layout import LOCKS
 
 if sys.platform == "win32":

@@ -6,11 +6,12 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-from motifgpu.dataset import book
+from motifgpu.core.files import replacing
+from motifgpu.dataset import manifest
 from motifgpu.dataset.lock import locked
 from motifgpu.dataset.records import stored, sweep
-from motifgpu.files import replacing
-from motifgpu.store import Run, layout
+from motifgpu.dataset.results import Run
+from motifgpu.store import layout
 from motifgpu.store.assemble import assemble
 
 
@@ -18,13 +19,13 @@ def merge_into(sources: list[Path], out: Path) -> Run:
     """Copy the results of `sources` into `out` where they are not there yet, and make its tables."""
     runs = [Run(source) for source in sources]
     for one in runs[1:]:
-        book.check_same(sources[0], runs[0].about, one.about["parameters"])
+        manifest.check_same(sources[0], runs[0].about, one.about["parameters"])
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         for folder in {path.resolve(): path for path in [*sources, out]}.values():
             held.enter_context(locked(folder))
         if (out / layout.RUN).exists():
-            book.check_same(out, Run(out).about, runs[0].about["parameters"])
+            manifest.check_same(out, Run(out).about, runs[0].about["parameters"])
             sweep(out)
         layout.make_folders(out)
         for source in sources:
@@ -34,8 +35,8 @@ def merge_into(sources: list[Path], out: Path) -> Run:
             _copy_file(sources[0] / layout.DICTIONARY, out / layout.DICTIONARY)
         about = {**runs[0].about, **(Run(out).about if (out / layout.RUN).exists() else {})}
         layout.write_json(out / layout.RUN, about | {"state": "running"})
-        quarantined = book.write_quarantine(out)
-        found = assemble(out, stored(out), book.shared_motifs(out)) | {"quarantined": quarantined}
+        quarantined = manifest.write_quarantine(out)
+        found = assemble(out, stored(out), manifest.shared_motifs(out)) | {"quarantined": quarantined}
         layout.write_json(out / layout.RUN, about | {"state": "complete", "found": found})
     return Run(out)
 

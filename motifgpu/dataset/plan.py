@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.dataset import campaign, tasks
+from motifgpu.core import device
+from motifgpu.core.checks import check_integer
+from motifgpu.core.errors import StageError
 from motifgpu.dataset import pooled as pool
+from motifgpu.dataset import session, tasks
 from motifgpu.dataset.inputs import expand
 from motifgpu.dataset.job import SECONDS, Job, make_options
 from motifgpu.dataset.schedule import batches
 from motifgpu.dataset.worker import peak_bytes
 from motifgpu.dictionary import MotifDictionary
-from motifgpu.errors import StageError
 from motifgpu.store import layout
 
 PROBES = 3
@@ -126,9 +127,9 @@ def plan_run(
             dictionary.save(root / layout.DICTIONARY)
         job = Job(folder, make_options(options), signal, seconds, dictionary.digest if dictionary else None)
         if workers is None:
-            workers = campaign.usual_workers(job)
+            workers = session.usual_workers(job)
         sizes = np.array([os.path.getsize(path) for path in files])
-        chosen = [files[k] for k in _probes(sizes, backend.whole(probes, "plan", "probes", 1))]
+        chosen = [files[k] for k in _probes(sizes, check_integer(probes, "plan", "probes", 1))]
         tasks.process(chosen[:1], job)  # compiles and fills caches
         (root / layout.FILES).rename(root / "warm")
         layout.make_folders(root)
@@ -155,9 +156,9 @@ def plan_run(
         columns=round(columns),
         points=round(points),
         workers=workers,
-        batches=len(batches(files, campaign.batch_size(job), workers)),
+        batches=len(batches(files, session.batch_size(job), workers)),
         cpu_seconds=shared + alone,
-        seconds=_START * (1 + pooled) + shared / min(workers, backend.threads()) + alone,
+        seconds=_START * (1 + pooled) + shared / min(workers, device.threads()) + alone,
         memory_bytes=round((workers + (workers > 1)) * peak_bytes() + _LEARN_BYTES * looked_at),
         store_bytes=round(written * scale),
     )

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from motifgpu.core.errors import StageError
+from motifgpu.dataset.results import Run
 from motifgpu.dictionary import MotifDictionary
-from motifgpu.dictionary.gathering import OTHER_RING
-from motifgpu.errors import StageError
-from motifgpu.store import Run, layout
+from motifgpu.dictionary.pooled import OTHER_RING
+from motifgpu.store import layout
 
 MICROGRAPHS = 64  # files that a dictionary is learned from
 COLUMNS = 100_000  # columns of theirs that are looked at

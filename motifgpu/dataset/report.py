@@ -8,14 +8,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.dataset import figures
-from motifgpu.files import write_text
-from motifgpu.palette import motif_color
+from motifgpu.core.files import write_text
+from motifgpu.figures import runs
+from motifgpu.figures.palette import motif_color
 from motifgpu.report.markup import Cell, data_uri, facts, folded, pairs, picture, table
 from motifgpu.store import layout
 
 if TYPE_CHECKING:
-    from motifgpu.store import Run
+    from motifgpu.dataset.results import Run
 
 Row = dict[str, Any]
 _OUTLIERS, _CELLS, _QUARANTINE = 16, 20, 100  # rows that are shown
@@ -97,7 +97,7 @@ def _file(name: str) -> str:
 
 
 def _over_micrographs(counts: list[Row], micrographs: list[Row]) -> str:
-    drawn = {over: figures.plot_micrographs(counts, micrographs, over) for over in ("order", "time")}
+    drawn = {over: runs.plot_micrographs(counts, micrographs, over) for over in ("order", "time")}
     return _section(
         "Motifs over micrographs and over time",
         *(picture(figure, over, _CAPTIONS[over]) for over, figure in drawn.items()),
@@ -150,7 +150,7 @@ def _outliers(run: Run, micrographs: list[Row]) -> str:
         table(head, rows),
         f'<p class="note">A page of any micrograph: <code>{html.escape(command)}</code>, NAME being the last '
         "line of its cell. All of them are in micrographs.parquet.</p>",
-        picture(figures.plot_explained(micrographs), "explained", _CAPTIONS["explained"]),
+        picture(runs.plot_explained(micrographs), "explained", _CAPTIONS["explained"]),
     )
 
 
@@ -180,8 +180,8 @@ def _motifs(motifs: list[Row], shared: bool) -> list[str]:
     return [
         table(head, rows),
         '<div class="pair">',
-        picture(figures.plot_densities(motifs), "densities", _CAPTIONS["densities"]),
-        picture(figures.plot_averages(motifs), "averages", _CAPTIONS["averages"]),
+        picture(runs.plot_densities(motifs), "densities", _CAPTIONS["densities"]),
+        picture(runs.plot_averages(motifs), "averages", _CAPTIONS["averages"]),
         "</div>",
     ]
 
@@ -197,7 +197,7 @@ def _hierarchy(run: Run, names: list[str]) -> str:
     hierarchy = run.hierarchy
     if hierarchy is None or not hierarchy.nodes:
         return ""
-    from motifgpu.hierarchy.export import to_table
+    from motifgpu.structure.hierarchy.export import to_table
 
     found = sorted(to_table(hierarchy, names), key=lambda row: (-row["count"], row["key"]))
     rows = [

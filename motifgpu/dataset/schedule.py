@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from motifgpu.core.errors import StageError
 from motifgpu.dataset.executors import Executor
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.records import Records
 from motifgpu.dataset.tasks import DONE, QUARANTINED, STOP, Loaded, Summary, facts_of, save
-from motifgpu.errors import StageError
 
 DEATHS = 3  # of workers that had nothing but this file, after which it is left out
 MOST_BYTES = 2**26  # of files in a batch

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motifgpu.analysis import Analysis
-from motifgpu.backend import GpuMissingError
+from motifgpu.core.device import GpuMissingError
+from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.dataset.job import Job
-from motifgpu.errors import MicrographReadError, StageError
-from motifgpu.formats.guard import read_guarded
-from motifgpu.micrograph import Micrograph
+from motifgpu.io.formats.guard import read_guarded
+from motifgpu.io.micrograph import Micrograph
 from motifgpu.pipeline import Options, analyze_batch
 from motifgpu.store import layout
 from motifgpu.store.write import save_micrograph, save_record

@@ -16,9 +16,9 @@ import threading
 import traceback
 
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.lane import Lane
+from motifgpu.dataset.prefetch import Lane
 from motifgpu.dataset.tasks import Summary
-from motifgpu.formats import guard
+from motifgpu.io.formats import guard
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Motifs that keep their names from one micrograph to the next."""
 
-from motifgpu.dictionary.core import Assignment, MotifDictionary
-from motifgpu.dictionary.frames import Frame
+from motifgpu.dictionary.alignment import Frame
+from motifgpu.dictionary.dictionary import Assignment, MotifDictionary
 
 __all__ = ["Assignment", "Frame", "MotifDictionary"]

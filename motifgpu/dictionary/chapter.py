@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from motifgpu import backend
-from motifgpu.backend import Array
-from motifgpu.dictionary.likeness import Learned
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
 from motifgpu.dictionary.patterns import Patterns
-from motifgpu.identity import Classified, IdentityModel
-from motifgpu.mixture import Mixture
+from motifgpu.dictionary.similarity import Learned
+from motifgpu.motifs.identity import Classified, IdentityModel
+from motifgpu.motifs.mixture import Mixture
 
 # Standard deviations from the mean intensity of its motif up to which a column is one of it. At 10 counts the
 # dopants tried are 9 or more away from what was learned, and one column in 16,000 would be by chance.
@@ -144,14 +144,14 @@ class Chapter:
         scatter : Scatter
             Of the micrograph.
         """
-        xp = backend.array_namespace(moments)
+        xp = namespace.array_namespace(moments)
         found = self.model.classify(moments, widening=scatter.widening, slope=scatter.slope)
         outside = self.patterns.outside(moments, found.site, scatter.means)
         allowed = np.hypot(self.patterns.limits * self.patterns.scales * scatter.noise, self.patterns.floors)
         return Named(
             classified=found,
             intensity=xp.abs(found.deviation) / MAX_DEVIATION,
-            pattern=outside / xp.take(backend.constant(allowed, moments), found.site, axis=0),
+            pattern=outside / xp.take(namespace.as_like(allowed, moments), found.site, axis=0),
         )
 
     def state(self) -> dict[str, np.ndarray]:

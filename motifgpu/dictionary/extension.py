@@ -8,22 +8,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+from motifgpu.dictionary.alignment import Frame, find_frame
 from motifgpu.dictionary.chapter import KNOWN, MAX_DEVIATION, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter
-from motifgpu.dictionary.frames import Frame, find_frame
+from motifgpu.dictionary.environments import Surroundings
 from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
 from motifgpu.dictionary.patterns import Patterns
-from motifgpu.dictionary.surroundings import Surroundings
-from motifgpu.identity import IdentityModel
-from motifgpu.mixture import Mixture, fit_mixture
+from motifgpu.motifs.identity import IdentityModel
+from motifgpu.motifs.mixture import Mixture, fit_mixture
 
 # A new motif is farther from the known ones than this many times what is still one of them, lest the tails of
 # a class of a million columns become a motif.
 _APART = 1.5
 _FEWEST_STRANGE = 12  # columns of a pattern never seen that make a motif
 _COHERENT = 1.6  # by how much the noise of a new site may exceed that of the known ones
-_RESOLUTION = 0.02  # as of `motifgpu.classes`
+_RESOLUTION = 0.02  # as of `motifgpu.motifs.classes`
 
 
 class Extension(NamedTuple):
@@ -76,9 +76,9 @@ def extend(
     for moments, frame in zip(micrographs(), frames, strict=True):
         if frame.turns:
             naming = name_chunk(moments, frame, chapters)
-            labels = backend.to_numpy(naming.labels)
+            labels = namespace.to_numpy(naming.labels)
             counts += np.bincount(labels[labels >= 0], minlength=counts.size)
-            keys.append(backend.to_numpy(environment_keys(naming, frame, chapters, surroundings)))
+            keys.append(namespace.to_numpy(environment_keys(naming, frame, chapters, surroundings)))
     return Extension(
         chapters, surroundings.extended(np.concatenate(keys)), counts, [bool(frame.turns) for frame in frames]
     )
@@ -183,13 +183,13 @@ def _new_sites(known: Chapter, strange: Strange, first: int, min_size: int) -> l
 
 def _strange(naming: Naming, frame: Frame) -> Strange:
     """Return the columns that have no name."""
-    reason = backend.to_numpy(naming.reason)
+    reason = namespace.to_numpy(naming.reason)
     rows = np.flatnonzero(reason != KNOWN)
-    site = backend.to_numpy(naming.site)[rows]
-    xp = backend.array_namespace(naming.moments)
-    moments = xp.take(naming.moments, backend.from_numpy(rows, naming.moments), axis=0)
+    site = namespace.to_numpy(naming.site)[rows]
+    xp = namespace.array_namespace(naming.moments)
+    moments = xp.take(naming.moments, namespace.from_numpy(rows, naming.moments), axis=0)
     return Strange(
-        moments=backend.to_numpy(moments).astype(np.float64),
+        moments=namespace.to_numpy(moments).astype(np.float64),
         why=reason[rows],
         widening=frame.scatter.widening[site],
         noise=frame.scatter.noise[site],

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from motifgpu.core.errors import StageError
+from motifgpu.core.files import replacing
 from motifgpu.dictionary.chapter import Chapter, part
-from motifgpu.dictionary.surroundings import Surroundings
-from motifgpu.errors import StageError
-from motifgpu.files import replacing
+from motifgpu.dictionary.environments import Surroundings
 
 SCHEMA = 1
 _ABOUT = "about"

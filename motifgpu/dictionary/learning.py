@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from motifgpu.core.errors import StageError
+from motifgpu.dictionary.alignment import find_frame, name_columns, own_frame
 from motifgpu.dictionary.chapter import Chapter
-from motifgpu.dictionary.frames import find_frame, name_columns, own_frame
 from motifgpu.dictionary.patterns import Patterns
-from motifgpu.errors import StageError
-from motifgpu.identity import IdentityModel
+from motifgpu.motifs.identity import IdentityModel
 
 _REFERENCES = 3  # micrographs tried as the one whose frame the dictionary has
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.backend import Array
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+from motifgpu.dictionary.alignment import Frame, find_frame, name_columns
 from motifgpu.dictionary.chapter import KNOWN, NO_FRAME, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter, Named
-from motifgpu.dictionary.frames import Frame, find_frame, name_columns
-from motifgpu.dictionary.surroundings import Surroundings
+from motifgpu.dictionary.environments import Surroundings
 
 _CHUNK = 2**16  # columns at a time
 
@@ -89,7 +89,7 @@ def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Nam
         Of the micrograph, with one turn at least.
     chapters : sequence of Chapter
     """
-    xp = backend.array_namespace(moments)
+    xp = namespace.array_namespace(moments)
     moments, named = name_columns(moments, frame, chapters[0])
     site = named.classified.site
     labels, confidence = named.classified.labels, named.classified.confidence
@@ -121,8 +121,8 @@ def _known(named: Named) -> Array:
 
 def unnamed(moments: Array) -> Naming:
     """Return what the columns of a micrograph are that does not show the dictionary's crystal."""
-    xp = backend.array_namespace(moments)
-    count, where = moments.shape[0], backend.device(moments)
+    xp = namespace.array_namespace(moments)
+    count, where = moments.shape[0], namespace.device(moments)
     none = xp.full(count, -1, dtype=xp.int32, device=where)
     return Naming(
         moments=moments,
@@ -144,7 +144,7 @@ def environment_keys(
     naming: Naming, frame: Frame, chapters: Sequence[Chapter], surroundings: Surroundings
 ) -> Array:
     """Return the keys of environments (n,), -1 on sites that a later chapter has for its own."""
-    xp = backend.array_namespace(naming.labels)
+    xp = namespace.array_namespace(naming.labels)
     labels = naming.labels
     for chapter in chapters[1:]:
         if chapter.own_sites:
@@ -172,7 +172,7 @@ def assign_columns(
     frames : sequence of m Frame or None
         Found where None.
     """
-    xp = backend.array_namespace(moments)
+    xp = namespace.array_namespace(moments)
     parts: list[tuple[Array, ...]] = []
     used: list[Frame] = []
     for begin, end in pairwise(limits.tolist()):

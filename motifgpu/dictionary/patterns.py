@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from motifgpu import backend, disc
-from motifgpu.backend import Array
-from motifgpu.identity import products
-from motifgpu.windows import gaps, neighbor_positions, window
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+from motifgpu.features import disc
+from motifgpu.features.windows import gaps, neighbor_positions, window
+from motifgpu.motifs.identity import products
 
 _GRID = 64  # pixels across the disc on which patterns are drawn
 _WIDTHS = np.linspace(0.08, 0.35, 28)  # of a column, patch radii
@@ -117,13 +118,13 @@ class Patterns:
         means : (s, n_moments) ndarray, optional
             Usual patches, if not the learned ones.
         """
-        xp = backend.array_namespace(moments)
+        xp = namespace.array_namespace(moments)
         means = self.means if means is None else means
         s, count, rank = self.spans.shape
-        x = moments - xp.take(backend.constant(means, moments), site, axis=0)
+        x = moments - xp.take(namespace.as_like(means, moments), site, axis=0)
         spans = np.moveaxis(self.spans, 1, 0).reshape(count, s * rank)
         along = xp.reshape(products(x, spans), (-1, s, rank))
-        own = xp.arange(s, dtype=site.dtype, device=backend.device(site)) == site[:, None]
+        own = xp.arange(s, dtype=site.dtype, device=namespace.device(site)) == site[:, None]
         explained = xp.sum(
             xp.where(own, xp.sum(along * along, axis=2), xp.zeros_like(along[:, :, 0])), axis=1
         )
@@ -131,8 +132,8 @@ class Patterns:
 
     def ring(self, moments: Array, site: Array) -> Array:
         """Return how many standard deviations (n,) the neighbours' median is from the usual."""
-        xp = backend.array_namespace(moments)
-        result = xp.zeros(moments.shape[0], dtype=moments.dtype, device=backend.device(moments))
+        xp = namespace.array_namespace(moments)
+        result = xp.zeros(moments.shape[0], dtype=moments.dtype, device=namespace.device(moments))
         for s, weights in enumerate(self.rings):
             k = weights.shape[1]
             if k:

@@ -7,15 +7,16 @@ from typing import Any
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import Tags
 
-from motifgpu import backend
-from motifgpu.affinity import affinity_graph
-from motifgpu.backend import Array
-from motifgpu.errors import StageError
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_integer
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 from motifgpu.estimators.validation import STAGE, correlatable, seed_of, validated
-from motifgpu.motifs import ENVIRONMENTS, IDENTITIES, find_motifs
-from motifgpu.neighbors import nearest_neighbors
-from motifgpu.relaxation import pca_start, relax
-from motifgpu.zernike import rotation_invariants
+from motifgpu.features.zernike import rotation_invariants
+from motifgpu.graph.affinity import affinity_graph
+from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.graph.relaxation import pca_start, relax
+from motifgpu.motifs.find import ENVIRONMENTS, IDENTITIES, find_motifs
 
 _LEAST_ORDER = 4  # of moments that "auto" takes for moments: fewer numbers may well be something else
 
@@ -28,10 +29,10 @@ class MotifClusterer(ClusterMixin, BaseEstimator):
     n_motifs : int or None
         Number of motifs; found by default.
     method : {"auto", "columns", "mixture", "regions", "hdbscan", "kmeans"}
-        See `motifgpu.motifs.find_motifs`. ``"auto"`` is ``"columns"`` for Zernike moments of order 4 or more
+        See `motifgpu.find_motifs`. ``"auto"`` is ``"columns"`` for Zernike moments of order 4 or more
         (15, 21, 28 ... 66 features, not all positive) and ``"mixture"`` for any other features.
     environments : {"auto", "neighbors", "regions", "hdbscan"}
-        See `motifgpu.motifs.find_motifs`; ``"auto"`` is ``"neighbors"`` with ``"columns"`` and ``"regions"``
+        See `motifgpu.find_motifs`; ``"auto"`` is ``"neighbors"`` with ``"columns"`` and ``"regions"``
         otherwise.
     rotation_invariant : bool
         Let the neighbour graph see the lengths ``|A_p|q||`` alone, so that turned patches are alike in the
@@ -50,7 +51,7 @@ class MotifClusterer(ClusterMixin, BaseEstimator):
     environments_ : (n,) int32 array
         A finer partition inside the motifs: what surrounds each.
     confidence_ : (n,) array
-        Posterior probability of the label, see `motifgpu.motifs.Motifs`.
+        Posterior probability of the label, see `motifgpu.Motifs`.
     means_ : (c, D) array
         Mean features of each motif.
     layout_ : (n, 2) float32 array
@@ -101,7 +102,7 @@ class MotifClusterer(ClusterMixin, BaseEstimator):
             As the stages (StageError), for instance for a method that needs moments and features that are
             none; or if `X` is not two-dimensional, real and finite.
         """
-        n_neighbors = backend.whole(self.n_neighbors, STAGE, "n_neighbors", 2)
+        n_neighbors = check_integer(self.n_neighbors, STAGE, "n_neighbors", 2)
         X = validated(self, X, reset=True, samples=2, features=2)
         method, environments = self._chosen(X)
         features = correlatable(rotation_invariants(X) if self.rotation_invariant else X)
@@ -147,4 +148,4 @@ def _look_like_moments(X: Array) -> bool:
     while (order + 1) * (order + 2) // 2 < X.shape[1]:
         order += 1
     whole = (order + 1) * (order + 2) // 2 == X.shape[1] and order >= _LEAST_ORDER
-    return whole and bool(backend.array_namespace(X).any(X < 0))
+    return whole and bool(namespace.array_namespace(X).any(X < 0))

@@ -9,11 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
-from motifgpu import backend, disc
-from motifgpu.backend import Array
-from motifgpu.errors import StageError
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_integer
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 from motifgpu.estimators.validation import STAGE, validated
-from motifgpu.zernike import rotation_invariants, zernike_indices, zernike_moments
+from motifgpu.features import disc
+from motifgpu.features.zernike import rotation_invariants, zernike_indices, zernike_moments
 
 
 class ZernikeFeatures(TransformerMixin, BaseEstimator):
@@ -128,7 +130,7 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
         return tags
 
     def _checked_order(self) -> int:
-        return backend.whole(self.order, STAGE, "order", 0, disc.MAX_ORDER)
+        return check_integer(self.order, STAGE, "order", 0, disc.MAX_ORDER)
 
     def _patches(self, X: Any, *, reset: bool) -> Array:
         """Check patches or rows of pixels and return them as (n, s, s)."""
@@ -136,7 +138,7 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
         if X.ndim == 3:
             if X.shape[1] != X.shape[2]:
                 raise StageError(STAGE, f"patches have shape {tuple(X.shape)}", "give square ones, (n, s, s)")
-            X = backend.array_namespace(X).reshape(X, (X.shape[0], X.shape[1] * X.shape[2]))
+            X = namespace.array_namespace(X).reshape(X, (X.shape[0], X.shape[1] * X.shape[2]))
         X = validated(self, X, reset=reset)
         side = math.isqrt(X.shape[1])
         if side * side != X.shape[1]:
@@ -145,4 +147,4 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
                 f"X has {X.shape[1]} features, which are no square patch",
                 "give patches (n, s, s), or their pixels row by row, (n, s * s)",
             )
-        return backend.array_namespace(X).reshape(X, (X.shape[0], side, side))
+        return namespace.array_namespace(X).reshape(X, (X.shape[0], side, side))

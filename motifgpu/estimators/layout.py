@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
-from motifgpu import backend
-from motifgpu.affinity import affinity_graph
-from motifgpu.backend import Array
-from motifgpu.errors import StageError
+from motifgpu.core.checks import check_integer
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 from motifgpu.estimators.validation import STAGE, correlatable, seed_of, validated
-from motifgpu.neighbors import nearest_neighbors
-from motifgpu.relaxation import STAGES, Stage, pca_start, relax
+from motifgpu.graph.affinity import affinity_graph
+from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.graph.relaxation import STAGES, Stage, pca_start, relax
 
 _NEVER = 2**31  # sweeps
 
@@ -30,14 +30,14 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
     random_state : int, RandomState or None
         Of the samples that points are repelled from; an int gives the same layout every time.
     stages : sequence of Stage
-        Forces and numbers of sweeps, see `motifgpu.relaxation.relax`; ``[Stage.largevis()]`` and
+        Forces and numbers of sweeps, see `motifgpu.relax`; ``[Stage.largevis()]`` and
         ``[Stage.umap()]`` are the force laws of those methods.
     n_repulsions : float
-        k' of the paper, see `motifgpu.relaxation.relax`.
+        k' of the paper, see `motifgpu.relax`.
     metric : {"correlation", "euclidean"}
-        Distance of two rows, see `motifgpu.neighbors.nearest_neighbors`.
+        Distance of two rows, see `motifgpu.nearest_neighbors`.
     combine : {"union", "sum"}
-        How two directions of an edge become one weight, see `motifgpu.affinity.affinity_graph`.
+        How two directions of an edge become one weight, see `motifgpu.affinity_graph`.
     history_every : int or None
         Keep the layout every so many sweeps; None keeps none of those between start and end.
 
@@ -82,7 +82,7 @@ class ForceRelaxation(TransformerMixin, BaseEstimator):
             As `nearest_neighbors` and `relax` (StageError), for instance for fewer rows than `n_neighbors`;
             or if `X` is not two-dimensional, real and finite.
         """
-        n_neighbors = backend.whole(self.n_neighbors, STAGE, "n_neighbors", 2)
+        n_neighbors = check_integer(self.n_neighbors, STAGE, "n_neighbors", 2)
         X = validated(self, X, reset=True, samples=2, features=2)
         if self.metric == "correlation":
             X = correlatable(X)

@@ -11,9 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_n_features, validate_data
 
-from motifgpu import backend
-from motifgpu.backend import Array
-from motifgpu.errors import StageError
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_array
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
 
 STAGE = "estimators"
 
@@ -39,7 +40,7 @@ def validated(estimator: BaseEstimator, X: Any, *, reset: bool, samples: int = 1
         If they are sparse.
     """
     if array_api_compat.is_array_api_obj(X) and not isinstance(X, np.ndarray):
-        _, X = backend.floating(X, STAGE, "X", 2)
+        _, X = check_array(X, STAGE, "X", 2)
         if X.shape[0] < samples or X.shape[1] < features:
             raise StageError(
                 STAGE,
@@ -61,7 +62,7 @@ def validated(estimator: BaseEstimator, X: Any, *, reset: bool, samples: int = 1
 
 def correlatable(X: Array) -> Array:
     """Give constant rows of (n, D) features, whose correlation is undefined, the mean of the others; warn."""
-    xp = backend.array_namespace(X)
+    xp = namespace.array_namespace(X)
     flat = xp.max(X, axis=1) == xp.min(X, axis=1)
     number = int(xp.sum(xp.astype(flat, xp.int32)))
     if number in (0, X.shape[0]):
@@ -72,7 +73,7 @@ def correlatable(X: Array) -> Array:
         UserWarning,
         stacklevel=3,
     )
-    mean = xp.mean(backend.rows(X, ~flat), axis=0)
+    mean = xp.mean(namespace.take_rows(X, ~flat), axis=0)
     return xp.where(flat[:, None], mean[None, :], X)
 
 

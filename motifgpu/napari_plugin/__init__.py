@@ -35,7 +35,7 @@ def view(analysis: Analysis, viewer: Any = None) -> Any:
         import napari
         from napari.layers import Layer
     except ImportError as error:
-        from motifgpu.errors import StageError
+        from motifgpu.core.errors import StageError
 
         raise StageError(
             "napari", f"napari cannot be imported ({error})", "install it: pip install 'motifgpu[napari]'"

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from motifgpu.errors import MicrographReadError, StageError
+from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.napari_plugin.layers import analysis_layers, placement
 from motifgpu.napari_plugin.qt import LayerBox, placed_like
 
@@ -162,7 +162,7 @@ class AnalyzeWidget(QWidget):
     def _work(self, image: np.ndarray, options: dict[str, Any], name: str) -> Analysis | str:
         """Analyse, in the other thread; return words where there is nothing else to return."""
         from motifgpu.dictionary import MotifDictionary
-        from motifgpu.micrograph import Micrograph
+        from motifgpu.io.micrograph import Micrograph
         from motifgpu.pipeline import analyze
 
         def progress(stage: str, fraction: float) -> None:

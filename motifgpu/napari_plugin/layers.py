@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu.backend import to_numpy
-from motifgpu.hierarchy.export import motif_name
-from motifgpu.hierarchy.plots import cell_fill
-from motifgpu.lattice.translations import nearest_distance
-from motifgpu.palette import motif_color
-from motifgpu.plots.drawing import display_range
+from motifgpu.core.namespace import to_numpy
+from motifgpu.figures.drawing import display_range
+from motifgpu.figures.hierarchy import cell_fill
+from motifgpu.figures.palette import motif_color
+from motifgpu.structure.hierarchy.export import motif_name
+from motifgpu.structure.lattice.translations import nearest_distance
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
-    from motifgpu.cells import Cells
-    from motifgpu.hierarchy import Hierarchy
-    from motifgpu.lattice import Lattice
-    from motifgpu.micrograph import Micrograph
+    from motifgpu.io.micrograph import Micrograph
+    from motifgpu.structure.cells import Cells
+    from motifgpu.structure.hierarchy import Hierarchy
+    from motifgpu.structure.lattice import Lattice
 
 LayerData = tuple[Any, dict[str, Any], str]
 

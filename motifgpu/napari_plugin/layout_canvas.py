@@ -14,9 +14,9 @@ from matplotlib.widgets import LassoSelector
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
+from motifgpu.figures.drawing import per_label
+from motifgpu.figures.layout import LEAST_CLUMP, dot_area
 from motifgpu.napari_plugin.selection import inside
-from motifgpu.plots.drawing import per_label
-from motifgpu.plots.layout import LEAST_CLUMP, dot_area
 
 _DIM = (0.54, 0.58, 0.64, 0.3)  # of columns that are not selected
 _NEAR = 8.0  # screen pixels from a click to the column that it means

@@ -23,12 +23,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from motifgpu.figures.layout import COLORS
+from motifgpu.figures.palette import motif_color
 from motifgpu.napari_plugin.layers import LAYOUT, colors
 from motifgpu.napari_plugin.layout_canvas import ADD, REMOVE, REPLACE, LayoutCanvas
 from motifgpu.napari_plugin.qt import LayerBox, placed_like, theme_colors
 from motifgpu.napari_plugin.selection import describe
-from motifgpu.palette import motif_color
-from motifgpu.plots.layout import COLORS
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -138,7 +138,7 @@ class LayoutWidget(QWidget):
         OSError
             If the file cannot be written.
         """
-        from motifgpu.files import write_text
+        from motifgpu.core.files import write_text
 
         table = self._table().iloc[self.selected].copy()
         table.insert(0, "selection", self._name())

@@ -55,14 +55,14 @@ def _read_analysis(path: Any) -> list[LayerData]:
 
 
 def _read_run(path: Any) -> list[LayerData]:
+    from motifgpu.dataset.results import Run
     from motifgpu.napari_plugin.stack import run_layers
-    from motifgpu.store import Run
 
     return run_layers(Run(path))
 
 
 def _read_micrographs(path: Any) -> list[LayerData]:
     """Read every image in a file as a layer of its own."""
-    from motifgpu.micrograph import read_all
+    from motifgpu.io.micrograph import read_all
 
     return [image_layer(found) for found in read_all(path)]

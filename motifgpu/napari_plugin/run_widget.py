@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from motifgpu.errors import MicrographReadError, StageError
+from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.napari_plugin.layers import analysis_layers
 from motifgpu.napari_plugin.qt import LayerBox
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from motifgpu.analysis import Analysis
-    from motifgpu.store import Run
+    from motifgpu.dataset.results import Run
 
 # What is shown of a row of the table of micrographs; the last is how well its motifs explain it.
 _SHOWN = ("title", "columns", "motifs", "explained")

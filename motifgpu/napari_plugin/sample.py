@@ -15,7 +15,7 @@ def analyzed() -> list[LayerData]:
 def micrograph() -> list[LayerData]:
     """Return a micrograph to be analysed: WS2 at 10 counts."""
     from motifgpu import simulate
-    from motifgpu.micrograph import Micrograph
+    from motifgpu.io.micrograph import Micrograph
 
     truth = simulate.monolayer("WS2", counts=10.0, vacancies=0.04, dopants={"Mo": 0.03}, seed=3)
     return [image_layer(Micrograph(truth.image, truth.pixel_size_nm, "simulated", "Simulated WS2"))]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu.backend import to_numpy
-from motifgpu.errors import MicrographReadError, StageError
-from motifgpu.lattice.translations import nearest_distance
+from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.namespace import to_numpy
+from motifgpu.dataset.results import Run
+from motifgpu.figures.drawing import display_range
 from motifgpu.napari_plugin.layers import COLUMNS, LAYOUT, LayerData, rings
-from motifgpu.plots.drawing import display_range
-from motifgpu.store import Run
+from motifgpu.structure.lattice.translations import nearest_distance
 
 MOST_COLUMNS = 500_000  # that napari draws from and a few hundred MB hold
 _KEPT = 1 << 28  # bytes of the micrographs that are kept once they were read
@@ -76,7 +76,7 @@ class MicrographStack:
         return page
 
     def _scaled(self, k: int) -> np.ndarray:
-        from motifgpu.dataset.again import read_again
+        from motifgpu.dataset.reanalyze import read_again
 
         try:
             image = to_numpy(read_again(self._run, self._names[k]).image)

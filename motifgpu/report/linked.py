@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from motifgpu.backend import to_numpy
-from motifgpu.palette import motif_color
-from motifgpu.plots.layout import COLORS
-from motifgpu.plots.sample import LIMIT, drawn_columns
+from motifgpu.core.namespace import to_numpy
+from motifgpu.figures.layout import COLORS
+from motifgpu.figures.palette import motif_color
+from motifgpu.figures.sample import LIMIT, drawn_columns
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -52,7 +52,7 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     ----------
     analysis : Analysis
     limit : int
-        Most columns drawn; see `motifgpu.plots.sample.drawn_columns`.
+        Most columns drawn; see `motifgpu.figures.sample.drawn_columns`.
 
     Returns
     -------

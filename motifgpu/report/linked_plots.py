@@ -29,10 +29,10 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from scipy.spatial import cKDTree
 
-from motifgpu.backend import to_numpy
-from motifgpu.palette import motif_color
-from motifgpu.plots.drawing import display_range, per_label
-from motifgpu.plots.layout import LEAST_CLUMP
+from motifgpu.core.namespace import to_numpy
+from motifgpu.figures.drawing import display_range, per_label
+from motifgpu.figures.layout import LEAST_CLUMP
+from motifgpu.figures.palette import motif_color
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.palette import motif_color
+from motifgpu.figures.palette import motif_color
 from motifgpu.report.markup import data_uri
 from motifgpu.report.pictures import draw
 

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.palette import motif_color
+from motifgpu.figures.palette import motif_color
 from motifgpu.report.linked import LinkedView, linked_view
 from motifgpu.report.markup import Cell, facts, folded, pairs, picture, table
 
@@ -57,7 +57,7 @@ _NO_BOKEH = (
 
 
 def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
-    from motifgpu.plots.motifs import symmetry_scores
+    from motifgpu.figures.motifs import symmetry_scores
 
     head = ["motif", "columns", "share", "environments", "confidence", *_FOLDS, "nearest shell"]
     dense = summary["pixel_size_nm"] is not None
@@ -146,7 +146,7 @@ def render(
     -------
     str
     """
-    from motifgpu.plots import figures
+    from motifgpu.figures import figures
 
     view = linked_view(analysis) if linked else None
     drawn = _Pictures(figures(analysis) if pictures is None else pictures, _STATIC if view else ())
@@ -199,7 +199,7 @@ def _where(view: LinkedView | None, drawn: _Pictures, said: bool) -> str:
 
 
 def _not_rebuilt(analysis: Analysis) -> str:
-    from motifgpu.plots.every import QUICK_PIXELS
+    from motifgpu.figures.every import QUICK_PIXELS
 
     height, width = analysis.micrograph.shape
     text = (

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motifgpu import backend
+from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks, lattice
 from motifgpu.simulate.materials import MATERIALS, column_intensity
 from motifgpu.simulate.monolayer import SITES
@@ -187,7 +187,7 @@ def twist_case(
     StageError
         If there is no such case, or a number is out of range.
     """
-    case = TWIST_CASES[backend.whole(number, "simulate", "number", 0, len(TWIST_CASES) - 1)]
+    case = TWIST_CASES[check_integer(number, "simulate", "number", 0, len(TWIST_CASES) - 1)]
     layer = _Layer(
         checks.positive(lattice_constant, "lattice_constant"), ("bright", "dim"), (1.0, case.ratio)
     )

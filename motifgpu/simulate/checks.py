@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from motifgpu import backend
-from motifgpu.errors import StageError
+from motifgpu.core.checks import check_integer
+from motifgpu.core.errors import StageError
 
 
 def problem(what: str, remedy: str) -> StageError:
@@ -49,7 +49,7 @@ def image_shape(shape: Sequence[int], name: str = "shape") -> tuple[int, int]:
     """Return `shape` as two whole numbers of at least 1."""
     if len(shape) != 2:
         raise problem(f"{name} is {shape}", "give the numbers of rows and of columns")
-    rows, cols = (backend.whole(length, "simulate", f"an entry of {name}", 1) for length in shape)
+    rows, cols = (check_integer(length, "simulate", f"an entry of {name}", 1) for length in shape)
     return rows, cols
 
 

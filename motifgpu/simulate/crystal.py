@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from motifgpu import backend
+from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks, lattice
 from motifgpu.simulate.render import expose
 from motifgpu.simulate.truth import DefectSimulation, Simulation
@@ -141,7 +141,7 @@ def stm_lattice(
     a = checks.positive(lattice_constant, "lattice_constant")
     width = checks.positive(sigma, "sigma") * a
     wanted = [
-        backend.whole(number, "simulate", name, 0)
+        check_integer(number, "simulate", name, 0)
         for name, number in (("isolated", isolated), ("clusters", clusters), ("chains", chains))
     ]
     rng = np.random.default_rng(seed)

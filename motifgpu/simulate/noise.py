@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from motifgpu import backend
+from motifgpu.core.checks import check_array
 from motifgpu.simulate import checks
 
 Seed = int | np.random.Generator
@@ -30,7 +30,7 @@ def poisson_noise(expected: np.ndarray, seed: Seed = 0) -> np.ndarray:
     StageError
         If a value is not a finite real number, or above what can be counted (1e18).
     """
-    _, expected = backend.floating(expected, "simulate", "the expected counts", (0, 1, 2, 3, 4))
+    _, expected = check_array(expected, "simulate", "the expected counts", (0, 1, 2, 3, 4))
     if expected.max(initial=0) > 1e18:
         raise checks.problem(f"{expected.max():g} counts are expected in a pixel", "give at most 1e18")
     return np.random.default_rng(seed).poisson(np.maximum(expected, 0)).astype(expected.dtype)
@@ -56,7 +56,7 @@ def gaussian_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarra
     StageError
         If `image` is not finite and real, or `sigma` is negative.
     """
-    _, image = backend.floating(image, "simulate", "the image", (0, 1, 2, 3, 4))
+    _, image = check_array(image, "simulate", "the image", (0, 1, 2, 3, 4))
     noise = np.random.default_rng(seed).normal(0, checks.not_negative(sigma, "sigma"), image.shape)
     return (image + noise).astype(image.dtype)
 
@@ -91,7 +91,7 @@ def scan_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarray:
     StageError
         If `image` is not finite and real, or `sigma` is negative.
     """
-    _, image = backend.floating(image, "simulate", "the image", (2, 3, 4))
+    _, image = check_array(image, "simulate", "the image", (2, 3, 4))
     rows = image.reshape(-1, image.shape[-1])
     jitter = scan_jitter(len(rows), sigma, np.random.default_rng(seed))
     if image.shape[-1] == 1 or not jitter.any():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from motifgpu import backend
+from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks
 from motifgpu.simulate.truth import OccupancySimulation
 
@@ -157,7 +157,7 @@ def ising_window_probabilities(coupling: float, side: int) -> np.ndarray:
     """
     if not -10 <= coupling <= 10:
         raise checks.problem(f"coupling is {coupling}", "give a number from -10 to 10")
-    side = backend.whole(side, "simulate", "side", 1, 4)
+    side = check_integer(side, "simulate", "side", 1, 4)
     length = _CIRCUMFERENCE
     bits = (np.arange(2**length)[:, None] >> np.arange(length)) & 1
     spins = 2 * bits - 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from motifgpu import backend
+from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks
 from motifgpu.simulate.noise import scan_jitter
 from motifgpu.simulate.render import add_columns, detect
@@ -72,9 +72,9 @@ def patches(
             f"{len(sizes)} class sizes, {len(centers)} centers, {len(each)} folds",
             "give one of each for every class",
         )
-    sizes = [backend.whole(count, "simulate", "a class size", 0) for count in sizes]
-    each = [backend.whole(n, "simulate", "folds", 0) for n in each]
-    size = backend.whole(size, "simulate", "size", 1)
+    sizes = [check_integer(count, "simulate", "a class size", 0) for count in sizes]
+    each = [check_integer(n, "simulate", "folds", 0) for n in each]
+    size = check_integer(size, "simulate", "size", 1)
     sigma = checks.positive(sigma, "sigma")
     peak = checks.dose(counts)
     gaussian = checks.not_negative(gaussian, "gaussian")

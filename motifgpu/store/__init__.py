@@ -1,5 +1,1 @@
-"""What a run over a dataset leaves on the disk, and how to open it: `Run`."""
-
-from motifgpu.store.run import Run
-
-__all__ = ["Run"]
+"""What a run over a dataset and an analysis leave on the disk: the format, and how it is written and read."""

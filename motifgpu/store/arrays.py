@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motifgpu.files import replacing
+from motifgpu.core.files import replacing
 from motifgpu.store.layout import write_json
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from motifgpu.files import write_text
-from motifgpu.hierarchy import Hierarchy
-from motifgpu.hierarchy.export import from_json, to_graphml, to_json
-from motifgpu.hierarchy.merge import merge_hierarchies
+from motifgpu.core.files import write_text
 from motifgpu.store import layout, tables
 from motifgpu.store.write import unpacked
+from motifgpu.structure.hierarchy import Hierarchy
+from motifgpu.structure.hierarchy.export import from_json, to_graphml, to_json
+from motifgpu.structure.hierarchy.merge import merge_hierarchies
 
 _AT_ONCE = 64  # hierarchies merged in one step
 OWN_MOTIFS = (

@@ -26,8 +26,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from motifgpu.errors import StageError
-from motifgpu.files import write_text
+from motifgpu.core.errors import StageError
+from motifgpu.core.files import write_text
 
 SCHEMA = 1
 STAGE = "store"

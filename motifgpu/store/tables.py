@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from motifgpu.backend import to_numpy, versions
-from motifgpu.errors import StageError
-from motifgpu.files import replacing
+from motifgpu.core.device import versions
+from motifgpu.core.errors import StageError
+from motifgpu.core.files import replacing
+from motifgpu.core.namespace import to_numpy
 from motifgpu.store.layout import SCHEMA, STAGE, check_schema
 
 if TYPE_CHECKING:

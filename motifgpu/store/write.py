@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu.backend import to_numpy
-from motifgpu.files import write_text
-from motifgpu.hierarchy.export import to_json
+from motifgpu.core.files import write_text
+from motifgpu.core.namespace import to_numpy
 from motifgpu.store import layout
 from motifgpu.store.arrays import write_array
 from motifgpu.store.tables import columns_table, write_table
+from motifgpu.structure.hierarchy.export import to_json
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

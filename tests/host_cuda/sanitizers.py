@@ -11,14 +11,14 @@ TESTS = Path(__file__).resolve().parents[1]
 RUNTIME = {"address": "libasan.so", "undefined": "", "thread": "libtsan.so"}
 FOUND = 66  # exit code when a sanitizer found something
 CHILD = """
-import importlib, sys
-module, case = sys.argv[1].split(":")
-getattr(importlib.import_module(module), case)(*sys.argv[2:])
+import runpy, sys
+path, case = sys.argv[1].split(":")
+runpy.run_path(path)[case](*sys.argv[2:])
 """
 
 
 def run(sanitizer: str, case: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the function `case` ("module:function", module in tests) with string arguments under `sanitizer`.
+    """Run the function `case` ("path:function", path from here) with string arguments under `sanitizer`.
 
     The thread sanitizer reports and goes on, and says so in the exit code, which is `FOUND` for all of them.
     """

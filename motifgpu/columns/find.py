@@ -1,0 +1,143 @@
+"""Atom columns of a micrograph: which there are and where, to a fraction of a pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from motifgpu.columns.candidates import View, off_lattice, on_lattice
+from motifgpu.columns.refine import WIDEST
+from motifgpu.columns.smoothing import reference_frequencies
+from motifgpu.columns.spectrum import first_ring, power_spectrum, standardise
+from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Atom columns of a micrograph, sorted by row and then column; the arrays have a row a column.
+
+    Attributes
+    ----------
+    points : (n, 2) float32 array
+        Centres as (row, col) in pixels, pixel centres at integers.
+    prominence : (n,) float32 array
+        Height of the column above its surroundings in the image without smoothing, in the image's unit: the
+        least-squares height of a Gaussian of width `sigma_px` on a level of its own, all others subtracted.
+    occupied : (n,) bool array
+        False for a site of the lattice where no atom is seen, such as a double vacancy; its point is the
+        position that the lattice around it predicts.
+    sigma_px : float
+        Standard deviation of the Gaussian that fits the columns of the smoothed image, px. It is one number,
+        because the probe is common to all columns.
+    """
+
+    points: Array
+    prominence: Array
+    occupied: Array
+    sigma_px: float
+
+    def __len__(self) -> int:
+        return self.points.shape[0]
+
+    def select(self, mask: Array) -> Columns:
+        """Return the columns where `mask` (n,) is True.
+
+        The paper thins its candidates (Fig. S29) so: ``find_columns(image, "radius")``, then those whose
+        patches respond to a symmetry (`motifgpu.features.symmetries`).
+        """
+        return replace(
+            self,
+            points=namespace.take_rows(self.points, mask),
+            prominence=namespace.take_rows(self.prominence, mask),
+            occupied=namespace.take_rows(self.occupied, mask),
+        )
+
+
+def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -> Columns:
+    """Find the atom columns of a micrograph without being told any distance.
+
+    The image is smoothed and its slow background removed; positions, heights and the common width of all
+    candidates are then fitted together by least squares.
+
+    Parameters
+    ----------
+    image : (H, W) array_like
+        Micrograph in any unit, raw or smoothed; bright columns on dark ground.
+    method : {"auto", "lattice", "prominence", "radius"}
+        How columns are chosen. ``"lattice"`` averages the image over its lattice, locally
+        (`motifgpu.columns.bragg.lattice_average`), takes the sites of that average, adds maxima of the
+        smoothed image that stand apart from them and above the noise, and says which sites are empty. Where
+        vacancies side by side spoil the average, it is taken once more without them. ``"prominence"`` takes
+        the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum filter
+        (Fig. S29), of radius 0.36 periods of the first ring; it takes noise between faint columns for columns
+        and loses faint columns beside bright ones. ``"auto"`` is ``"lattice"`` where there is one, else
+        ``"prominence"``, which also serves where the average describes no part of the image.
+    smoothing : {"auto", "fft", "svd"}
+        As in `motifgpu.smooth`.
+
+    Returns
+    -------
+    Columns
+        Every column whose centre lies in the image, also where no patch fits around it. In the namespace and
+        on the device of `image`.
+
+    Raises
+    ------
+    StageError
+        If the image is not a finite, varying, two-dimensional array of at least 16 x 16 real numbers, an
+        option is unknown, the image shows nothing but noise, or the method needs a lattice and there is none.
+
+    Notes
+    -----
+    Positions are measured on the smoothed image. With ``"svd"`` equivalent columns share their noise in it,
+    so that the displacement of one from its lattice is underestimated, as by every estimate of least error:
+    it is 0.73, 0.87 and 0.96 of the truth at 1, 10 and 100 counts at the peaks (displacements of 0.5 px,
+    lattice constant 22 px), where ``"fft"`` has 1.0 with 1.5, 1.1 and 1.0 times the error.
+
+    The host is waited for where array sizes are decided: for the radial mean of the power spectrum and for
+    the numbers of candidates.
+    """
+    if method not in ("auto", "lattice", "prominence", "radius"):
+        raise StageError(
+            "columns", f"there is no method {method!r}", "choose auto, lattice, prominence or radius"
+        )
+    if smoothing not in ("auto", "fft", "svd"):
+        raise StageError("columns", f"there is no smoothing {smoothing!r}", "choose auto, fft or svd")
+    xp, x, _, scale = standardise(image, "columns")
+    x = xp.astype(x, xp.float32)
+    spectrum = power_spectrum(x)
+    ring = first_ring(spectrum)
+    if ring is None and method in ("lattice", "radius"):
+        raise StageError(
+            "columns",
+            f"the image has no lattice (no clear ring in its power spectrum), which {method!r} needs",
+            "use the method prominence",
+        )
+    lowest, frequency = reference_frequencies(spectrum, ring, "columns")
+    view = View(x, spectrum.noise, lowest, frequency, smoothing)
+    if method in ("auto", "lattice") and ring is not None:
+        found = on_lattice(view)
+    else:
+        found = off_lattice(view, method)
+    width = float(found.sigma) * (view.band.scale[0] * view.band.scale[1]) ** 0.5
+    if float(found.sigma) >= WIDEST:
+        raise StageError(
+            "columns",
+            f"the maxima of the image are too wide for columns (standard deviation above {width:.1f} px)",
+            "invert the image if its columns are dark",
+        )
+    points = view.band.to_pixels(found.points)
+    rows, cols = view.band.shape
+    inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
+    inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
+    order = xp.argsort(points[:, 1], stable=True)
+    order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
+    order = namespace.take_rows(order, xp.take(inside, order))
+    return Columns(
+        xp.take(points, order, axis=0),
+        xp.take(found.heights, order) * scale,
+        xp.take(found.occupied, order),
+        width,
+    )

@@ -1,0 +1,167 @@
+"""The size of a patch, from the periodicity of the micrograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from motifgpu.columns.band import Band, band_of
+from motifgpu.columns.maxima import local_maxima, peak_positions, pixel_of
+from motifgpu.columns.smoothing import CUTOFF, reference_frequencies, slow_response
+from motifgpu.columns.spectrum import LOWEST_BIN, Ring, Spectrum, first_ring, power_spectrum, standardise
+from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
+
+# A lattice translation has at least this share of the highest autocorrelation; the step from one sublattice
+# of a honeycomb to the other has at most 0.5.
+TRANSLATION = 0.72
+# Longest translation that is averaged with the shortest one, over that one.
+ALIKE = 1.25
+
+
+@dataclass(frozen=True)
+class PatchSize:
+    """A patch size and what it rests on.
+
+    Attributes
+    ----------
+    pixels : float
+        Side of a patch, px.
+    confidence : float
+        0 to 1. For the rule ``"environment"`` the share of the power on the first ring that stands above its
+        surroundings; for ``"lattice"`` that times the autocorrelation at the translation, noise apart.
+    frequency : float or None
+        Radius of the first ring of the power spectrum, cycles per pixel; None where there is none and the
+        size was given.
+    curve : (ndarray, ndarray)
+        Frequencies in cycles per pixel and the radial mean of the power there, both (m,) float64 on the host.
+    candidates : tuple of float
+        ``2 / f`` of every clear peak f of the curve, px, in order of f.
+    """
+
+    pixels: float
+    confidence: float
+    frequency: float | None
+    curve: tuple[np.ndarray, np.ndarray]
+    candidates: tuple[float, ...]
+
+
+def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
+    """Estimate how large patches should be.
+
+    Parameters
+    ----------
+    image : (H, W) array_like
+        Micrograph, raw or smoothed, square or not.
+    rule : {"environment", "lattice"}
+        ``"environment"`` is the paper's size (Fig. S30), two periods of the first ring of the power spectrum:
+        1.73 lattice constants on a hexagonal lattice and 2 on a square one. It shows a column with its
+        surroundings. ``"lattice"`` is the lattice constant, the mean length of the shortest lattice
+        translations from the autocorrelation; a little less suits the identity of a column.
+
+    Returns
+    -------
+    PatchSize
+
+    Raises
+    ------
+    StageError
+        If the image is not a finite, varying, two-dimensional array of at least 16 x 16 real numbers, the
+        rule is unknown, or no peak of the power spectrum is clear.
+    """
+    if rule not in ("environment", "lattice"):
+        raise StageError("patch_size", f"there is no rule {rule!r}", "choose environment or lattice")
+    xp, x, _, _ = standardise(image, "patch_size")
+    x = xp.astype(x, xp.float32)
+    spectrum = power_spectrum(x)
+    ring = first_ring(spectrum)
+    if ring is None:
+        raise StageError(
+            "patch_size",
+            f"the power spectrum of the image of shape {tuple(x.shape)} has no clear peak from {LOWEST_BIN} "
+            "periods across the image to 2 pixels a period",
+            "give the size by hand, or a larger image",
+        )
+    pixels, confidence = 2 / ring.frequency, ring.confidence
+    if rule == "lattice":
+        _, frequency = reference_frequencies(spectrum, ring, "patch_size")
+        pixels, height = _shortest_translations(x, ring, frequency, spectrum.noise)
+        confidence *= height
+    return _patch_size(float(pixels), float(confidence), spectrum, ring)
+
+
+def given_patch_size(image: Any, pixels: float) -> PatchSize:
+    """Return a size that was given, for images without a ring too, with what the image says beside it.
+
+    Parameters
+    ----------
+    image : (H, W) array_like
+        As for `estimate_patch_size`.
+    pixels : float
+        Side of a patch, px.
+
+    Returns
+    -------
+    PatchSize
+        With a confidence of 1.
+
+    Raises
+    ------
+    StageError
+        If the image is none that `estimate_patch_size` takes.
+    """
+    xp, x, _, _ = standardise(image, "patch_size")
+    spectrum = power_spectrum(xp.astype(x, xp.float32))
+    return _patch_size(float(pixels), 1.0, spectrum, first_ring(spectrum))
+
+
+def _patch_size(pixels: float, confidence: float, spectrum: Spectrum, ring: Ring | None) -> PatchSize:
+    return PatchSize(
+        pixels=pixels,
+        confidence=confidence,
+        frequency=ring.frequency if ring else None,
+        curve=(spectrum.frequency, spectrum.power),
+        candidates=tuple(float(c) for c in 2 / ring.candidates) if ring else (),
+    )
+
+
+def _shortest_translations(x: Array, ring: Ring, frequency: float, noise: float) -> tuple[float, float]:
+    """Return the mean length of the shortest lattice translations, px, and the autocorrelation there."""
+    xp = namespace.array_namespace(x)
+    period = 1 / ring.frequency
+    # Twice the sampling that the columns need, because the peaks are measured by parabolas.
+    band = band_of(x, 2 * CUTOFF * frequency, margin=2.5 * period)
+    response = 1 - slow_response(band, ring.frequency)
+    response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
+    detail = band.grid(response) * band.taper
+    variance = xp.sum(detail**2) / xp.sum(band.taper**2)
+    noisy = float(noise * band.noise_gain * xp.mean(response**2) / variance)
+    correlation = _autocorrelation(band, detail) / xp.clip(_autocorrelation(band, band.taper), min=1e-3)
+    peaks = peak_positions(correlation, local_maxima(correlation))
+    middle = namespace.as_like(np.array(band.size) // 2, x)
+    lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)
+    length = xp.sqrt(xp.sum(lag**2, axis=1))
+    height = xp.take(xp.reshape(correlation, (-1,)), pixel_of(peaks, band.size))
+    nearby = (length > 0.4 / frequency) & (length < 2.5 * period)
+    length, height = namespace.take_rows(length, nearby), namespace.take_rows(height, nearby)
+    if not length.shape[0] or float(xp.max(height)) <= 0:
+        raise StageError(
+            "patch_size", "the autocorrelation of the image has no peak", "use the rule environment"
+        )
+    translations = height >= TRANSLATION * xp.max(height)
+    shortest = xp.min(namespace.take_rows(length, translations))
+    # The six or four shortest translations are as long but for noise and distortion; the next are 1.4 times.
+    alike = translations & (length < ALIKE * shortest)
+    length, height = namespace.take_rows(length, alike), namespace.take_rows(height, alike)
+    return float(xp.mean(length)), min(float(xp.mean(height)) / max(1 - noisy, 1e-3), 1.0)
+
+
+def _autocorrelation(band: Band, grid: Array) -> Array:
+    """Return the autocorrelation with lag 0 in the middle."""
+    xp = namespace.array_namespace(grid)
+    transform = band.transform(grid)
+    full = xp.fft.fftshift(band.inverse(transform * xp.conj(transform)))
+    return full / xp.max(full)

@@ -1,0 +1,1 @@
+"""What every room stands on: array namespace, checks, device, errors, files and what both twins share."""

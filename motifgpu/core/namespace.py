@@ -1,0 +1,140 @@
+"""Array namespaces and the twins of SciPy and scikit-image for each.
+
+A stage asks here for what differs between array libraries and is otherwise written once over the array API
+standard.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+Array = Any  # any array of a namespace that follows the array API standard
+
+
+def array_namespace(*arrays: Any) -> ModuleType:
+    """Return the one array API namespace of `arrays`; NumPy's for lists and numbers."""
+    arrays = tuple(a for a in arrays if array_api_compat.is_array_api_obj(a))
+    return (
+        array_api_compat.array_namespace(*arrays) if arrays else array_api_compat.array_namespace(np.empty(0))
+    )
+
+
+def device(x: Array) -> Any:
+    """Return the device of `x`."""
+    return array_api_compat.device(x)
+
+
+def is_cupy(xp: ModuleType) -> bool:
+    """Say whether `xp` is CuPy's namespace."""
+    return array_api_compat.is_cupy_namespace(xp)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Copy `x` to the host as a NumPy array: the one place where data leaves a device."""
+    if isinstance(x, np.ndarray):
+        return x
+    if array_api_compat.is_cupy_array(x):
+        return x.get()
+    xp = array_namespace(x)
+    if xp.__name__ == "array_api_strict":
+        return np.asarray(xp.asarray(x, device=xp.Device("CPU_DEVICE")))
+    return np.asarray(x)
+
+
+def from_numpy(a: np.ndarray, like: Array) -> Array:
+    """Copy a NumPy array to the namespace and device of `like`."""
+    xp = array_namespace(like)
+    if array_api_compat.is_numpy_namespace(xp):
+        return a
+    return xp.asarray(a, device=device(like))
+
+
+def dtype_name(x: Array) -> str:
+    """Return the name of the dtype of `x`, float32 say, as every library takes it."""
+    return str(x.dtype).rsplit(".", 1)[-1]
+
+
+def as_like(a: np.ndarray, like: Array) -> Array:
+    """Copy real numbers from the host to the namespace, device and dtype of `like`."""
+    return from_numpy(a.astype(dtype_name(like)), like)
+
+
+def block_size(xp: ModuleType) -> int:
+    """Return how many elements to work on at a time: a processor's cache full, or a GPU busy."""
+    return 2**25 if is_cupy(xp) else 2**17
+
+
+def bincount(index: Array, weights: Array | None, length: int) -> Array:
+    """Sum `weights` (n,) where `index` (n,) is equal, or count, into (length,): scatter-add.
+
+    Every index must be at least 0 and below `length`. A namespace without a bincount goes over the host.
+    """
+    xp = array_namespace(index)
+    if is_cupy(xp) or array_api_compat.is_numpy_namespace(xp):
+        total = xp.bincount(index, weights, length)
+    else:
+        host = None if weights is None else to_numpy(weights)
+        total = np.bincount(to_numpy(index), host, length)
+        total = total if host is None else total.astype(host.dtype)
+        return from_numpy(total, index)
+    return total if weights is None else total.astype(weights.dtype)
+
+
+def take_rows(x: Array, mask: Array) -> Array:
+    """Return the rows of `x` (n, ...) where `mask` (n,) is True."""
+    xp = array_namespace(x)
+    return xp.take(x, xp.nonzero(mask)[0], axis=0)
+
+
+def upper_median(x: Array) -> Array:
+    """Return the middle of `x` (n,), the upper one of two, as an array of no dimensions."""
+    return array_namespace(x).sort(x)[x.shape[0] // 2]
+
+
+def _host_twin(module: ModuleType) -> Any:
+    """Wrap a NumPy-only module so that arrays of other namespaces travel to the host and back."""
+
+    class Twin:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            function = getattr(module, name)
+
+            @functools.wraps(function)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                like = next(a for a in args if array_api_compat.is_array_api_obj(a))
+
+                def host(a: Any) -> Any:
+                    return to_numpy(a) if array_api_compat.is_array_api_obj(a) else a
+
+                result = function(*map(host, args), **{k: host(v) for k, v in kwargs.items()})
+                if isinstance(result, tuple):
+                    return tuple(from_numpy(r, like) if isinstance(r, np.ndarray) else r for r in result)
+                return from_numpy(result, like) if isinstance(result, np.ndarray) else result
+
+            return call
+
+    return Twin()
+
+
+def _twin(xp: ModuleType, host: str, gpu: str) -> Any:
+    if array_api_compat.is_numpy_namespace(xp):
+        return importlib.import_module(host)
+    if is_cupy(xp):
+        return importlib.import_module(gpu)
+    return _host_twin(importlib.import_module(host))
+
+
+def ndimage(xp: ModuleType) -> Any:
+    """Return ``scipy.ndimage`` or its twin for the namespace `xp`."""
+    return _twin(xp, "scipy.ndimage", "cupyx.scipy.ndimage")
+
+
+def skimage(xp: ModuleType, submodule: str) -> Any:
+    """Return ``skimage.<submodule>`` or cuCIM's twin for the namespace `xp`."""
+    return _twin(xp, f"skimage.{submodule}", f"cucim.skimage.{submodule}")

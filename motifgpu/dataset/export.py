@@ -1,0 +1,207 @@
+"""A run in the forms of other programs: AnnData, HyperSpy, one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motifgpu.core.errors import StageError
+from motifgpu.core.files import replacing
+
+if TYPE_CHECKING:
+    import anndata
+
+    from motifgpu.dataset.results import Run
+
+
+def _missing(package: str, extra: str, error: ImportError) -> StageError:
+    return StageError(
+        "export", f"{package} cannot be imported ({error})", f"install it: pip install 'motifgpu[{extra}]'"
+    )
+
+
+def to_anndata(run: Run) -> anndata.AnnData:
+    """Return all columns that have a patch, with their moments, as annotated data.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    anndata.AnnData
+        ``X``: moments (N, n_moments) float32. ``obs``: the other columns of the table, motif and environment
+        as categories. ``obsm["spatial"]``: (col, row) px, x and y as plotting wants them;
+        ``obsm["X_layout"]``: the layout. ``uns["motifgpu"]``: parameters and versions as JSON.
+
+    Raises
+    ------
+    StageError
+        If anndata is not installed, or micrographs have moments of different orders.
+    """
+    try:
+        import anndata
+    except ImportError as error:
+        raise _missing("anndata", "anndata", error) from error
+    import json
+
+    import pandas as pd
+
+    parts, moments = [], []
+    for name in run.micrographs["micrograph"].to_pylist():
+        frame = run.columns(name).to_pandas()
+        parts.append(frame[frame.moments_row.notna()].sort_values("moments_row"))
+        moments.append(run.moments(name))
+    widths = {values.shape[1] for values in moments}
+    if len(widths) > 1:
+        raise StageError(
+            "export",
+            f"the micrographs have {', '.join(map(str, sorted(widths)))} moments, by their sampling",
+            "run with order= to have the same number everywhere",
+        )
+    table = pd.concat(parts, ignore_index=True) if parts else run.columns().to_pandas()
+    obs = table.drop(columns=["row_px", "col_px", "layout_x", "layout_y"])
+    obs.index = obs.index.astype(str)
+    for name in ("micrograph", "motif", "environment"):
+        values = obs[name] if name == "micrograph" else obs[name].astype("int32")
+        obs[name] = pd.Categorical(values)
+    width = widths.pop() if widths else 0
+    return anndata.AnnData(
+        X=np.concatenate(moments) if moments else np.zeros((0, width), np.float32),
+        obs=obs,
+        obsm={
+            "spatial": table[["col_px", "row_px"]].to_numpy(np.float32),
+            "X_layout": table[["layout_x", "layout_y"]].to_numpy(np.float32),
+        },
+        uns={"motifgpu": json.dumps({k: run.about[k] for k in ("parameters", "versions", "schema")})},
+    )
+
+
+def to_hyperspy(run: Run, micrograph: str | None = None) -> Any:
+    """Return class averages, or one micrograph with its columns, as a HyperSpy signal.
+
+    Parameters
+    ----------
+    run : Run
+    micrograph : str, optional
+        Name of a micrograph, which is read again from its file.
+
+    Returns
+    -------
+    hyperspy.api.signals.Signal2D
+        With `micrograph` its image with a scale and permanent markers, a colour a motif; without it the mean
+        patches, a motif a navigation step, whose motifs, counts and micrographs are in
+        ``metadata.motifgpu``.
+
+    Raises
+    ------
+    StageError
+        If HyperSpy is not installed, there is no micrograph of this name, or no motif has an average.
+    MicrographReadError
+        If its file is not there any more, or changed.
+    """
+    try:
+        import hyperspy.api as hs
+    except ImportError as error:
+        raise _missing("hyperspy", "hyperspy", error) from error
+    return _averages(run, hs) if micrograph is None else _marked(run, micrograph, hs)
+
+
+def _averages(run: Run, hs: Any) -> Any:
+    rows = [row for row in run.motifs.to_pylist() if row["average"] is not None]
+    if not rows:
+        raise StageError("export", f"{run.path} has no motif with an average", "run on more micrographs")
+    side = Counter(row["average_side"] for row in rows).most_common(1)[0][0]  # a stack has one size
+    rows = [row for row in rows if row["average_side"] == side]
+    stack = np.array([row["average"] for row in rows], np.float32).reshape(-1, side, side)
+    found = hs.signals.Signal2D(stack)
+    found.axes_manager[0].name = "motif"
+    found.metadata.General.title = "Class averages"
+    found.metadata.add_dictionary(
+        {
+            "motifgpu": {
+                "motifs": [row["motif"] for row in rows],
+                "counts": [row["count"] for row in rows],
+                "micrographs": [row["micrograph"] or "all" for row in rows],
+            }
+        }
+    )
+    return found
+
+
+def _marked(run: Run, micrograph: str, hs: Any) -> Any:
+    from motifgpu.core.namespace import to_numpy
+    from motifgpu.dataset.reanalyze import read_again
+    from motifgpu.figures.drawing import per_label
+    from motifgpu.figures.palette import motif_color
+
+    source = read_again(run, micrograph)
+    found = hs.signals.Signal2D(to_numpy(source.image))
+    found.metadata.General.title = source.title
+    scale = source.pixel_size_nm or 1.0
+    for axis, name in zip(found.axes_manager.signal_axes, ("x", "y"), strict=True):
+        axis.name, axis.scale, axis.units = name, scale, "nm" if source.pixel_size_nm else "px"
+    table = run.columns(micrograph)
+    table = table.filter(table["motif"].is_valid())
+    places = scale * np.column_stack([table["col_px"], table["row_px"]])
+    for motif, rows in per_label(table["motif"].to_numpy()):
+        color = motif_color(motif)
+        marker = hs.plot.markers.Points(offsets=places[rows], sizes=6, facecolors="none", edgecolors=color)
+        found.add_marker(marker, permanent=True, plot_marker=False)
+    return found
+
+
+def export(run: Run, path: Path) -> Path:
+    """Write a run in the format of the path's ending.
+
+    Parameters
+    ----------
+    run : Run
+    path : Path
+        ``.parquet`` or ``.csv``: all columns, with the micrograph's file beside each; ``.h5ad``:
+        `to_anndata`; ``.hspy``: the class averages.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    StageError
+        If the ending is none of these, or a package is missing.
+    OSError
+        If it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix == ".h5ad":
+        to_anndata(run).write_h5ad(path)
+    elif path.suffix == ".hspy":
+        to_hyperspy(run).save(path, overwrite=True)
+    elif path.suffix in (".parquet", ".csv"):
+        _export_columns(run, path)
+    else:
+        raise StageError(
+            "export", f"{path.name} ends in {path.suffix!r}", "choose .parquet, .csv, .h5ad or .hspy"
+        )
+    return path
+
+
+def _export_columns(run: Run, path: Path) -> None:
+    """Write all columns, micrograph by micrograph, in the order of their paths."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    from motifgpu.store.tables import COLUMNS
+
+    names = run.micrographs.select(["micrograph", "source", "title"]).to_pylist()
+    schema = COLUMNS.append(pa.field("source", pa.string())).append(pa.field("title", pa.string()))
+    write = parquet.ParquetWriter if path.suffix == ".parquet" else csv.CSVWriter
+    with replacing(path) as file, write(file, schema) as writer:
+        for row in names:
+            table = run.columns(row["micrograph"])
+            for name in ("source", "title"):
+                table = table.append_column(name, pa.array([row[name]] * len(table), pa.string()))
+            writer.write_table(table.cast(schema))

@@ -1,0 +1,1 @@
+"""Patches around columns and the numbers that describe them."""

@@ -1,0 +1,1 @@
+"""The neighbour graph of the features and its layout."""

@@ -1,0 +1,349 @@
+"""Force relaxation: the two-dimensional layout of a weighted graph.
+
+The paper moves one pair of vertices after another, each seeing the moves before it. Here all vertices move at
+once, from one copy of the layout to another, in many small sub-sweeps. In sub-sweep q of the Q of a stage,
+with R = 16 sub-sweeps to a sweep and S = 8 samples::
+
+    gamma = stage.gamma (1 - q / Q)
+    e     = the edge of vertex i, of its deg_i, at floor(deg_i frac(q 0.618...)); j is its other end
+    a(d)  = min(alpha / (1 + d^n), clip / d)        b(d) = min(beta / (1 + d^m), clip / d)
+    p     = gamma k' / R  (deg_i + mean deg)
+    c     = deg_i (2 gamma / R  w_e a(d_ij) + p / N  b(d_ij))
+    r     = p / S  sum over S samples z of  b(d_iz) (y_i - z)
+    s     = 2 p / S  sum over S samples z of  b(d_iz)
+    y_i  <- y_i + (c (y_j - y_i) + r) / (1 + c + s)
+
+so that the mean over a sweep is what the paper's sequence does to a vertex: every edge is visited twice and
+moves both of its ends, which gives the 2; k' vertices are repelled at every visit, as one who repels (deg_i)
+and as one who is repelled (mean deg); neighbours are not repelled, so what the samples gave them on average
+is taken back in the last term of c.
+
+One snapshot with all forces added diverges. Dividing by the stiffness keeps a step from overshooting: c is
+that of the edge and s that of the samples, twice because they move as well. Without s the second stage is
+chaotic, though its clusters are the same: a change of the start by 1e-6 grew to a tenth of the layout, and
+with it to at most 1e-4. The samples are the same for all vertices, so the force they make is smooth in the
+plane and does not pull neighbours apart; one is drawn from each S-th part of the vertices, by Philox4x32-10
+counted by (seed, stage, q).
+
+A sweep moves every vertex 16 times by one edge, and not once by all of them, because single edges bring
+vertices together as fast as the sequence does: with all edges at once, real data of 8,000 points shattered
+into 40 clusters where there are 10, with 4 sub-sweeps it took four times the sweeps.
+
+How many sweeps: a stage's number holds up to 5,000 vertices and grows with the fourth root of their number.
+That much keeps clusters whole from 1,000 to 100,000 vertices and on real data of 8,000; half of it breaks
+some at 20,000, and four times as much joins one or two more (benchmarks/bench_relaxation.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_array, check_integer
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
+from motifgpu.core.philox import philox
+from motifgpu.graph.affinity import AffinityGraph
+from motifgpu.graph.neighbors import checked_offsets
+
+STAGE = "relaxation"
+SUBSWEEPS = 16  # in a sweep
+SAMPLES = 8  # vertices that all others are pushed away from in a sub-sweep
+ENOUGH = 5000  # vertices up to which a stage's number of sweeps holds
+EXTENT = 10.0  # largest coordinate of the start
+
+
+class Stage(NamedTuple):
+    """One stage of the relaxation: its forces and how long they act.
+
+    A vertex at distance d is attracted with alpha d^power / (1 + scale d^n) and repelled with beta / (1 +
+    scale d^m), the latter divided by d^2 + softening where that is given, all times the difference of
+    positions.
+
+    Attributes
+    ----------
+    alpha, beta, n, m : float
+        Strengths and exponents of attraction and repulsion (Methods). Whole exponents from 0 to 5 are fast.
+    sweeps : int
+        Number of sweeps up to 5,000 vertices; beyond, it grows with the fourth root of their number.
+    gamma : float
+        Step at the beginning of the stage, from which it falls linearly to zero.
+    scale, power, softening : float, float, float or None
+        What the laws of LargeVis and UMAP have beyond the paper's.
+    """
+
+    alpha: float
+    beta: float
+    n: float
+    m: float
+    sweeps: int = 50
+    gamma: float = 1.0
+    scale: float = 1.0
+    power: float = 0.0
+    softening: float | None = None
+
+    @classmethod
+    def largevis(cls, sweeps: int = 100, gamma: float = 1.0) -> Stage:
+        """Return the forces of LargeVis (Table S4)."""
+        return cls(2.0, 14.0, 2.0, 2.0, sweeps, gamma, softening=0.1)
+
+    @classmethod
+    def umap(cls, sweeps: int = 100, gamma: float = 1.0, a: float = 1.58, b: float = 0.9) -> Stage:
+        """Return the forces of UMAP (Table S4)."""
+        return cls(2 * a * b, 2 * b, 2 * b, 2 * b, sweeps, gamma, a, 2 * b - 2, 0.001)
+
+    def sweeps_for(self, n: int) -> int:
+        """Return the number of sweeps for n vertices."""
+        return round(self.sweeps * max(1.0, n / ENOUGH) ** 0.25)
+
+
+# The two stages of the paper (Methods), and a short cool one whose repulsion reaches further and so spreads
+# out what the second has condensed: neighbours are preserved better by 0.03, and no cluster breaks or merges.
+STAGES = (
+    Stage(1, 1, 0, 2, sweeps=100),
+    Stage(5, 1, 2, 5, sweeps=60),
+    Stage(5, 0.95, 2, 4, sweeps=15, gamma=0.2),
+)
+
+
+class Span(NamedTuple):
+    """A stage as one graph goes through it, sub-sweep by sub-sweep.
+
+    Attributes
+    ----------
+    stage : Stage
+    begin, end : int
+        First sub-sweep, counted over all stages, and the one after the last.
+    fractions : (end - begin, SAMPLES) uint32 ndarray
+        Samples as fractions of the number of vertices, times 2^32.
+    strengths : (end - begin, 3) float32 ndarray
+        Factors of attraction, of repulsion from samples, and of the repulsion of neighbours that is taken
+        back.
+    """
+
+    stage: Stage
+    begin: int
+    end: int
+    fractions: np.ndarray
+    strengths: np.ndarray
+
+
+def sample_fractions(seed: int, stage: int, count: int) -> np.ndarray:
+    """Return the samples of the first `count` sub-sweeps of a stage, one from each part of the vertices.
+
+    Returns
+    -------
+    (count, SAMPLES) uint32 ndarray
+        u of vertex floor(u n / 2^32) for n vertices.
+    """
+    words = SAMPLES // 4
+    counters = np.zeros((count * words, 4), np.int64)
+    counters[:, 0] = stage
+    counters[:, 1], counters[:, 2] = np.divmod(np.arange(count * words), words)
+    parts = np.arange(SAMPLES, dtype=np.uint32) * np.uint32(2**32 // SAMPLES)
+    return philox(counters, seed).reshape(count, SAMPLES) // np.uint32(SAMPLES) + parts
+
+
+def schedules(
+    counts: np.ndarray, stages: Sequence[Stage], n_repulsions: float, seed: int
+) -> list[list[Span]]:
+    """Return what each of the graphs of `counts` vertices goes through."""
+    largest = int(counts.max(initial=0))
+    samples = [
+        sample_fractions(seed, s, SUBSWEEPS * stage.sweeps_for(largest)) for s, stage in enumerate(stages)
+    ]
+    known: dict[int, list[Span]] = {}
+    for n in map(int, counts):
+        if n not in known:
+            spans: list[Span] = []
+            for stage, fractions in zip(stages, samples, strict=True):
+                total = SUBSWEEPS * stage.sweeps_for(n)
+                gamma = stage.gamma * (1 - np.arange(total) / max(total, 1)) / SUBSWEEPS
+                factors = [2.0, n_repulsions / SAMPLES, n_repulsions / max(n, 1)]
+                begin = spans[-1].end if spans else 0
+                strengths = (gamma[:, None] * factors).astype(np.float32)
+                spans.append(Span(stage, begin, begin + total, fractions[:total], strengths))
+            known[n] = spans
+    return [known[n] for n in map(int, counts)]
+
+
+def _checked_stages(stages: Sequence[Stage]) -> list[Stage]:
+    result = []
+    for index, values in enumerate(stages):
+        stage = Stage(*values)
+        if stage.sweeps != round(stage.sweeps) or stage.sweeps < 1 or not 0 < stage.gamma <= 1:
+            raise StageError(
+                STAGE,
+                f"stage {index} has sweeps {stage.sweeps} and gamma {stage.gamma}",
+                "give at least one sweep and a gamma above 0 and up to 1",
+            )
+        softening = 1.0 if stage.softening is None else stage.softening
+        strengths = (stage.alpha, stage.beta, stage.n, stage.m, stage.scale)
+        if (
+            not np.isfinite([*strengths, stage.power, softening]).all()
+            or min(strengths) < 0
+            or softening <= 0
+        ):
+            raise StageError(
+                STAGE,
+                f"stage {index} is {stage}",
+                "give finite strengths and exponents of at least 0 and a softening above 0",
+            )
+        result.append(stage)
+    if not result:
+        raise StageError(STAGE, "there are no stages", "give at least one")
+    return result
+
+
+def relax(
+    graph: AffinityGraph,
+    start: Array,
+    *,
+    stages: Sequence[Stage] = STAGES,
+    n_repulsions: float = 10,
+    clip: float = 4.0,
+    seed: int = 0,
+    offsets: Array | None = None,
+    callback: Callable[[int, Array], None] | None = None,
+    callback_every: int = 10,
+) -> Array:
+    """Relax a layout under attraction along the edges of a graph and repulsion between all vertices.
+
+    The result is the same bits for any number of threads, and for a graph alone or in a batch. It depends on
+    the order of the vertices through the random numbers.
+
+    Parameters
+    ----------
+    graph : AffinityGraph
+        From `affinity_graph`; its graphs are relaxed each on its own.
+    start : (N, 2) array
+        Where the vertices begin, for instance `pca_start`.
+    stages : sequence of Stage
+        The paper's two and a short third one by default; `Stage` also makes those of LargeVis and UMAP. The
+        paper's Methods give its two in this order and its supplement in the other, which mixes the classes
+        up.
+    n_repulsions : float
+        k': vertices that a vertex is repelled from for each of its edges (the paper's figures have 5 or 10).
+    clip : float
+        Longest move of a pair before weight and gamma; infinity for the paper's literal forces.
+    seed : int
+        Of the samples.
+    offsets : (m + 1,) array of int, optional
+        Where each graph begins and ends; must be those of `graph`, from where they are taken.
+    callback : callable, optional
+        Called as ``callback(sweep, layout)`` after every `callback_every` sweeps and after the last, counted
+        over all stages. Smaller graphs of a batch are done earlier and then stay as they are.
+    callback_every : int
+
+    Returns
+    -------
+    (N, 2) float32 array
+        In the namespace and on the device of `start`.
+
+    Raises
+    ------
+    StageError
+        If the start has another length than the graph or is not finite, or an option is out of range.
+
+    References
+    ----------
+    Dan et al., Science Advances 8, eabk1005 (2022), Methods and supplement ("Force-relaxed Clustering").
+    """
+    xp, start = check_array(start, STAGE, "start", 2)
+    n = int(graph.indptr.shape[0]) - 1
+    if start.shape != (n, 2):
+        raise StageError(
+            STAGE,
+            f"start has shape {tuple(start.shape)} and the graph {n} vertices",
+            "give a row (x, y) a vertex",
+        )
+    limits = checked_offsets(graph.offsets, n, STAGE)
+    if offsets is not None and not np.array_equal(checked_offsets(offsets, n, STAGE), limits):
+        raise StageError(
+            STAGE, "offsets differ from those of the graph", "leave them out, or build the graph with them"
+        )
+    stages = _checked_stages(stages)
+    for name, value in (("n_repulsions", n_repulsions), ("clip", clip)):
+        if not value > 0 or (name == "n_repulsions" and not np.isfinite(value)):
+            raise StageError(STAGE, f"{name} is {value}", "give a positive number")
+    seed = check_integer(seed, STAGE, "seed", 0, 2**64 - 1)
+    every = SUBSWEEPS * check_integer(callback_every, STAGE, "callback_every", 1)
+
+    def report(subsweep: int, layout: Array) -> None:
+        if callback:
+            on_device = namespace.is_cupy(xp)
+            callback(subsweep // SUBSWEEPS, layout if on_device else namespace.from_numpy(layout, start))
+
+    if namespace.is_cupy(xp):
+        from motifgpu.cuda import relaxation as cuda
+
+        return cuda.relax(
+            graph.indptr,
+            graph.indices,
+            graph.weights,
+            limits,
+            start,
+            stages,
+            n_repulsions,
+            seed,
+            float(clip),
+            report if callback else None,
+            every,
+        )
+    from motifgpu.cpu import relaxation as cpu
+
+    layout = cpu.relax(
+        namespace.to_numpy(graph.indptr),
+        namespace.to_numpy(graph.indices),
+        namespace.to_numpy(graph.weights),
+        limits,
+        namespace.to_numpy(start),
+        schedules(np.diff(limits), stages, n_repulsions, seed),
+        float(clip),
+        report if callback else None,
+        every,
+    )
+    return namespace.from_numpy(layout, start)
+
+
+def pca_start(x: Array, offsets: Array | None = None) -> Array:
+    """Return the start of a relaxation: two principal components of each micrograph's rows.
+
+    A component's largest loading is positive, so that it does not come out mirrored elsewhere, and the
+    largest coordinate is 10. Rows that are all the same start at zero.
+
+    Parameters
+    ----------
+    x : (N, D) array
+        Features, such as moments.
+    offsets : (m + 1,) array of int, optional
+        Where each micrograph's rows begin and end; one micrograph without.
+
+    Returns
+    -------
+    (N, 2) float32 array
+        In the namespace and on the device of `x`.
+
+    Raises
+    ------
+    StageError
+        If the rows are not finite.
+    """
+    xp, x = check_array(x, STAGE, "x", 2)
+    limits = checked_offsets(offsets, int(x.shape[0]), STAGE)
+    if namespace.is_cupy(xp):
+        from motifgpu.cuda import relaxation as cuda
+
+        return cuda.pca_start(x, limits, EXTENT)
+    from motifgpu.cpu import relaxation as cpu
+
+    components = cpu.principal_components(np.require(namespace.to_numpy(x), requirements=["C", "W"]), limits)
+    for a, b in pairwise(limits):
+        largest = np.abs(components[a:b]).max(initial=0.0)
+        if largest > 0:
+            components[a:b] *= EXTENT / largest
+    return namespace.from_numpy(components.astype(np.float32), x)

@@ -1,0 +1,1 @@
+"""Micrographs and how they are read from files."""

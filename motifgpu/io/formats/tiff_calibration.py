@@ -1,0 +1,91 @@
+"""Pixel sizes in TIFF files: a resolution in dots per inch is none, and the general readers drop OME's."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from motifgpu.io.formats.units import nanometres, square
+
+# Private tags of DigitalMicrograph: units and scales of columns and rows.
+_DM_UNITS, _DM_SCALES = (65003, 65004), (65009, 65010)
+
+
+def pixel_sizes(page: Any) -> list[float | None]:
+    """Return the side of a pixel in nm for each image that the header names, or one for all.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        The first page of the file, which has the header.
+
+    Returns
+    -------
+    list of float or None
+        One entry for each ``Image`` of an OME header, and one for every other file.
+
+    Raises
+    ------
+    ValueError
+        If an OME header is no XML or defines entities, which can grow without bound.
+    """
+    text = page.description or ""
+    if "<OME" in text[:4096] or text.rstrip().endswith("OME>"):
+        return _ome(text)
+    if text.startswith("ImageJ="):
+        return [_imagej(text, page.tags)]
+    return [_digital_micrograph(page.tags)]
+
+
+def _ome(text: str) -> list[float | None]:
+    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
+        raise ValueError("its OME header defines a document type or entities, which are not read")
+    elements = ElementTree.fromstring(text).iter()
+    images = [element for element in elements if element.tag.rpartition("}")[2] == "Pixels"]
+    return [square(_side(image, "Y"), _side(image, "X")) for image in images] or [None]
+
+
+def _side(image: ElementTree.Element, axis: str) -> float | None:
+    value, unit = image.get(f"PhysicalSize{axis}"), image.get(f"PhysicalSize{axis}Unit")
+    if unit is None:
+        # The schema's unit is then µm; but a bare 1 is what programs write for "unknown".
+        return None if value is None or _is_one(value) else nanometres(value, "µm")
+    return nanometres(value, unit)
+
+
+def _is_one(value: str) -> bool:
+    try:
+        return float(value) == 1
+    except ValueError:
+        return False
+
+
+def _imagej(text: str, tags: Any) -> float | None:
+    written = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    unit = written.get("unit")
+    return square(
+        nanometres(_per_pixel(tags, "YResolution"), written.get("yunit", unit)),
+        nanometres(_per_pixel(tags, "XResolution"), unit),
+    )
+
+
+def _per_pixel(tags: Any, name: str) -> float | None:
+    """Return units per pixel from the fraction of pixels per unit."""
+    try:
+        pixels, units = tags[name].value
+        return float(units) / float(pixels)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+
+
+def _digital_micrograph(tags: Any) -> float | None:
+    sides = []
+    for unit, scale in zip(_DM_UNITS, _DM_SCALES, strict=True):
+        if unit not in tags or scale not in tags:
+            return None
+        written = tags[unit].value
+        sides.append(
+            nanometres(tags[scale].value, written.decode() if isinstance(written, bytes) else written)
+        )
+    return square(*sides)

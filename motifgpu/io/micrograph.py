@@ -1,0 +1,265 @@
+"""A micrograph and how it is read from a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.namespace import Array
+from motifgpu.io import formats
+from motifgpu.io.formats.pages import LARGEST_STACK, Contents, Page
+
+
+@dataclass(frozen=True, eq=False)
+class Micrograph:
+    """One micrograph: pixels, pixel size and where they came from.
+
+    Attributes
+    ----------
+    image : (H, W) float32 array
+        Intensity in the units of the detector, row 0 at the top.
+    pixel_size_nm : float or None
+        Side of a pixel in nm; None where the source has no calibration that can be trusted.
+    source : str
+        The file, or ``"array"``.
+    title : str
+        What the file calls the image, or the file's stem.
+    """
+
+    image: Array
+    pixel_size_nm: float | None = None
+    source: str = "array"
+    title: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, px."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @classmethod
+    def from_array(cls, image: Any, pixel_size_nm: float | None = None, **more: str) -> Micrograph:
+        """Make a micrograph of an array of numbers, in the array's own namespace and on its device.
+
+        Parameters
+        ----------
+        image : (H, W) array_like
+        pixel_size_nm : float, optional
+        **more : str
+            `source` and `title`.
+
+        Raises
+        ------
+        StageError
+            If the array is not two-dimensional, not real, or empty, or the pixel size is not positive.
+        """
+        from motifgpu.core.checks import check_array
+
+        xp, image = check_array(image, "micrograph", "the image", 2, finite=False)
+        if image.shape[0] == 0:
+            raise StageError(
+                "micrograph", f"the image has shape {image.shape}", "give an image that is not empty"
+            )
+        if pixel_size_nm is not None and not 0 < pixel_size_nm < float("inf"):
+            raise StageError(
+                "micrograph", f"pixel_size_nm is {pixel_size_nm}", "give a positive length, or None"
+            )
+        return cls(xp.astype(image, xp.float32, copy=False), pixel_size_nm, **more)
+
+    @classmethod
+    def of(cls, source: Any) -> Micrograph:
+        """Make a micrograph of whatever holds one.
+
+        Parameters
+        ----------
+        source : Micrograph, path-like, HyperSpy Signal2D or (H, W) array_like
+            A file is read as `read` does. A signal is known by its `data` and `axes_manager`; its pixel size
+            comes from its axes, its title from its metadata.
+
+        Raises
+        ------
+        MicrographReadError
+            If a file cannot be read.
+        StageError
+            If a signal or an array is not one real image.
+        """
+        from motifgpu.io.formats import hyperspy
+
+        if isinstance(source, Micrograph):
+            return source
+        if isinstance(source, (str, os.PathLike)):
+            return read(source)
+        if hyperspy.is_signal(source):
+            image, pixel_size_nm, title = hyperspy.image(source)
+            return cls.from_array(image, pixel_size_nm, source="signal", title=title)
+        return cls.from_array(source)
+
+
+def read(
+    path: str | os.PathLike[str], signal: str | None = None, *, time_limit_s: float | None = 60.0
+) -> Micrograph:
+    """Read one micrograph from a file.
+
+    Parameters
+    ----------
+    path : path-like
+        An npy or npz (pickled objects are refused), TIFF, PNG or JPEG file; with the extra ``em`` also dm3,
+        dm4, EMD (Velox and NCEM), SER, MRC, HSPY and NeXus (nxs).
+    signal : str, optional
+        Which image, where the file holds several, by the name that `signals` lists: a title, a key of an
+        npz, the number of a page of a stack from 0 on.
+    time_limit_s : float, optional
+        The formats of the extra ``em`` are decoded in a process of their own, since a damaged file can make
+        their readers hang or crash; it is ended after so many seconds. None: in this process.
+
+    Returns
+    -------
+    Micrograph
+        `pixel_size_nm` is None unless the file states it with a unit of length, the same for rows and
+        columns. A resolution in dots per inch and a scale of 1 without a unit state none.
+
+    Raises
+    ------
+    MicrographReadError
+        Whatever is wrong: no such file, an unknown format, a damaged file, no image in it, several of which
+        none was chosen, an image that is complex, coloured or not two-dimensional, a missing optional
+        package, the time limit.
+
+    Examples
+    --------
+    >>> import numpy as np, motifgpu, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "image.npy"
+    >>> np.save(path, np.eye(4))
+    >>> motifgpu.read(path).shape
+    (4, 4)
+    """
+    if time_limit_s is not None and formats.can_hang(Path(path)):
+        from motifgpu.io.formats import guard
+
+        return guard.ask(path, signal, one=True, seconds=time_limit_s)[0]
+    with _opened(path) as found:
+        return _load(path, _chosen(path, found, signal))
+
+
+def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0) -> list[Micrograph]:
+    """Read every image in a file, such as the pages of a stack, as a micrograph of its own.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`.
+    time_limit_s : float, optional
+        As for `read`, for the whole file.
+
+    Returns
+    -------
+    list of Micrograph
+        At least one, in the order of the file; `title` tells them apart.
+
+    Raises
+    ------
+    MicrographReadError
+        As for `read`, or if all together are too large to be read at once.
+    """
+    if time_limit_s is not None and formats.can_hang(Path(path)):
+        from motifgpu.io.formats import guard
+
+        return guard.read_guarded(path, seconds=time_limit_s)
+    with _opened(path) as found:
+        pixels = sum(page.shape[0] * page.shape[1] for page in found.pages)
+        if pixels > LARGEST_STACK:
+            raise MicrographReadError(
+                path,
+                f"its {len(found.pages)} images have {pixels} px, more than {LARGEST_STACK}; "
+                "read them one by one with signal=",
+            )
+        return [_load(path, page) for page in found.pages]
+
+
+def signals(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the images in a file, each of which `read` takes as `signal`.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`. Pixels are not decoded where the format allows it.
+
+    Raises
+    ------
+    MicrographReadError
+        As for `read`.
+    """
+    with _opened(path) as found:
+        return [page.title for page in found.pages]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
+    """Open a file for reading its images; whatever goes wrong, also while they load, is one kind of error."""
+    path = Path(path)
+    try:
+        why = _unreadable(path)
+    except (OSError, ValueError) as error:  # no permission, a name with a null byte
+        raise MicrographReadError(path, f"{type(error).__name__}: {error}") from error
+    if why:
+        raise MicrographReadError(path, why)
+    try:
+        with ExitStack() as opened, np.errstate(all="ignore"):
+            found = formats.contents(path, opened)
+            if not found.pages:
+                raise ValueError(_no_image(found))
+            yield found
+    except MicrographReadError:
+        raise
+    except StageError as error:
+        raise MicrographReadError(path, error.problem) from error
+    except Exception as error:  # readers throw what they like; the caller gets one kind
+        name = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise MicrographReadError(path, f"{name}{error}") from error
+
+
+def _unreadable(path: Path) -> str:
+    if not path.exists():
+        return "there is no such file"
+    if not path.is_file():
+        return "it is not a file"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if path.suffix.lower() not in formats.SUFFIXES:
+        return f"{path.suffix or 'no suffix'} is not a format we read: {', '.join(formats.SUFFIXES)}"
+    return ""
+
+
+def _no_image(found: Contents) -> str:
+    reasons = "; ".join(f"{name!r}: {why}" for name, why in list(found.refused.items())[:5])
+    return f"there is no image in it{f' ({reasons})' if reasons else ''}"
+
+
+def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None) -> Page:
+    names = [page.title for page in found.pages]
+    if signal is None and len(names) > 1:
+        raise MicrographReadError(
+            path, f"it holds {len(names)} images; choose one with signal=: {_listed(names)}"
+        )
+    if signal in found.refused:
+        raise MicrographReadError(path, f"{signal!r} is no micrograph: {found.refused[signal]}")
+    if signal is not None and signal not in names:
+        raise MicrographReadError(path, f"it has no image {signal!r}; there is: {_listed(names)}")
+    return found.pages[0 if signal is None else names.index(signal)]
+
+
+def _load(path: str | os.PathLike[str], page: Page) -> Micrograph:
+    pixels = np.array(page.load(), order="C")  # a copy: a map of the file would change with it
+    return Micrograph.from_array(pixels, page.pixel_size_nm, source=os.fspath(path), title=page.title)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names[:10]) + (
+        f" and {len(names) - 10} more" if len(names) > 10 else ""
+    )

@@ -1,0 +1,1 @@
+"""Twisted bilayers: twist angle, anchor motifs and domains."""

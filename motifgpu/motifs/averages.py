@@ -1,0 +1,83 @@
+"""Class averages: what the columns of each motif look like together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_array, check_labels
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
+from motifgpu.features.zernike import reconstruct_patches
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAverages:
+    """The mean of the columns of each of c motifs.
+
+    Attributes
+    ----------
+    patches : (c, size, size) array
+        Mean of the raw patches, which were cut at sub-pixel centres.
+    reconstructions : (c, size, size) array
+        The patch that the mean moments describe, zero outside the disc.
+    counts : (c,) int64 array
+        Columns in each mean.
+    """
+
+    patches: Array
+    reconstructions: Array
+    counts: Array
+
+
+def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverages:
+    """Average patches and moments by label.
+
+    Parameters
+    ----------
+    patches : (N, size, size) array
+        Patches as `motifgpu.extract_patches` gives them.
+    moments : (N, n_moments) array
+        Their Zernike moments.
+    labels : (N,) integer array
+        Class of each, such as `Motifs.labels` or `Motifs.environments`; negative ones are left out.
+
+    Returns
+    -------
+    ClassAverages
+        For the labels 0 to the largest, in the namespace and on the device of `patches`. A label without
+        columns has zeros.
+
+    Raises
+    ------
+    StageError
+        If lengths differ, labels are no integers, or an array is not finite or of the wrong shape.
+    """
+    xp, patches = check_array(patches, "averages", "patches", 3)
+    _, moments = check_array(moments, "averages", "moments", 2)
+    host = check_labels(labels, "averages", patches.shape[0])
+    if moments.shape[0] != host.size:
+        raise StageError(
+            "averages",
+            f"there are {moments.shape[0]} rows of moments and {host.size} patches",
+            "give the moments of these patches",
+        )
+    counts = np.bincount(host[host >= 0])
+    size = patches.shape[1]
+    means = mean_rows(xp.reshape(patches, (host.size, -1)), host, counts)
+    mean_moments = mean_rows(moments, host, counts)
+    return ClassAverages(
+        patches=xp.reshape(means, (counts.size, *patches.shape[1:])),
+        reconstructions=reconstruct_patches(mean_moments, size),
+        counts=namespace.from_numpy(counts, patches),
+    )
+
+
+def mean_rows(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
+    """Return the mean rows (c, d) of x (n, d) for each label; the labels alone go to the device."""
+    xp = namespace.array_namespace(x)
+    number = xp.arange(counts.size, dtype=xp.int64, device=namespace.device(x))
+    member = xp.astype(namespace.from_numpy(labels, x)[None, :] == number[:, None], x.dtype)
+    return xp.matmul(member, x) / namespace.as_like(np.maximum(counts, 1)[:, None], x)

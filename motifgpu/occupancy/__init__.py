@@ -1,0 +1,1 @@
+"""Sites that are empty or filled, and the statistics of their order."""

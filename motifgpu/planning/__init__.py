@@ -1,0 +1,1 @@
+"""What an analysis will take, before it runs."""

@@ -1,0 +1,1 @@
+"""Micrographs rebuilt from their motifs."""

@@ -1,0 +1,1 @@
+"""Lattice, motif-cells and their hierarchy."""

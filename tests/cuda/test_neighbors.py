@@ -1,0 +1,184 @@
+"""The launcher and the kernels of the neighbour search, run on the CPU, against float64."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import array_api_strict
+import numpy as np
+import pytest
+from host_cuda import device, faults, sanitizers
+
+from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
+from motifgpu.cuda import loader, neighbors
+
+pytestmark = pytest.mark.skipif(device.missing() is not None, reason=str(device.missing()))
+
+
+def clouds(counts, dimensions: int = 66, spread: float = 0.1, seed: int = 0, dtype=np.float32) -> tuple:
+    """Rows around four centres, one set of them for each graph, and the offsets of the graphs."""
+    rng = np.random.default_rng(seed)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    centres = rng.normal(size=(4, dimensions))
+    rows = centres[rng.integers(0, 4, offsets[-1])] + spread * rng.normal(size=(offsets[-1], dimensions))
+    return rows.astype(dtype), offsets
+
+
+def exact(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Every distance in float64, nearest first, ties by index."""
+    indices, distances = [], []
+    for start, stop in pairwise(offsets):
+        rows = x[start:stop].astype(np.float64)
+        if unit:
+            rows -= rows.mean(1, keepdims=True)
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        d = 0.5 * ((rows[:, None] - rows[None]) ** 2).sum(-1)
+        np.fill_diagonal(d, np.inf)
+        order = np.argsort(d, axis=1, kind="stable")[:, :k]
+        indices.append(order + start)
+        distances.append(np.take_along_axis(d, order, 1))
+    return np.concatenate(indices), np.concatenate(distances)
+
+
+def search(x, k: int, offsets, schedule: int = 0, **options):
+    host = device.HostDevice(schedule=schedule)
+    with loader.running_on(host):
+        indices, distances = neighbors.nearest(x, k, offsets, **options)
+    return indices, distances, host.launches
+
+
+def agrees(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> list[str]:
+    """Assert that a search finds what float64 finds, and return the kernels it launched."""
+    indices, distances, launches = search(x, k, offsets, unit=unit)
+    wanted, wanted_distances = exact(x, k, offsets, unit)
+    assert indices.dtype == np.int32
+    assert distances.dtype == np.float32
+    assert (np.sort(indices, 1)[:, 1:] != np.sort(indices, 1)[:, :-1]).all()
+    # the unit rows are float32: a distance d is known to about 1e-7 sqrt(d)
+    allowed = 1e-5 * wanted_distances + 1e-7 * np.sqrt(wanted_distances)
+    assert (np.abs(distances - wanted_distances) < allowed).all()
+    different = indices != wanted
+    assert different.mean() < 0.003
+    return launches
+
+
+def test_equals_float64_for_sizes_around_a_tile() -> None:
+    x, offsets = clouds([10, 33, 127, 128, 129, 260])
+    assert "shortlist" in agrees(x, 9, offsets)
+
+
+def test_many_neighbours_few_values_and_float64() -> None:
+    x, offsets = clouds([65, 150], dimensions=10, spread=0.5, dtype=np.float64)
+    agrees(x, 64, offsets)
+
+
+@pytest.mark.parametrize("spread", [1e-2, 0.1, 1.0])
+def test_rows_as_they_are(spread: float) -> None:
+    x, offsets = clouds([33, 200], spread=spread)
+    x[3] = 0.5  # a constant row is one like others
+    agrees(x / 4, 9, offsets, unit=False)
+
+
+def test_tight_clusters_are_searched_again_by_difference() -> None:
+    x, offsets = clouds([200], spread=1e-4, seed=1)
+    launches = agrees(x, 9, offsets)
+    assert launches.count("shortlist") == 2
+
+
+def test_spread_clusters_are_proven_at_once() -> None:
+    x, offsets = clouds([200], spread=1.0, seed=1)
+    assert agrees(x, 9, offsets).count("shortlist") == 1
+
+
+def test_duplicates_are_taken_in_the_order_of_their_index() -> None:
+    x, offsets = clouds([170], seed=2)
+    x[20:120:2] = x[20]  # fifty copies, more than a shortlist holds
+    indices, distances, _ = search(x, 9, offsets)
+    copies = np.arange(20, 120, 2)
+    for row in copies:
+        np.testing.assert_array_equal(indices[row], copies[copies != row][:9])
+        np.testing.assert_array_equal(distances[row], 0)
+
+
+@pytest.mark.parametrize("schedule", [1, 5])
+def test_same_bits_in_any_order_of_threads_and_for_any_memory(schedule: int) -> None:
+    x, offsets = clouds([40, 300], spread=1e-3, seed=3)
+    reference = search(x, 9, offsets)
+    for result in (search(x, 9, offsets, schedule), search(x, 9, offsets, schedule, memory=1)):
+        np.testing.assert_array_equal(result[0], reference[0])
+        np.testing.assert_array_equal(result[1], reference[1])
+
+
+def test_same_bits_alone_and_in_a_batch() -> None:
+    x, offsets = clouds([150, 12, 131], spread=1e-2, seed=4)
+    together = search(x, 9, offsets)
+    for start, stop in pairwise(offsets):
+        alone = search(x[start:stop], 9, np.array([0, stop - start]))
+        np.testing.assert_array_equal(alone[0] + start, together[0][start:stop])
+        np.testing.assert_array_equal(alone[1], together[1][start:stop])
+
+
+def test_wide_indices_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, offsets = clouds([140], spread=1e-3, seed=5)
+    narrow = search(x, 9, offsets)
+    monkeypatch.setattr(loader, "_WIDE", 1)
+    wide = search(x, 9, offsets)
+    np.testing.assert_array_equal(wide[0], narrow[0])
+    np.testing.assert_array_equal(wide[1], narrow[1])
+
+
+def test_arrays_of_another_namespace_stay_on_their_device() -> None:
+    x, offsets = clouds([90], spread=1e-3)
+    there = array_api_strict.Device("device1")
+    strict = search(array_api_strict.asarray(x, device=there), 9, offsets)
+    plain = search(x, 9, offsets)
+    for mine, reference in zip(strict[:2], plain[:2], strict=True):
+        assert mine.device == there
+        np.testing.assert_array_equal(namespace.to_numpy(mine), reference)
+
+
+def test_too_many_values_for_shared_memory_is_said_before_the_launch() -> None:
+    x, offsets = clouds([20], dimensions=200)
+    with (
+        loader.running_on(device.HostDevice(shared_bytes=48 * 1024)),
+        pytest.raises(
+            StageError, match=r"neighbors: a search over 200 values a row needs .* give fewer values"
+        ),
+    ):
+        neighbors.nearest(x, 9, offsets)
+
+
+def sanitized_case() -> None:
+    """Run in a child process: products, differences, several graphs and groups."""
+    x, offsets = clouds([10, 140], spread=1e-4, seed=1)
+    search(x, 9, offsets, memory=1)
+    print("finished")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sanitizer", ["address", "undefined", "thread"])
+def test_nothing_for_the_sanitizers(sanitizer: str) -> None:
+    done = sanitizers.run(sanitizer, f"{__file__}:sanitized_case")
+    assert done.returncode == 0, done.stderr
+    assert "finished" in done.stdout
+
+
+def case_without_barrier(number: str) -> None:
+    """Run in a child process: more than 32 values a row, and only row 0 fills its buffer in the last tile."""
+    rng = np.random.default_rng(0)
+    first, last = rng.normal(size=(2, 40))
+    x = 0.1 * rng.normal(size=(230, 40)) + first
+    x[[0, *range(128, 230)]] += last - first
+    x, offsets = x.astype(np.float32), np.array([0, 230])
+    with faults.without_barrier("neighbors", int(number)):
+        search(x, 9, offsets)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(8))
+def test_every_barrier_is_missed(number: int) -> None:
+    assert len(faults.barriers("neighbors")) == 8
+    done = sanitizers.run("thread", f"{__file__}:case_without_barrier", str(number))
+    assert done.returncode == sanitizers.FOUND, done.stderr
+    assert "data race" in done.stderr

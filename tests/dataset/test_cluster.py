@@ -1,0 +1,192 @@
+"""Runs on a Dask cluster of processes, whose workers and scheduler may die."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.datasets import KILLS, done, start, tables, wait_until, write_scans
+
+from motifgpu import dataset
+from motifgpu.core.errors import StageError
+from motifgpu.dataset.cluster import connect
+from motifgpu.dataset.results import Run
+
+pytest.importorskip("distributed", reason="Dask is not installed (extra dask)")
+
+FILES = 8
+RUN = """
+import sys
+from motifgpu import dataset
+from motifgpu.dataset.cluster import connect
+from motifgpu.core.errors import StageError
+with connect(sys.argv[3]) as client:
+    try:
+        dataset.run(sys.argv[1], sys.argv[2], client=client)
+    except StageError as error:
+        print(error, file=sys.stderr)
+        import os
+        os._exit(5)
+"""
+
+
+class Cluster:
+    """A scheduler and two workers of one thread, as processes of their own."""
+
+    def __init__(self, folder: Path, files: Path) -> None:
+        self.file = folder / "scheduler.json"
+        self.file.unlink(missing_ok=True)
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "POISON": str(files / "scan03.npz"),
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",
+        }
+        self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1")
+        wait_until(self.file.exists)
+        self.workers = [
+            self._start("worker", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
+            for _ in range(2)
+        ]
+
+    def _start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
+        place = ["--local-directory", str(self._folder)] if what == "worker" else []
+        command = ["-m", "dask", what, "--scheduler-file", str(self.file), *options, *place]
+        return subprocess.Popen(
+            [sys.executable, *command],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def kill_a_worker(self) -> None:
+        """Kill the process that works for the first nanny, which will start another."""
+        nanny = self.workers[0].pid
+        found = subprocess.run(["pgrep", "-P", str(nanny)], capture_output=True, text=True)
+        for child in found.stdout.split():
+            os.kill(int(child), signal.SIGKILL)
+
+    def close(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scans(tmp_path_factory.mktemp("scans"), FILES - 1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return tables(dataset.run(scans, tmp_path_factory.mktemp("run") / "out.motif", workers=1).path)
+
+
+@pytest.fixture
+def cluster(scans: Path, tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path, scans)
+    yield found
+    found.close()
+
+
+def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(
+    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path
+) -> None:
+    process = start(RUN, scans, tmp_path / "o", cluster.file)
+    wait_until(lambda: done(tmp_path / "o") >= 1)
+    cluster.kill_a_worker()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert tables(tmp_path / "o") == undisturbed
+
+
+def test_wrong_addresses_and_options(scans: Path, tmp_path: Path) -> None:
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(StageError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 "),
+    ):
+        connect("tcp://127.0.0.1:9")
+    with pytest.raises(StageError, match="workers is 3 and there is a client"):
+        dataset.run(scans, tmp_path / "o", client=object(), workers=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_killing_workers_at_random(
+    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
+) -> None:
+    moment = random.Random(seed)
+    process = start(RUN, scans, tmp_path / "o", cluster.file)
+    goal = moment.randrange(0, 4)
+    wait_until(lambda: (tmp_path / "o" / "run.json").exists() and done(tmp_path / "o") >= goal)
+    time.sleep(moment.random())
+    cluster.kill_a_worker()
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert tables(tmp_path / "o") == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_killing_the_scheduler_ends_the_run_and_a_rerun_completes(
+    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
+) -> None:
+    moment = random.Random(seed)
+    out = tmp_path / "o"
+    process = start(RUN, scans, out, cluster.file)
+    goal = moment.randrange(0, 3)
+    wait_until(lambda: (out / "run.json").exists() and done(out) >= goal)
+    time.sleep(moment.random() * 0.2)
+    cluster.scheduler.kill()
+    _, errors = process.communicate(timeout=120)
+    if process.returncode:
+        assert process.returncode == 5, errors
+        assert "the scheduler of the Dask cluster is gone; start a cluster" in errors
+        assert Run(out).about["state"] == "stopped"
+    cluster.close()
+    run = dataset.run(scans, out, workers=1)
+    assert tables(run.path) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_file_that_kills_its_worker_ends_in_quarantine(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'POISON' in os.environ and 'pytest' not in ' '.join(sys.orig_argv):\n"
+        "    from motifgpu.dataset import tasks\n"
+        "    real = tasks.read_file\n"
+        "    def read_file(path, *rest, **more):\n"
+        "        if path == os.environ['POISON']:\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "        return real(path, *rest, **more)\n"
+        "    tasks.read_file = read_file\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    cluster = Cluster(tmp_path, scans)
+    try:
+        with connect(str(cluster.file)) as client:
+            run = dataset.run(scans, tmp_path / "o", client=client)
+    finally:
+        cluster.close()
+    reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}
+    assert sorted(reasons) == ["damaged.npy", "scan03.npz"]
+    assert reasons["scan03.npz"].startswith("the process that analysed it died")

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import motifgpu
+from motifgpu import simulate
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def part(path: str) -> ModuleType:
+    """Return one of the modules that build the documentation."""
+    spec = importlib.util.spec_from_file_location(f"docs_{Path(path).stem}", DOCS / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # A dataclass looks its module up.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+    return module
+
+
+examples = part("examples.py")
+
+PAGE = """# A page
+
+```python
+value = 2
+```
+
+Text with `code`.
+
+```{figure} picture.png
+```
+
+<!-- not run: needs a GPU -->
+```sh
+exit 1
+```
+
+- in a list
+
+  ```python
+  value *= 3
+  open("written", "w").write(str(value))
+  ```
+
+```text
+not code
+```
+
+```sh
+grep -q 6 written
+```
+"""
+
+
+def test_blocks_are_found_with_their_lines_and_marks() -> None:
+    found = list(examples.blocks(PAGE))
+    assert [(block.language, block.not_run) for block in found] == [
+        ("python", ""),
+        ("sh", "needs a GPU"),
+        ("python", ""),
+        ("sh", ""),
+    ]
+    lines = PAGE.splitlines()
+    for block in found:
+        assert lines[block.line - 1].strip() == block.code.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        ("```python\nx = 1\n", "not closed"),
+        ("<!-- not run: a reason -->\n\n```python\nx = 1\n```\n", "line before"),
+        ("<!-- not run: a reason -->\n```text\nx\n```\n", "line before"),
+        ("```{code-block} python\nx = 1\n```\n", "plain fence"),
+    ],
+)
+def test_marks_that_say_nothing_are_refused(page: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        list(examples.blocks(page))
+
+
+def test_a_page_is_run_in_order_in_one_folder_and_one_namespace(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    before = os.getcwd()
+    assert examples.run_page(page, folder) == 3
+    assert (folder / "written").read_text() == "6"
+    assert os.getcwd() == before
+
+
+@pytest.mark.parametrize("code", ["```python\n1 / 0\n```\n", "```sh\nfalse | true\nfalse\n```\n"])
+def test_a_failing_example_names_its_page(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], code: str
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n\n" + code)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert examples.run_pages([page], scratch) == [str(page)]
+    assert re.search(rf"{re.escape(str(page))}.*4", capfd.readouterr().err)
+
+
+def test_pages_begin_with_micrographs_that_state_their_pixel_size(tmp_path: Path) -> None:
+    examples.write_scans(tmp_path)
+    for name in ("scan.tif", "other.tif", "scans/first.tif"):
+        read = motifgpu.read(tmp_path / name)
+        assert read.shape == (256, 256)
+        assert read.pixel_size_nm == pytest.approx(0.329 / 22, rel=0.01)
+
+
+def test_every_page_marks_its_examples_properly() -> None:
+    pages = [path for path in DOCS.rglob("*.md") if not {"generated", "auto_gallery"} & set(path.parts)]
+    assert pages
+    assert sum(len(list(examples.blocks(page.read_text(encoding="utf-8")))) for page in pages) > 10
+
+
+def test_every_public_name_is_in_the_reference_once() -> None:
+    text = (DOCS / "reference" / "api.md").read_text()
+    listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(set(motifgpu.__all__) - {"__version__", "simulate"})
+    text = (DOCS / "reference" / "simulate.md").read_text()
+    listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
+    tables = {"ATOMIC_NUMBERS", "EXCLUDED", "MATERIALS", "STACKINGS", "TWIST_CASES"}
+    assert sorted(listed) == sorted(set(simulate.__all__) - tables)
+
+
+def monolayer() -> np.ndarray:
+    return simulate.monolayer("MoSe2", (256, 256), seed=0).image
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda image: motifgpu.analyze(np.ones_like(image)),
+        lambda image: motifgpu.analyze(np.random.default_rng(0).poisson(3, image.shape)),
+        lambda image: motifgpu.analyze(np.where(image > image.max() - 3, np.nan, image)),
+        lambda image: motifgpu.analyze(image.max() - image),
+        lambda image: motifgpu.analyze(image[:60, :60]),
+        lambda image: motifgpu.analyze(image, patch_size=250),
+        lambda image: motifgpu.analyze(image, n_neighbors=500),
+        lambda image: motifgpu.analyze(image, n_motifs=500),
+    ],
+)
+def test_troubleshooting_has_the_message(call: Any) -> None:
+    text = (DOCS / "start" / "troubleshooting.md").read_text()
+    rows = re.findall(r"^\| `([a-z_]+: [^`]+)` \|", text, re.MULTILINE)
+    assert rows
+    with pytest.raises(motifgpu.StageError) as caught:
+        call(monolayer())
+    fitting = [row for row in rows if re.search(re.escape(row).replace("…", ".*"), str(caught.value))]
+    assert len(fitting) == 1, str(caught.value)
+
+
+def test_the_command_line_is_described_whole() -> None:
+    pytest.importorskip("sphinx")
+    from motifgpu.cli import command_parsers, make_parser
+
+    written = part("extensions/command_line.py")
+    for name, parser in command_parsers(make_parser()).items():
+        text = "\n".join(written.command_lines(name, parser))
+        assert f"## `{name}`" in text
+        wanted = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+        assert all(option in text for action in wanted for option in action.option_strings)
+        assert len(re.findall(r"^: ", text, re.MULTILINE)) == len(wanted)
+        assert "%(" not in text
+
+
+def test_the_build_script_says_what_it_does() -> None:
+    done = subprocess.run([sys.executable, DOCS / "build", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "--quick" in done.stdout

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = sorted((ROOT / "ci" / "locks").glob("*.txt"))
+# What `import motifgpu` leaves until it is used.
+HEAVY = (
+    "cupy",
+    "dask",
+    "matplotlib",
+    "numba",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "skimage",
+    "sklearn",
+    "zarr",
+)
+
+
+def ci_wheels() -> dict[str, object]:
+    """Return what the script that tries the wheel defines."""
+    names: dict[str, object] = {"__name__": "ci_wheels", "__file__": str(ROOT / "ci" / "wheels")}
+    exec(compile((ROOT / "ci" / "wheels").read_text(), "ci/wheels", "exec"), names)
+    return names
+
+
+def test_import_is_quick_and_brings_nothing_heavy() -> None:
+    code = "import motifgpu, sys, time; print(time.process_time(), *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *modules = done.stdout.split()
+    assert not set(HEAVY) & set(modules)
+    assert float(seconds) < 0.2  # of CPU time, Python's own start included
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_locks_are_hashed_and_name_no_index(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    blocks = [b for b in text.split("\n") if b and not b.startswith((" ", "#"))]
+    assert blocks
+    assert text.count("--hash=sha256:") >= len(blocks)
+
+
+def test_every_lock_is_written_by_the_script() -> None:
+    script = (ROOT / "ci" / "lock").read_text()
+    written = set(re.findall(r"^compile(?:_list)? ([\w-]+)", script, re.MULTILINE))
+    written |= {"image-cuda12", "image-cuda13"}  # in a loop
+    assert {lock.stem for lock in LOCKS} == written
+
+
+def test_every_extra_is_tried() -> None:
+    assert set(PROJECT["optional-dependencies"]) <= set(ci_wheels()["BRINGS"])
+
+
+def test_every_python_that_is_declared_is_tested() -> None:
+    tested = re.findall(r'"(3\.\d+)"', (ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    assert f">={tested[0]}" == PROJECT["requires-python"]
+    assert {"3.11", "3.12", "3.13"} <= set(tested)
+
+
+def test_citation_names_this_version_and_the_paper() -> None:
+    text = (ROOT / "CITATION.cff").read_text()
+    assert re.search(r"^cff-version: 1\.2\.0$", text, re.MULTILINE)
+    version = re.search(r"^version: (\S+)$", text, re.MULTILINE)
+    assert version is not None
+    assert PROJECT["version"].removesuffix(".dev0") == version[1]
+    doi = re.search(r"^  doi: (\S+)$", text, re.MULTILINE)
+    assert doi is not None
+    assert PROJECT["urls"]["Paper"].endswith(doi[1])
+    assert f"license: {PROJECT['license']}\n" in text
