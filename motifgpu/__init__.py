@@ -20,4 +20,6 @@ def __getattr__(name: str) -> Any:
         from importlib import metadata
 
         return metadata.version("motifgpu")
+    if name not in _names:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _load(name)
