@@ -1,8 +1,9 @@
-"""Fixtures shared by all tests: the backends under test and the real micrographs where they are at hand."""
+"""What all tests share: time limits, the backends under test, signals, and the real micrographs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from support.real_micrographs import folder_or_skip
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
 hypothesis.settings.load_profile("fixed")
 
+SLOW = 900  # seconds that a slow test may take; pyproject.toml has the limit of the others
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW))
+
 
 @pytest.fixture(params=BACKENDS)
 def xp_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
@@ -26,3 +35,11 @@ def xp_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 def data_folder() -> Path:
     """Return the folder of real micrographs, or skip."""
     return folder_or_skip()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT interrupt this process and those it starts: in the background of a script it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -141,6 +141,7 @@ def test_termination_ends_as_ctrl_c_does(
     assert Run(tmp_path / "o").about["state"] == "interrupted"
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_watching_keeps_the_report_current(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, out = tmp_path / "in", tmp_path / "o"
     folder.mkdir()

@@ -150,6 +150,7 @@ def test_workers_that_cannot_start_end_the_run(
         dataset.run(scans, tmp_path / "o", workers=2)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_says_how_to_go_on(scans: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "o"
     process = start(RUN, scans, out, 1)
