@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from results import record
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from motifgpu import simulate
-from motifgpu.features.bases import BASES, patch_features
+from benchmarks.results import record
+from motifgpu import patch_features, simulate
+from motifgpu.features.bases import BASES
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Each in a process of its own, which prints CPU time and memory: building the pseudo-inverse and, for PCA,
 # the fit are in every call. The input is part of the memory, since whoever computes features holds it.
@@ -22,15 +25,15 @@ import json, sys, time, tracemalloc
 import numpy as np
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
-from motifgpu import disc, zernike
+from benchmarks.cold import empty_caches
+from motifgpu import zernike_moments
 method, n, size, dtype = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 
 def features(patches):
     if method == "pca":
         return PCA(66, svd_solver="auto", random_state=0).fit_transform(patches.reshape(len(patches), -1))
-    for cache in (zernike._projector, disc.condition_number, disc.values):
-        cache.cache_clear()
-    return zernike.zernike_moments(patches)
+    empty_caches("motifgpu.features")
+    return zernike_moments(patches)
 
 def peak_mb():
     with open("/proc/self/status") as status:
@@ -63,7 +66,7 @@ print(json.dumps({
 def measured(method: str, n: int, size: int, dtype: str) -> dict[str, float]:
     """CPU time of the first and the best of four calls, and peak memory beyond what the libraries take."""
     command = [sys.executable, "-c", CHILD, method, str(n), str(size), dtype]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def test_moments_against_pca_cold() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
 from threadpoolctl import threadpool_limits
 
+from benchmarks.results import record
 from motifgpu import analyze, simulate
 
 ROUNDS = 5

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
-from motifgpu import find_columns, simulate
-from motifgpu.columns.matching import match_points, score_detection
+from benchmarks.results import record
+from motifgpu import find_columns, match_points, score_detection, simulate
 
 CONSTANT = 22.0
 SPACING = CONSTANT / np.sqrt(3)

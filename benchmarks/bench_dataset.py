@@ -20,14 +20,12 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from bench_chain import _motif_learn as motif_learn_chain
-from results import record
 from threadpoolctl import threadpool_limits
 
-from motifgpu import simulate
-from motifgpu.columns.matching import match_points
+from benchmarks.bench_chain import _motif_learn as motif_learn_chain
+from benchmarks.results import record
+from motifgpu import Run, match_points, simulate
 from motifgpu.dataset.plan import plan_run
-from motifgpu.dataset.results import Run
 
 NUMBER, SIDE, COUNTS = 1000, 512, 30.0
 MANY = 1600  # micrographs that hold two million columns

@@ -16,15 +16,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from results import record
 from sklearn.metrics import adjusted_mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from motifgpu import estimate_patch_size, extract_patches, find_columns, simulate
-from motifgpu.columns.matching import match_points
-from motifgpu.dictionary import MotifDictionary
-from motifgpu.features.zernike import zernike_moments
-from motifgpu.motifs.find import find_motifs
+from benchmarks.results import record
+from motifgpu import (
+    MotifDictionary,
+    estimate_patch_size,
+    extract_patches,
+    find_columns,
+    find_motifs,
+    match_points,
+    simulate,
+    zernike_moments,
+)
 
 DEFECTS: dict[str, Any] = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 STRANGERS = {"W": 0.03, "Fe": 0.015, "Cr": 0.015, "Te": 0.015}

@@ -13,18 +13,14 @@ import importlib.util
 import statistics
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results
-
-from motifgpu import affinity_graph, extract_patches, nearest_neighbors, simulate, zernike_moments
+from benchmarks import results
+from motifgpu import affinity_graph, extract_patches, nearest_neighbors, relax, simulate, zernike_moments
 from motifgpu.core import device, namespace
-from motifgpu.graph.relaxation import STAGES, SUBSWEEPS, relax
+from motifgpu.graph.relaxation import STAGES, SUBSWEEPS
 
 TEMPLATES = 6  # of noise-free patches, from as many simulated micrographs
 

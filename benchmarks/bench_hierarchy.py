@@ -10,18 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
-from support.grids import square_cells
-from support.lattices import CONSTANT, count_wrong, degraded
 
-from motifgpu import analyze
+from benchmarks.results import record
+from motifgpu import (
+    Cells,
+    Hierarchy,
+    Lattice,
+    analyze,
+    build_hierarchy,
+    fit_lattice,
+    merge_hierarchies,
+    motif_cells,
+)
 from motifgpu.simulate import monolayer
 from motifgpu.simulate.truth import MonolayerSimulation
-from motifgpu.structure.cells import MISSING, Cells, motif_cells
-from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
+from motifgpu.structure.cells import MISSING
 from motifgpu.structure.hierarchy.components import find_components
-from motifgpu.structure.hierarchy.merge import merge_hierarchies
-from motifgpu.structure.lattice import Lattice, fit_lattice
+from tests.support.grids import square_cells
+from tests.support.lattices import CONSTANT, count_wrong, degraded
 
 Component = frozenset[tuple[int, int, int, int]]
 

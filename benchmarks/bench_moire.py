@@ -7,18 +7,22 @@ import time
 
 import numpy as np
 import pytest
-from results import record
 from scipy.spatial import cKDTree
 
-from motifgpu import simulate
-from motifgpu.columns.find import find_columns
-from motifgpu.columns.smoothing import smooth
-from motifgpu.features.patches import extract_patches
-from motifgpu.features.zernike import rotation_invariants, zernike_moments
-from motifgpu.moire.anchors import induce_anchors, label_by_anchors
-from motifgpu.moire.divergence import domain_divergence
-from motifgpu.moire.domains import label_domains
-from motifgpu.moire.twist import twist_angle
+from benchmarks.results import record
+from motifgpu import (
+    domain_divergence,
+    extract_patches,
+    find_columns,
+    induce_anchors,
+    label_by_anchors,
+    label_domains,
+    rotation_invariants,
+    simulate,
+    smooth,
+    twist_angle,
+    zernike_moments,
+)
 
 
 def test_twist_angles() -> None:

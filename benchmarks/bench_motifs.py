@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -26,15 +25,22 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
-from motifgpu import estimate_patch_size, extract_patches, find_columns, simulate
-from motifgpu.columns.matching import match_points
-from motifgpu.columns.smoothing import estimate_background
-from motifgpu.features.zernike import zernike_moments
-from motifgpu.graph.affinity import affinity_graph
-from motifgpu.graph.neighbors import nearest_neighbors
-from motifgpu.graph.relaxation import pca_start, relax
-from motifgpu.io.micrograph import read
-from motifgpu.motifs.find import find_motifs
+from benchmarks.results import record
+from motifgpu import (
+    affinity_graph,
+    estimate_background,
+    estimate_patch_size,
+    extract_patches,
+    find_columns,
+    find_motifs,
+    match_points,
+    nearest_neighbors,
+    pca_start,
+    read,
+    relax,
+    simulate,
+    zernike_moments,
+)
 
 A = 22.0
 SEEDS = range(100, 110)

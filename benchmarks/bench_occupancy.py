@@ -6,17 +6,19 @@ import time
 
 import numpy as np
 import pytest
-from results import record
 from scipy.spatial import cKDTree
 
-from motifgpu import simulate
-from motifgpu.columns.find import find_columns
-from motifgpu.columns.patch_size import estimate_patch_size
-from motifgpu.features.patches import extract_patches
-from motifgpu.features.zernike import zernike_moments
-from motifgpu.motifs.find import find_motifs
+from benchmarks.results import record
+from motifgpu import (
+    estimate_patch_size,
+    extract_patches,
+    find_columns,
+    find_motifs,
+    occupancy_statistics,
+    simulate,
+    zernike_moments,
+)
 from motifgpu.occupancy.sites import classify_sites, site_grid
-from motifgpu.occupancy.statistics import occupancy_statistics
 
 MODELS = (
     ("bernoulli", {"fraction": 0.1}),

@@ -14,18 +14,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench_motifs import DEFECTS, Case, scores, simulated, summary
-from rare_oracle import multislice, oracle, pooled, recalls, reliability, right
-from results import record
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 
-from motifgpu import analyze, simulate
-from motifgpu.columns.matching import match_points
-from motifgpu.graph.affinity import affinity_graph
-from motifgpu.graph.neighbors import nearest_neighbors
-from motifgpu.graph.relaxation import pca_start, relax
-from motifgpu.motifs.find import find_motifs
+from benchmarks.bench_motifs import DEFECTS, Case, scores, simulated, summary
+from benchmarks.rare_oracle import multislice, oracle, pooled, recalls, reliability, right
+from benchmarks.results import record
+from motifgpu import (
+    affinity_graph,
+    analyze,
+    find_motifs,
+    match_points,
+    nearest_neighbors,
+    pca_start,
+    relax,
+    simulate,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from results import record
 
-from motifgpu import simulate
-from motifgpu.columns.find import find_columns
-from motifgpu.columns.smoothing import smooth
-from motifgpu.reconstruction.rebuild import reconstruct
+from benchmarks.results import record
+from motifgpu import find_columns, reconstruct, simulate, smooth
 
 SIZE = 38  # 1.73 lattice constants of 22 px
 LEAST = {1.0: 30.4, 3.0: 33.6, 10.0: 37.3, 30.0: 41.2, 100.0: 41.2}

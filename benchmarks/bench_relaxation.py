@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score
-from support import oracles
 from threadpoolctl import threadpool_limits
 
+from benchmarks.results import record
 from motifgpu import (
     ForceRelaxation,
     affinity_graph,
@@ -34,6 +33,7 @@ from motifgpu import (
 )
 from motifgpu.graph.metrics import neighbor_preservation
 from motifgpu.graph.relaxation import STAGES
+from tests.support import oracles
 
 SEEDS = 10
 MANY = 40

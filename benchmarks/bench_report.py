@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results import record
-from support.report_page import Page, browser, ring
 
+from benchmarks.results import record
 from motifgpu import Micrograph, analyze, simulate
+from tests.support.report_page import Page, browser, ring
 
 SIDES = {5_000: 1070, 20_000: 2120}  # px, that hold about so many columns with a patch
 

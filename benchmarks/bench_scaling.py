@@ -142,7 +142,7 @@ def test_scaling(quick: bool, full: bool) -> None:
         "time exponents": exponents(whole, "cpu_s", 0.003),
         "memory exponents": exponents(whole, "peak_mb", 1.0),
     }
-    from results import record
+    from benchmarks.results import record
 
     record("scaling", figures)
     assert len(whole) >= 3

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import record
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from motifgpu.features import disc, zernike
-from motifgpu.features.patches import extract_patches
-from motifgpu.features.symmetries import mirror_symmetry_map, symmetry_map
-from motifgpu.features.zernike import zernike_moments
-from motifgpu.io.micrograph import read
+from benchmarks.cold import empty_caches
+from benchmarks.results import record
+from motifgpu import extract_patches, mirror_symmetry_map, read, symmetry_map, zernike_moments
+from motifgpu.features import disc
 
 
 def cpu_seconds(call: Callable[[], Any], repeats: int) -> float:
@@ -39,14 +37,8 @@ def peak_bytes(call: Callable[[], Any]) -> int:
     return peak
 
 
-def forget() -> None:
-    """Empty the caches, so that the pseudo-inverse is built anew."""
-    for cache in (zernike._projector, disc.condition_number, disc.values):
-        cache.cache_clear()
-
-
 def cold_moments(patches: np.ndarray) -> np.ndarray:
-    forget()
+    empty_caches("motifgpu.features")  # so that the pseudo-inverse is built anew
     return zernike_moments(patches)
 
 

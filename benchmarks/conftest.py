@@ -1,22 +1,20 @@
-"""Benchmarks are named bench_*.py and import results.py beside them; real micrographs as in the tests.
+"""Benchmarks are named bench_*.py; real micrographs as in the tests. ``-k paper`` chooses a folder.
 
 With --quick only what is marked ``quick`` runs, smaller where it uses the fixtures `quick` and `seeds`. A run
-that took all that it should writes the page RESULTS.md anew.
+writes RESULTS.md anew, and one that is not quick the README's table.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from benchmarks import results
 
-import results
+FOLDER = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +41,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
     return None
 
 
+@pytest.hookimpl(tryfirst=True)  # before -k is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.extra_keyword_matches.update(item.path.parent.relative_to(FOLDER).parts)
     if config.getoption("--quick"):
         left = [item for item in items if not item.get_closest_marker("quick")]
         items[:] = [item for item in items if item.get_closest_marker("quick")]
@@ -52,9 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.testscollected and not session.config.getoption("collectonly"):
-        import write_results
+        from benchmarks.page import __main__ as page
 
-        write_results.main(["--quick"] if session.config.getoption("--quick") else [])
+        page.main(["--quick"] if session.config.getoption("--quick") else [])
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +89,6 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
-    from support.real_micrographs import folder_or_skip
+    from tests.support.real_micrographs import folder_or_skip
 
     return folder_or_skip()

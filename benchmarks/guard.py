@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import Delaunay
@@ -26,7 +24,6 @@ from skimage.feature import blob_log
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
-from support import oracles
 from threadpoolctl import threadpool_limits
 
 from motifgpu import (
@@ -43,6 +40,7 @@ from motifgpu import (
     simulate,
     zernike_moments,
 )
+from tests.support import oracles
 
 COMMITTED = Path(__file__).parent / "results" / "guard.json"
 LIMIT = 1.8

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_motifs import A, Case, simulated
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from motifgpu import estimate_patch_size, extract_patches, find_columns
-from motifgpu.columns.matching import match_points
-from motifgpu.features.zernike import zernike_moments
+from benchmarks.bench_motifs import A, Case, simulated
+from motifgpu import estimate_patch_size, extract_patches, find_columns, match_points, zernike_moments
 
 EDGES = (0.0, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0001)
 CELLS = Path(__file__).parent / "multislice.npz"

@@ -1,4 +1,4 @@
-"""Write figures with the hardware and versions they were measured on."""
+"""The result files: figures with the hardware and versions they were measured on."""
 
 from __future__ import annotations
 
@@ -106,3 +106,11 @@ def record(name: str, figures: Any, device: str = "cpu") -> Path:
         scratch.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
         scratch.replace(path)
     return path
+
+
+def load(quick: bool = False) -> dict[str, Any]:
+    """Return all studies measured on a CPU by name, a quick run's in place of the full one's if asked."""
+    studies: dict[str, Any] = json.loads((FOLDER / "cpu.json").read_text())
+    if quick and (FOLDER / "quick.json").exists():
+        studies |= json.loads((FOLDER / "quick.json").read_text())
+    return studies

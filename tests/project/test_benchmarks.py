@@ -11,27 +11,27 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks import guard, results
+from benchmarks.page import __main__ as page
+from benchmarks.page import results_page
+from benchmarks.page.outline import SECTIONS
+from benchmarks.page.rows import ROWS, paper_rows
+
+ROOT = Path(__file__).parents[2]
 
 RECORDER = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import results
-results.FOLDER = Path(sys.argv[2])
+from benchmarks import results
+results.FOLDER = Path(sys.argv[1])
 for index in range(5):
-    results.record(f"{sys.argv[3]} {index}", {"value": float("nan"), "pair": (1, 2)})
+    results.record(f"{sys.argv[2]} {index}", {"value": float("nan"), "pair": (1, 2)})
 """
 
 
-@pytest.fixture
-def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
 def test_figures_of_processes_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", RECORDER, str(BENCHMARKS), str(tmp_path)]
-    running = [subprocess.Popen([*command, f"process {number}"]) for number in range(3)]
+    command = [sys.executable, "-c", RECORDER, str(tmp_path)]
+    running = [subprocess.Popen([*command, f"process {number}"], cwd=ROOT) for number in range(3)]
     assert [process.wait(120) for process in running] == [0, 0, 0]
     content = json.loads((tmp_path / "cpu.json").read_text())
     assert sorted(content) == sorted(f"process {number} {index}" for number in range(3) for index in range(5))
@@ -40,10 +40,8 @@ def test_figures_of_processes_at_the_same_time_are_all_kept(tmp_path: Path) -> N
 
 
 def test_a_quick_run_leaves_the_full_ones_figures_alone(
-    tmp_path: Path, benchmarks: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import results
-
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     results.record("study", 1)
     monkeypatch.setenv(results.QUICK, "1")
@@ -62,12 +60,9 @@ def test_the_guard_fails_at_half_the_speed_and_not_by_noise(
     cost: float,
     code: int,
     tmp_path: Path,
-    benchmarks: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    import guard
-
     committed = tmp_path / "guard.json"
     committed.write_text(json.dumps({"steady": 1.0, "changed": 1.0}))
     monkeypatch.setattr(guard, "COMMITTED", committed)
@@ -78,23 +73,29 @@ def test_the_guard_fails_at_half_the_speed_and_not_by_noise(
     assert ("what is committed: changed;" in capsys.readouterr().out) == bool(code)
 
 
-def test_the_page_says_what_is_missing(benchmarks: None) -> None:
-    import write_results
-    from page_rows import paper_rows
-
-    results = write_results.load(quick=False)
-    assert "not measured yet" not in "".join(paper_rows(results, {}))
-    del results["nine_cases"]
-    without = write_results.page(results)
+def test_the_page_says_what_is_missing() -> None:
+    measured = results.load()
+    assert "not measured yet" not in "".join(paper_rows(measured, {}))
+    del measured["nine_cases"]
+    without = results_page.page(measured)
     assert "not measured yet (`nine_cases`)" in without
     assert "Not measured yet: `nine_cases`." in without
 
 
-def test_every_sentence_by_hand_has_its_place(benchmarks: None) -> None:
-    import write_results
-    from page_outline import SECTIONS
-    from page_rows import ROWS
+def test_the_pages_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert page.main(["--check"]) == 0
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        page.README.read_text(encoding="utf-8").replace("| 1.000 /", "| 0.999 /"), encoding="utf-8"
+    )
+    monkeypatch.setattr(page, "README", readme)
+    assert page.main(["--check"]) == 1
+    assert capsys.readouterr().err.startswith("README.md: ")
 
+
+def test_every_sentence_by_hand_has_its_place() -> None:
     places = {"preface", "not possible", "repeat"}
     places |= {section.key for section in SECTIONS} | {f"row {row.name}" for row in ROWS}
-    assert set(write_results.conclusions()) <= places
+    assert set(results_page.conclusions()) <= places

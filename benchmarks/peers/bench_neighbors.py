@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import cpu_seconds
-from results import record
 
+from benchmarks.peers.packages import cpu_seconds
+from benchmarks.results import record
 from motifgpu import extract_patches, nearest_neighbors, simulate, zernike_moments
 
 K = 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from page_markdown import Results, figures, number, seconds, table
+from benchmarks.page.markdown import Results, figures, number, seconds, table
 
 DOSES = (1, 3, 10, 30, 100)
 
@@ -15,7 +15,7 @@ def columns(results: Results) -> list[str]:
         "mean square; the bound is that of an isolated column of known shape, and knowledge of the lattice "
         "may pass it.",
         "",
-        "![Position error over dose](figures/columns.png)",
+        "![Position error over dose](plots/columns.png)",
         "",
     ]
     lines += table(
@@ -169,7 +169,7 @@ def scaling(results: Results) -> list[str]:
                 for stage in rows[0]["stages"]
             ),
         ),
-        "![Time and memory of the stages](figures/scaling.png)",
+        "![Time and memory of the stages](plots/scaling.png)",
         "",
     ]
     two = {row["columns"]: row for row in threads.get("2", []) if "stages" in row}

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import LAYOUTS, cpu_seconds
-from results import record
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score, fowlkes_mallows_score, silhouette_score
 from sklearn.mixture import GaussianMixture
 
+from benchmarks.peers.packages import LAYOUTS, cpu_seconds
+from benchmarks.results import record
 from motifgpu import simulate, zernike_moments
 from motifgpu.graph.metrics import neighbor_preservation
 

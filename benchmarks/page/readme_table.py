@@ -1,28 +1,21 @@
-"""Cut the README's table of figures from the result files: python benchmarks/readme.py [--check]."""
+"""The README's table of figures."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-BEGIN = "<!-- numbers: written by benchmarks/readme.py from benchmarks/results -->"
+from benchmarks.page.markdown import Results, figures
+
+BEGIN = "<!-- numbers: written by benchmarks/page from benchmarks/results -->"
 END = "<!-- end of numbers -->"
-
-
-def _figures(results: dict[str, Any], name: str) -> Any:
-    return results[name]["figures"]
 
 
 def _counts(number: int) -> str:
     return f"{number} count{'s' if number != 1 else ''}"
 
 
-def _columns(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for row in _figures(results, "columns"):
+def _columns(results: Results) -> Iterator[tuple[str, str, str]]:
+    for row in figures(results, "columns"):
         if row["material"] != "MoSe2" or row["lattice"] != "defects" or row["counts"] not in (1, 3, 30):
             continue
         peer = row["motif_learn"]
@@ -34,9 +27,9 @@ def _columns(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _motifs(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _motifs(results: Results) -> Iterator[tuple[str, str, str]]:
     for dose in (1, 3, 10):
-        methods = _figures(results, f"motifs_pk{dose}")["methods"]
+        methods = figures(results, f"motifs_pk{dose}")["methods"]
         ours, layout = methods["columns"], methods["layout regions"]
         yield (
             f"motifs at {_counts(dose)}, their number not told: AMI identity / environment",
@@ -46,9 +39,9 @@ def _motifs(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _relaxation(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _relaxation(results: Results) -> Iterator[tuple[str, str, str]]:
     for n in (1207, 20000):
-        speed = _figures(results, f"relaxation_speed_{n}")
+        speed = figures(results, f"relaxation_speed_{n}")
         ours, ratio = speed["cpu_s"], speed["ratio"]
         yield (
             f"force relaxation of {n:,} columns, CPU time: layout / graph and layout",
@@ -57,7 +50,7 @@ def _relaxation(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             f"{ratio['fit_transform motif_learn']:.0f} times as long, umap-learn's layout "
             f"{ratio['layout umap_learn']:.0f} times",
         )
-    real = _figures(results, "relaxation_of_a_real_micrograph")
+    real = figures(results, "relaxation_of_a_real_micrograph")
     low, high = (pick(o["clusters"] for o in real["motifgpu"]) for pick in (min, max))
     best = real["motifgpu"][0]
     yield (
@@ -68,8 +61,8 @@ def _relaxation(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def _moments(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    rows = [r for r in _figures(results, "moments_against_pca_float32") if r["size"] == 64]
+def _moments(results: Results) -> Iterator[tuple[str, str, str]]:
+    rows = [r for r in figures(results, "moments_against_pca_float32") if r["size"] == 64]
     small, large = rows[0], rows[-1]
     yield (
         f"66 moments of {small['n']:,} / {large['n']:,} patches of 64 x 64",
@@ -78,16 +71,16 @@ def _moments(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def _chain(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _chain(results: Results) -> Iterator[tuple[str, str, str]]:
     for dose in (3, 30):
-        chain = _figures(results, f"chain_{dose}_counts")
+        chain = figures(results, f"chain_{dose}_counts")
         yield (
             f"whole chain, 512 x 512, {dose} counts, CPU time",
             f"{chain['cpu_s']['motifgpu']:.2f} s",
             f"motif-learn takes {chain['ratio']:.1f} times as long, "
             f"{chain['ratio_told_its_columns']:.1f} times when told which of its maxima are columns",
         )
-    start = _figures(results, "start")
+    start = figures(results, "start")
     yield (
         "`motifgpu analyze` as a command: first time ever / after that",
         f"{start['cold']:.1f} s / {start['second']:.1f} s",
@@ -95,7 +88,7 @@ def _chain(results: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     )
 
 
-def table(results: dict[str, Any]) -> str:
+def table(results: Results) -> str:
     """Return the table as Markdown."""
     lines = ["| what | motifgpu | beside it |", "|---|---|---|"]
     for part in (_columns, _motifs, _relaxation, _moments, _chain):
@@ -105,19 +98,7 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    """Rewrite the table in the README, or with --check say whether it is the one the results give."""
-    results = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text())
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    wanted = f"{head}{BEGIN}\n\n{table(results)}\n\n{END}{tail}"
-    if "--check" in arguments:
-        return int(wanted != text)
-    readme.write_text(wanted)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def renewed(readme: str, results: Results) -> str:
+    """Return the text of the README with the table that the results give."""
+    head, rest = readme.split(BEGIN)
+    return f"{head}{BEGIN}\n\n{table(results)}\n\n{END}{rest.split(END)[1]}"

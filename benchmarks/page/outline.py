@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from page_features import bases, embeddings, noise, speed
-from page_markdown import Section
-from page_rare import rare
-from page_structure import defects, occupancy, twist
-from page_truth import columns, hierarchy, motifs, scaling
+from benchmarks.page.features import bases, embeddings, noise, speed
+from benchmarks.page.markdown import Section
+from benchmarks.page.rare import rare
+from benchmarks.page.structure import defects, occupancy, twist
+from benchmarks.page.truth import columns, hierarchy, motifs, scaling
 
 SECTIONS = (
     Section(

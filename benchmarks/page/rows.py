@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
-from page_markdown import NotMeasured, Results, figures, number, seconds, span, table
+from benchmarks.page.markdown import NotMeasured, Results, figures, number, seconds, span, table
 
 NO_SUCH_STEP = "has no such step"
 

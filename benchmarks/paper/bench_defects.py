@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import LAYOUTS
-from results import record
 from scipy.spatial import cKDTree
 from sklearn.cluster import HDBSCAN
 from sklearn.metrics import adjusted_mutual_info_score
 
+from benchmarks.peers.packages import LAYOUTS
+from benchmarks.results import record
 from motifgpu import (
     StageError,
     analyze,

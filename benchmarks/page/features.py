@@ -5,7 +5,17 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from page_markdown import Results, figures, number, ours_first, seconds, seeds, span, table, with_error
+from benchmarks.page.markdown import (
+    Results,
+    figures,
+    number,
+    ours_first,
+    seconds,
+    seeds,
+    span,
+    table,
+    with_error,
+)
 
 
 def speed(results: Results) -> list[str]:
@@ -103,7 +113,7 @@ def noise(results: Results) -> list[str]:
         f"heights 0.8 and 1, {seeds(crystal[0]['seeds'])}.",
         "",
         *table(("Gaussian sigma", *head), rows(crystal, "sigma")),
-        "![Cluster broadening](figures/noise.png)",
+        "![Cluster broadening](plots/noise.png)",
         "",
     ]
     for name, key in (("poisson", "counts at height 1"), ("gaussian", "sigma"), ("scan", "px")):
@@ -217,7 +227,7 @@ def embeddings(results: Results) -> list[str]:
         "HDBSCAN (smallest cluster 15) is not, and has its number of clusters beside it. The silhouette is "
         "that of KMeans' labels, as in the paper. Times are CPU time of one thread after a warm-up.",
         "",
-        "![AMI of the layouts](figures/embeddings.png)",
+        "![AMI of the layouts](plots/embeddings.png)",
         "",
     ]
     if not names:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import motif_learn_moments
-from results import record
 from sklearn.decomposition import PCA
 from sklearn.metrics import davies_bouldin_score, silhouette_score
 
+from benchmarks.peers.packages import motif_learn_moments
+from benchmarks.results import record
 from motifgpu import extract_patches, find_motifs, simulate, zernike_moments
 
 pytestmark = pytest.mark.usefixtures("one_thread")

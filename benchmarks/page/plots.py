@@ -8,7 +8,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from page_markdown import NotMeasured, Results, figures, ours_first
+
+from benchmarks.page.markdown import NotMeasured, Results, figures, ours_first
 
 STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
 DPI = 110

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers import cpu_seconds, motif_learn_moments
-from results import record
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_mutual_info_score, fowlkes_mallows_score, silhouette_score
 
-from motifgpu import simulate, zernike_moments
-from motifgpu.features.bases import BASES, patch_features
-from motifgpu.features.zernike import reconstruct_patches
+from benchmarks.peers.packages import cpu_seconds, motif_learn_moments
+from benchmarks.results import record
+from motifgpu import patch_features, reconstruct_patches, simulate, zernike_moments
+from motifgpu.features.bases import BASES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE = 128

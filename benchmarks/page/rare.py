@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from page_markdown import Results, figures, number, table
+from benchmarks.page.markdown import Results, figures, number, table
 
 DOSES = ("0.5", "1", "1.5", "2", "3", "10", "30")
 METHODS = {

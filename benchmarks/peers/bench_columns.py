@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench_columns import CONSTANT, DEFECTS, _mean, _ours, _score, _simulated
-from results import record
+
+from benchmarks.bench_columns import CONSTANT, DEFECTS, _mean, _ours, _score, _simulated
+from benchmarks.results import record
 
 SEPARATIONS = (5, 7, 9, 11)
 

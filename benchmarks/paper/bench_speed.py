@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mtflearn.manifold import ForceGraph8
-from results import record
 
+from benchmarks.results import record
 from motifgpu import (
     affinity_graph,
     extract_patches,

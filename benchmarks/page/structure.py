@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from page_markdown import Results, figures, number, ours_first, seeds, table
+from benchmarks.page.markdown import Results, figures, number, ours_first, seeds, table
 
 
 def occupancy(results: Results) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the library takes and gets, beside other packages and the truth; `results` keeps the figures."""

@@ -1,0 +1,1 @@
+"""RESULTS.md, its plots and the README's table, written from the result files and conclusions.md."""

@@ -1,0 +1,1 @@
+"""The paper's own figures and tables, on simulated and real micrographs."""

@@ -1,0 +1,1 @@
+"""Other packages: how each is called, and stages measured beside them."""
