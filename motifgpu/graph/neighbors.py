@@ -77,7 +77,7 @@ def nearest_neighbors(
     the centred and normalised rows, which keeps its relative precision where neighbours are nearly equal. It
     does not see how strong a pattern is, which helps where brightness is uneven and costs where strength says
     what a column is: beside the Euclidean distance layouts lose 0.03 to 0.11 in AMI at low dose
-    (benchmarks/bench_paper_embeddings.py), and are the better ones on a real micrograph
+    (benchmarks/paper/bench_embeddings.py), and are the better ones on a real micrograph
     (benchmarks/bench_relaxation.py). A micrograph's result is the same bits for any number of threads, and
     alone or in a batch.
 
