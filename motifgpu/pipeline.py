@@ -16,6 +16,7 @@ from motifgpu.analysis import Analysis
 from motifgpu.columns.find import Columns, find_columns
 from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
 from motifgpu.columns.smoothing import estimate_background
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import device, namespace
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import Array, to_numpy
@@ -132,12 +133,13 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     """Return a micrograph with its columns and their moments."""
     micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
     with watch.stage("columns"):
-        columns = find_columns(micrograph.image, smoothing=options.smoothing)
+        standard = StandardImage.of(micrograph.image, "columns")  # looked at once, for all stages
+        columns = find_columns(standard, smoothing=options.smoothing)
     with watch.stage("patch size"):
         if options.patch_size is not None:
-            size = given_patch_size(micrograph.image, options.patch_size)
+            size = given_patch_size(standard, options.patch_size)
         else:
-            size = estimate_patch_size(micrograph.image)
+            size = estimate_patch_size(standard)
             if options.dictionary is not None:
                 side = options.dictionary.patch_pixels(size.pixels, micrograph.pixel_size_nm)
                 size = replace(size, pixels=side)
@@ -147,7 +149,7 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     with watch.stage("moments"):
         image = micrograph.image
         if options.remove_background:
-            image = image - estimate_background(image)
+            image = image - estimate_background(standard)
         if size.pixels > min(micrograph.shape):  # before basis functions of that size take the memory
             raise StageError(
                 "patches",

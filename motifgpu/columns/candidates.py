@@ -22,7 +22,9 @@ from motifgpu.columns.maxima import (
     strongest_within,
 )
 from motifgpu.columns.refine import REACH, Peaks, measure_heights, refine, render, start_peaks
-from motifgpu.columns.smoothing import CUTOFF, slow_response, smoothing_response
+from motifgpu.columns.scale import CUTOFF
+from motifgpu.columns.smoothing import slow_response, smoothing_response
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
@@ -65,13 +67,7 @@ class View:
 
     Parameters
     ----------
-    x : (H, W) array
-        Standardised image.
-    noise : float
-        Variance of the white noise in it.
-    lowest, frequency : float
-        What sets the scale of the background and of the columns
-        (`motifgpu.columns.smoothing.reference_frequencies`), cycles per pixel.
+    image : StandardImage
     smoothing : {"auto", "fft", "svd"}
 
     Attributes
@@ -81,16 +77,19 @@ class View:
         The band without its background, before and after smoothing.
     noise : float
         Standard deviation of what noise is left in `smoothed`.
+    lowest, frequency : float
+        What sets the scale of the background and of the columns (`StandardImage.scales`), cycles per pixel.
     frame : (h, w) bool array
         The image and as much around it as its columns overlap with.
     """
 
-    def __init__(self, x: Array, noise: float, lowest: float, frequency: float, smoothing: str) -> None:
-        cutoff = CUTOFF * frequency
-        xp = self.xp = namespace.array_namespace(x)
-        self.lowest, self.frequency = lowest, frequency
-        self.band: Band = band_of(x, cutoff, margin=2.3 / frequency)
-        slow = slow_response(self.band, lowest)
+    def __init__(self, image: StandardImage, smoothing: str) -> None:
+        xp = self.xp = namespace.array_namespace(image.values)
+        noise = image.spectrum.noise
+        self.lowest, self.frequency = image.scales
+        cutoff = CUTOFF * self.frequency
+        self.band: Band = band_of(image.values, cutoff, margin=2.3 / self.frequency)
+        slow = slow_response(self.band, self.lowest)
         response = (1 - slow) * smoothing_response(self.band, slow, noise, smoothing, cutoff)
         self.detail = self.band.grid(1 - slow)
         self.smoothed = self.band.grid(response)

@@ -7,8 +7,7 @@ from typing import Any
 
 from motifgpu.columns.candidates import View, off_lattice, on_lattice
 from motifgpu.columns.refine import WIDEST
-from motifgpu.columns.smoothing import reference_frequencies
-from motifgpu.columns.spectrum import first_ring, power_spectrum, standardise
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
@@ -105,19 +104,15 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
         )
     if smoothing not in ("auto", "fft", "svd"):
         raise StageError("columns", f"there is no smoothing {smoothing!r}", "choose auto, fft or svd")
-    xp, x, _, scale = standardise(image, "columns")
-    x = xp.astype(x, xp.float32)
-    spectrum = power_spectrum(x)
-    ring = first_ring(spectrum)
-    if ring is None and method in ("lattice", "radius"):
+    standard = StandardImage.of(image, "columns").single
+    if standard.ring is None and method in ("lattice", "radius"):
         raise StageError(
             "columns",
             f"the image has no lattice (no clear ring in its power spectrum), which {method!r} needs",
             "use the method prominence",
         )
-    lowest, frequency = reference_frequencies(spectrum, ring, "columns")
-    view = View(x, spectrum.noise, lowest, frequency, smoothing)
-    if method in ("auto", "lattice") and ring is not None:
+    view = View(standard, smoothing)
+    if method in ("auto", "lattice") and standard.ring is not None:
         found = on_lattice(view)
     else:
         found = off_lattice(view, method)
@@ -132,12 +127,13 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
     rows, cols = view.band.shape
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
+    xp = view.xp
     order = xp.argsort(points[:, 1], stable=True)
     order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
     order = namespace.take_rows(order, xp.take(inside, order))
     return Columns(
         xp.take(points, order, axis=0),
-        xp.take(found.heights, order) * scale,
+        xp.take(found.heights, order) * standard.scale,
         xp.take(found.occupied, order),
         width,
     )

@@ -9,8 +9,9 @@ import numpy as np
 
 from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions, pixel_of
-from motifgpu.columns.smoothing import CUTOFF, reference_frequencies, slow_response
-from motifgpu.columns.spectrum import LOWEST_BIN, Ring, Spectrum, first_ring, power_spectrum, standardise
+from motifgpu.columns.scale import CUTOFF, LOWEST_BIN
+from motifgpu.columns.smoothing import slow_response
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
@@ -74,23 +75,19 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
     """
     if rule not in ("environment", "lattice"):
         raise StageError("patch_size", f"there is no rule {rule!r}", "choose environment or lattice")
-    xp, x, _, _ = standardise(image, "patch_size")
-    x = xp.astype(x, xp.float32)
-    spectrum = power_spectrum(x)
-    ring = first_ring(spectrum)
-    if ring is None:
+    standard = StandardImage.of(image, "patch_size").single
+    if standard.ring is None:
         raise StageError(
             "patch_size",
-            f"the power spectrum of the image of shape {tuple(x.shape)} has no clear peak from {LOWEST_BIN} "
-            "periods across the image to 2 pixels a period",
+            f"the power spectrum of the image of shape {tuple(standard.values.shape)} has no clear peak from "
+            f"{LOWEST_BIN} periods across the image to 2 pixels a period",
             "give the size by hand, or a larger image",
         )
-    pixels, confidence = 2 / ring.frequency, ring.confidence
+    pixels, confidence = 2 / standard.ring.frequency, standard.ring.confidence
     if rule == "lattice":
-        _, frequency = reference_frequencies(spectrum, ring, "patch_size")
-        pixels, height = _shortest_translations(x, ring, frequency, spectrum.noise)
+        pixels, height = _shortest_translations(standard)
         confidence *= height
-    return _patch_size(float(pixels), float(confidence), spectrum, ring)
+    return _patch_size(float(pixels), float(confidence), standard)
 
 
 def given_patch_size(image: Any, pixels: float) -> PatchSize:
@@ -113,12 +110,11 @@ def given_patch_size(image: Any, pixels: float) -> PatchSize:
     StageError
         If the image is none that `estimate_patch_size` takes.
     """
-    xp, x, _, _ = standardise(image, "patch_size")
-    spectrum = power_spectrum(xp.astype(x, xp.float32))
-    return _patch_size(float(pixels), 1.0, spectrum, first_ring(spectrum))
+    return _patch_size(float(pixels), 1.0, StandardImage.of(image, "patch_size").single)
 
 
-def _patch_size(pixels: float, confidence: float, spectrum: Spectrum, ring: Ring | None) -> PatchSize:
+def _patch_size(pixels: float, confidence: float, image: StandardImage) -> PatchSize:
+    ring, spectrum = image.ring, image.spectrum
     return PatchSize(
         pixels=pixels,
         confidence=confidence,
@@ -128,17 +124,18 @@ def _patch_size(pixels: float, confidence: float, spectrum: Spectrum, ring: Ring
     )
 
 
-def _shortest_translations(x: Array, ring: Ring, frequency: float, noise: float) -> tuple[float, float]:
+def _shortest_translations(image: StandardImage) -> tuple[float, float]:
     """Return the mean length of the shortest lattice translations, px, and the autocorrelation there."""
+    x, (lowest, frequency) = image.values, image.scales
     xp = namespace.array_namespace(x)
-    period = 1 / ring.frequency
+    period = 1 / lowest
     # Twice the sampling that the columns need, because the peaks are measured by parabolas.
     band = band_of(x, 2 * CUTOFF * frequency, margin=2.5 * period)
-    response = 1 - slow_response(band, ring.frequency)
+    response = 1 - slow_response(band, lowest)
     response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
     detail = band.grid(response) * band.taper
     variance = xp.sum(detail**2) / xp.sum(band.taper**2)
-    noisy = float(noise * band.noise_gain * xp.mean(response**2) / variance)
+    noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
     correlation = _autocorrelation(band, detail) / xp.clip(_autocorrelation(band, band.taper), min=1e-3)
     peaks = peak_positions(correlation, local_maxima(correlation))
     middle = namespace.as_like(np.array(band.size) // 2, x)

@@ -14,17 +14,12 @@ from typing import Any
 import numpy as np
 
 from motifgpu.columns.band import Band, band_of
-from motifgpu.columns.spectrum import Ring, Spectrum, band_edge, first_ring, power_spectrum, standardise
+from motifgpu.columns.scale import CUTOFF
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
-# Cutoff over the radius of the first ring: at a lattice constant of 22 px (hexagonal) it keeps 10 % of the
-# coefficients, which is the paper's share.
-CUTOFF = 3.4
-# Radius of the last clear ring over that of the first, at most, in a lattice whose cell is about as long as
-# its columns are apart: 2.6 to 3.0 at high dose.
-LAST_RING = 3.2
 # Period of the fastest background over that of the first ring: about two lattice constants.
 BACKGROUND = 2.5
 # Side of a patch in pixels of the band's grid: one lattice constant (hexagonal). Wider patches leave less
@@ -73,19 +68,17 @@ def smooth(image: Any, method: str = "auto", *, fraction: float | None = None) -
         raise StageError("smoothing", f"there is no method {method!r}", "choose auto, fft or svd")
     if fraction is not None and not 0 < fraction <= 1:
         raise StageError("smoothing", f"fraction is {fraction}", "give a share above 0 and at most 1")
-    xp, x, offset, scale = standardise(image, "smoothing")
-    spectrum = power_spectrum(x)
-    ring = first_ring(spectrum)
+    standard = StandardImage.of(image, "smoothing")
     if fraction is None:
-        lowest, columns = reference_frequencies(spectrum, ring, "smoothing")
+        lowest, columns = standard.scales
         cutoff = CUTOFF * columns
     else:
         cutoff = math.sqrt(fraction / math.pi)
-        lowest = ring.frequency if ring else cutoff / CUTOFF
-    band = band_of(x, cutoff, margin=1.5 * PATCH / (2 * cutoff))
+        lowest = standard.ring.frequency if standard.ring else cutoff / CUTOFF
+    band = band_of(standard.values, cutoff, margin=1.5 * PATCH / (2 * cutoff))
     slow = slow_response(band, lowest)
-    response = smoothing_response(band, slow, spectrum.noise, method, cutoff)
-    return band.image(slow + (1 - slow) * response) * scale + offset
+    response = smoothing_response(band, slow, standard.spectrum.noise, method, cutoff)
+    return band.image(slow + (1 - slow) * response) * standard.scale + standard.offset
 
 
 def estimate_background(image: Any, *, period: float | None = None) -> Array:
@@ -111,37 +104,12 @@ def estimate_background(image: Any, *, period: float | None = None) -> Array:
     """
     if period is not None and not period > 2:
         raise StageError("smoothing", f"period is {period}", "give a length above 2 pixels")
-    xp, x, offset, scale = standardise(image, "smoothing")
+    standard = StandardImage.of(image, "smoothing")
     if period is None:
-        spectrum = power_spectrum(x)
-        lowest, _ = reference_frequencies(spectrum, first_ring(spectrum), "smoothing")
+        lowest, _ = standard.scales
         period = BACKGROUND / lowest
-    band = band_of(x, 1.5 / period, margin=period)
-    return band.image(slow_response(band, BACKGROUND / period)) * scale + offset
-
-
-def reference_frequencies(spectrum: Spectrum, ring: Ring | None, stage: str) -> tuple[float, float]:
-    """Return the frequencies that set the scale of the background and of the columns, cycles per pixel.
-
-    Both are the radius of the first ring, but in a long cell, whose columns are much closer than it is long,
-    rings are clear far beyond the first: there the second is a share of the last of them. Where there is no
-    lattice the end of the band stands for the ring.
-
-    Raises
-    ------
-    StageError
-        If the image shows nothing but white noise.
-    """
-    if ring:
-        return ring.frequency, max(ring.frequency, float(ring.candidates[-1]) / LAST_RING)
-    edge = band_edge(spectrum)
-    if edge is None:
-        raise StageError(
-            stage,
-            "the image shows no structure above its noise",
-            "check that it is the right image, or average or bin it first",
-        )
-    return edge / CUTOFF, edge / CUTOFF
+    band = band_of(standard.values, 1.5 / period, margin=period)
+    return band.image(slow_response(band, BACKGROUND / period)) * standard.scale + standard.offset
 
 
 def slow_response(band: Band, frequency: float) -> Array:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from motifgpu.columns.spectrum import first_ring, power_spectrum, standardise
+from motifgpu.columns.standard_image import StandardImage
+from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.moire.twist_fit import MISFIT, REACH, Block, Fit, fit_two_lattices, peak_positions
 
@@ -91,8 +92,8 @@ def twist_angle(image: Any, method: str = "fit") -> Twist:
     """
     if method not in ("fit", "search"):
         raise StageError("moire", f"there is no method {method!r}", "choose fit or search")
-    xp, x, _, _ = standardise(image, "moire")
-    ring = first_ring(power_spectrum(x))
+    standard = StandardImage.of(image, "moire")
+    x, ring = standard.values, standard.ring
     if ring is None:
         return _unresolved("the power spectrum has no clear ring: no lattice is seen")
     radius = 2.0 * (1.0 + MISFIT) * 1.02 * ring.frequency
@@ -101,7 +102,7 @@ def twist_angle(image: Any, method: str = "fit") -> Twist:
         return _unresolved(
             f"the second ring at {2 * ring.frequency:.3g} cycles/px is beyond what the image samples"
         )
-    block = Block(x, reach, xp)
+    block = Block(x, reach, namespace.array_namespace(x))
     return (
         _by_search(block, ring.frequency)
         if method == "search"

@@ -26,6 +26,7 @@ from motifgpu.columns.maxima import (
     strongest_within,
 )
 from motifgpu.columns.refine import measure_heights, refine, render, start_peaks
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core.namespace import to_numpy
 
 DEFECTS = {"vacancies": 0.05, "divacancies": 0.015}
@@ -194,17 +195,16 @@ def test_lattice_average_fills_holes_it_is_told_of(xp_array: Callable[[Any], Any
     pixels = np.arange(320)
     rows, cols = (np.exp(-0.5 * ((pixels[:, None] - at) / 4.0) ** 2) for at in (row, col))
     noise = 0.05 * rng.normal(size=(320, 320))
-    frequency = 1 / 16
 
     def averaged(atoms: np.ndarray, told: bool) -> np.ndarray:
         image = xp_array(((rows * atoms) @ cols.T + noise).astype(np.float32))
-        view = View(image, 0.05**2, frequency, frequency, "fft")
+        view = View(StandardImage.of(image, "columns"), "fft")
         band, missing = view.band, np.stack([row[~there], col[~there]], axis=1)
         places = (missing + np.array(band.pad)) / np.array(band.scale)
         grid = np.stack(np.indices(band.size), axis=-1)
         hole = (np.linalg.norm(grid[:, :, None] - places, axis=-1) < 3.5).any(-1) & told
         known = band.inside * xp_array((~hole).astype(np.float32))
-        average = to_numpy(lattice_average(band, view.detail, known, frequency, frequency)[0])
+        average = to_numpy(lattice_average(band, view.detail, known, view.lowest, view.frequency)[0])
         return np.asarray(average[tuple(np.round(places).astype(int).T)])
 
     whole = averaged(np.ones(400), told=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from motifgpu import StageError, estimate_patch_size, simulate
-from motifgpu.columns.spectrum import first_ring, power_spectrum, standardise
+from motifgpu.columns.standard_image import StandardImage
 
 
 @pytest.mark.parametrize("constant", [6, 12, 22, 40, 60])
@@ -80,11 +80,11 @@ def test_curve_and_candidates() -> None:
 
 
 def test_power_of_white_noise_is_its_variance() -> None:
-    x = standardise(np.random.default_rng(0).normal(size=(200, 300)), "patch_size")[1]
-    spectrum = power_spectrum(x)
+    image = StandardImage.of(np.random.default_rng(0).normal(size=(200, 300)), "patch_size")
+    spectrum = image.spectrum
     assert spectrum.power[5:].mean() == pytest.approx(1, rel=0.02)
     assert spectrum.noise == pytest.approx(1, rel=0.05)
-    assert first_ring(spectrum) is None
+    assert image.ring is None
 
 
 def test_backends_agree(xp_array: Callable[[Any], Any]) -> None:

@@ -11,7 +11,7 @@ from support.backends import same_home
 from motifgpu import StageError, simulate, smooth
 from motifgpu.columns.band import band_of
 from motifgpu.columns.smoothing import PATCH, estimate_background, patch_response, slow_response
-from motifgpu.columns.spectrum import SMALLEST_IMAGE, first_ring, power_spectrum, standardise
+from motifgpu.columns.standard_image import SMALLEST_IMAGE, StandardImage
 from motifgpu.core.namespace import to_numpy
 
 
@@ -64,7 +64,7 @@ def test_fft_keeps_what_lies_in_the_disc() -> None:
 
 def test_svd_is_the_projection_of_all_patches() -> None:
     rng = np.random.default_rng(1)
-    x = standardise(ndimage.gaussian_filter(rng.normal(size=(40, 46)), 1.2), "smoothing")[1]
+    x = StandardImage.of(ndimage.gaussian_filter(rng.normal(size=(40, 46)), 1.2), "smoothing").values
     band = band_of(x, 0.3, margin=40)
     detail, variance = band.grid(1 - slow_response(band, 0.09)), 0.05
     found = band.inverse(band.transform(detail) * patch_response(band, detail, variance))
@@ -126,11 +126,10 @@ def test_background_is_found_and_holds_no_lattice() -> None:
     error = (found - found.mean() - slow + slow.mean())[inner]
     assert error.std() < 0.08 * slow.std()
     assert found.mean() == pytest.approx(bright.mean(), rel=1e-3)
-    lattice = first_ring(power_spectrum(standardise(bright, "smoothing")[1]))
-    assert lattice is not None
-    ring = [power_spectrum(standardise(x, "smoothing")[1]) for x in (bright, found)]
-    at = np.argmin(np.abs(ring[0].frequency - lattice.frequency))
-    assert ring[1].power[at] < 1e-3 * ring[0].power[at]
+    before, after = (StandardImage.of(x, "smoothing") for x in (bright, found))
+    assert before.ring is not None
+    at = np.argmin(np.abs(before.spectrum.frequency - before.ring.frequency))
+    assert after.spectrum.power[at] < 1e-3 * before.spectrum.power[at]
 
 
 def test_extremes_stay_bounded(micrograph: simulate.Simulation) -> None:

@@ -1,0 +1,142 @@
+"""The scale of a micrograph, from the rings of its power spectrum: how far apart its columns are.
+
+What is decided here is decided on the host: the radial mean is a few hundred numbers, and the sizes of later
+arrays depend on it, so this is a point where a device is waited for in any case.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from motifgpu.columns.spectrum import Spectrum
+from motifgpu.core.errors import StageError
+
+# Below four periods across the image a ring is an average of too few coefficients to be told from chance; two
+# bins more show how low the curve is before it.
+LOWEST_BIN = 4
+_BEFORE = 2
+# Natural logarithm by which a peak must stand above its surroundings: a factor of 4.5.
+CLEAR = 1.5
+# Cutoff over the radius of the first ring: at a lattice constant of 22 px (hexagonal) it keeps 10 % of the
+# coefficients, which is the paper's share.
+CUTOFF = 3.4
+# Radius of the last clear ring over that of the first, at most, in a lattice whose cell is about as long as
+# its columns are apart: 2.6 to 3.0 at high dose.
+LAST_RING = 3.2
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The first ring of Bragg peaks.
+
+    Attributes
+    ----------
+    frequency : float
+        Its radius, cycles per pixel.
+    confidence : float
+        Share of the power on the ring that stands above its surroundings, 0 to 1.
+    candidates : (c,) float64 ndarray
+        Radii of all clear peaks of the radial mean, ascending, cycles per pixel.
+    """
+
+    frequency: float
+    confidence: float
+    candidates: np.ndarray
+
+
+def first_ring(spectrum: Spectrum) -> Ring | None:
+    """Find the lowest prominent peak of the radial mean, or None where no peak is clear.
+
+    A peak is clear when it stands a factor of 4.5 above the higher of the two minima that part it from higher
+    power on either side. The first ring is the lowest clear peak that has half the logarithmic prominence of
+    the most prominent one and a thousandth of the power of the strongest ring. Its radius is refined by a
+    parabola through three logarithms of the ring's total power.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+
+    Returns
+    -------
+    Ring or None
+    """
+    start = LOWEST_BIN - _BEFORE
+    power = spectrum.power[start:]
+    if len(power) < _BEFORE + 3:
+        return None
+    log = np.log(np.maximum(power, np.finfo(np.float64).tiny))
+    peaks = 1 + np.flatnonzero((log[1:-1] > log[:-2]) & (log[1:-1] >= log[2:]))
+    peaks = peaks[peaks >= _BEFORE]
+    prominence = np.array([_prominence(log, int(peak)) for peak in peaks])
+    energy = spectrum.frequency * spectrum.power
+    clear = (prominence >= CLEAR) & (energy[peaks + start] >= 1e-3 * energy.max())
+    peaks, prominence = peaks[clear], prominence[clear]
+    if not len(peaks):
+        return None
+    # The mean over a ring divides by its circumference, which would pull the vertex inwards.
+    total = log + np.log(spectrum.frequency[start:])
+    radii = np.array([_parabola(total, int(peak)) for peak in peaks]) + start
+    radii = radii * spectrum.frequency[1]
+    first = int(np.flatnonzero(prominence >= 0.5 * prominence.max())[0])
+    return Ring(float(radii[first]), 1 - math.exp(-prominence[first]), radii)
+
+
+def _prominence(curve: np.ndarray, peak: int) -> float:
+    """Height of a peak above the higher of the minima that part it from higher values on either side."""
+    height = curve[peak]
+    sides = []
+    for side in (curve[:peak][::-1], curve[peak + 1 :]):
+        higher = np.flatnonzero(side > height)
+        sides.append(side[: higher[0] if len(higher) else None].min(initial=height))
+    return float(height - max(sides))
+
+
+def _parabola(curve: np.ndarray, peak: int) -> float:
+    """Position of the vertex of the parabola through a peak and its neighbours."""
+    left, top, right = curve[peak - 1 : peak + 2]
+    return peak + 0.5 * (left - right) / (left - 2 * top + right)
+
+
+def band_edge(spectrum: Spectrum) -> float | None:
+    """Return the frequency up to which an image without a lattice has structure, or None if it is noise.
+
+    It is 2.36 times the root mean square frequency of the gradient of what stands above the white noise, the
+    factor that gives a lattice of Gaussian columns the same band as its first ring does.
+    """
+    bins = np.arange(len(spectrum.power))
+    # A bin averages about pi * bins independent coefficients (half the plane, half of it by the window).
+    spread = 6 / np.sqrt(np.pi * np.maximum(bins, 1))
+    above = spectrum.power > spectrum.noise * np.maximum(2.0, 1 + spread)
+    weight = np.where(above, bins**3 * (spectrum.power - spectrum.noise), 0.0)
+    weight[:LOWEST_BIN] = 0
+    if weight.sum() <= 0:
+        return None
+    mean_square = float((weight * spectrum.frequency**2).sum() / weight.sum())
+    return min(2.36 * math.sqrt(mean_square), 0.5)
+
+
+def reference_frequencies(spectrum: Spectrum, ring: Ring | None, stage: str) -> tuple[float, float]:
+    """Return the frequencies that set the scale of the background and of the columns, cycles per pixel.
+
+    Both are the radius of the first ring, but in a long cell, whose columns are much closer than it is long,
+    rings are clear far beyond the first: there the second is a share of the last of them. Where there is no
+    lattice the end of the band stands for the ring.
+
+    Raises
+    ------
+    StageError
+        If the image shows nothing but white noise.
+    """
+    if ring:
+        return ring.frequency, max(ring.frequency, float(ring.candidates[-1]) / LAST_RING)
+    edge = band_edge(spectrum)
+    if edge is None:
+        raise StageError(
+            stage,
+            "the image shows no structure above its noise",
+            "check that it is the right image, or average or bin it first",
+        )
+    return edge / CUTOFF, edge / CUTOFF
