@@ -90,7 +90,7 @@ def _summary(dictionary: MotifDictionary) -> dict[str, Any]:
             {"label": label, "name": name, "count": int(count)}
             for label, (name, count) in enumerate(zip(dictionary.names, dictionary.counts, strict=True))
         ],
-        "environments": len(dictionary.surroundings.keys),
+        "environments": len(dictionary.environments.keys),
         **dictionary.provenance,
     }
 
@@ -99,7 +99,7 @@ def _describe(dictionary: MotifDictionary, file: Path) -> str:
     about = dictionary.provenance
     size = "unknown size" if dictionary.patch_nm is None else f"{dictionary.patch_nm:.3g} nm"
     lines = [
-        f"{file}: {len(dictionary.names)} motifs, {len(dictionary.surroundings.keys)} environments, "
+        f"{file}: {len(dictionary.names)} motifs, {len(dictionary.environments.keys)} environments, "
         f"learned on {about['columns_looked_at']:,} columns of {len(about['sources'])} micrographs",
         f"  moments of order {dictionary.order}, patches of {size}; {dictionary.digest[:16]}",
     ]

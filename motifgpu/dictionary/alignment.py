@@ -223,7 +223,7 @@ def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tupl
         for own in (fits[:, place] >= 0.0, fits[:, place] >= _OWN):
             turned = rotate_moments(sample[own], -turn)
             site = correlation[own, :, place].argmax(axis=1)
-            fit = chapter.learned.compare(*usual_patches(turned, site, len(means)))
+            fit = chapter.learned_patches.compare(*usual_patches(turned, site, len(means)))
             if fit is None or (known is not None and abs(fit.gain / known.gain - 1) > _OTHER_GAIN):
                 continue
             gain, offset = (fit.gain, fit.offset) if known is None else (known.gain, known.offset)

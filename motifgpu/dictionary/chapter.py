@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.dictionary.patterns import Patterns
-from motifgpu.dictionary.similarity import Learned
+from motifgpu.dictionary.similarity import LearnedPatches
 from motifgpu.motifs.identity import Classified, IdentityModel
 from motifgpu.motifs.mixture import Mixture
 
@@ -119,9 +119,9 @@ class Chapter:
         )
 
     @cached_property
-    def learned(self) -> Learned:
+    def learned_patches(self) -> LearnedPatches:
         """Its usual patches, to compare those of a micrograph with."""
-        return Learned(self.patterns.means, self.model.order)
+        return LearnedPatches(self.patterns.means, self.model.order)
 
     def adapted(self, scatter: Scatter) -> Scatter:
         """Return a scatter on the sites of the dictionary's first chapter as one on its own."""

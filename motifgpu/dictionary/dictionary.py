@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from motifgpu.core.namespace import Array
 from motifgpu.dictionary import files, pooled
 from motifgpu.dictionary.alignment import Frame
 from motifgpu.dictionary.chapter import Chapter
-from motifgpu.dictionary.environments import Surroundings
+from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.extension import extend
 from motifgpu.dictionary.learning import first_chapter
 from motifgpu.dictionary.naming import Assignment, assign_columns
@@ -43,7 +44,7 @@ class MotifDictionary:
     ----------
     chapters : tuple of Chapter
         The motifs, those learned first in the first one.
-    surroundings : Surroundings
+    environments : Environments
         Their environments.
     counts : (c,) int64 ndarray
         Columns of each motif among those that the dictionary was learned on.
@@ -63,7 +64,7 @@ class MotifDictionary:
     """
 
     chapters: tuple[Chapter, ...]
-    surroundings: Surroundings
+    environments: Environments
     counts: np.ndarray
     names: tuple[str, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -80,6 +81,14 @@ class MotifDictionary:
         return self.chapters[0].model.order
 
     @property
+    def surroundings(self) -> Environments:
+        """Deprecated: the former name of `environments`."""
+        warnings.warn(
+            "MotifDictionary.surroundings is now called environments", DeprecationWarning, stacklevel=2
+        )
+        return self.environments
+
+    @property
     def patch_nm(self) -> float | None:
         """Side of a patch in nm, None where no micrograph was calibrated."""
         return self.provenance.get("patch_nm")
@@ -87,7 +96,7 @@ class MotifDictionary:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that labels depend on, as 64 hexadecimal digits."""
-        return files.digest(files.pack(self.chapters, self.surroundings))
+        return files.digest(files.pack(self.chapters, self.environments))
 
     @classmethod
     def learn(
@@ -176,7 +185,7 @@ class MotifDictionary:
             site, labels = named.classified.site, named.classified.labels
             known = np.maximum(named.intensity, named.pattern) <= 1.0
             labels = np.where(known, labels, -1)
-            surroundings = Surroundings.fit(pool.moments, site, labels, chapter)
+            environments = Environments.fit(pool.moments, site, labels, chapter)
         counts = np.bincount(labels[labels >= 0], minlength=chapter.motifs)
         provenance = {
             "order": chapter.model.order,
@@ -189,7 +198,7 @@ class MotifDictionary:
             **pooled.divided(sources, pool.matched),
             **(more or {}),
         }
-        return cls((chapter,), surroundings, counts, _names(0, len(counts)), provenance)
+        return cls((chapter,), environments, counts, _names(0, len(counts)), provenance)
 
     def extended(self, analyses: Analysis | Sequence[Analysis], *, min_size: int = 3) -> MotifDictionary:
         """Return a dictionary that also has the motifs of further micrographs; see `extended_pooled`."""
@@ -236,7 +245,7 @@ class MotifDictionary:
             return (pooled.checked(moments[i:j], self.order) for i, j in pairwise(limits.tolist()))
 
         with threadpool_limits(limits=1, user_api="blas"):
-            found = extend(self.chapters, self.surroundings, micrographs, min_size)
+            found = extend(self.chapters, self.environments, micrographs, min_size)
         added = np.pad(self.counts, (0, found.counts.size - self.counts.size))
         provenance = dict(self.provenance)
         for name in ("columns", "columns_looked_at"):
@@ -246,7 +255,7 @@ class MotifDictionary:
         return replace(
             self,
             chapters=found.chapters,
-            surroundings=found.surroundings,
+            environments=found.environments,
             counts=added + found.counts,
             names=self.names + _names(len(self.names), found.counts.size),
             provenance=provenance,
@@ -294,7 +303,7 @@ class MotifDictionary:
                 STAGE, f"there are {len(frames)} frames for {len(limits) - 1} micrographs", "give one of each"
             )
         with threadpool_limits(limits=1, user_api="blas"):
-            return assign_columns(moments, limits, self.chapters, self.surroundings, frames)
+            return assign_columns(moments, limits, self.chapters, self.environments, frames)
 
     def motifs(self, moments: Array) -> Motifs:
         """Return the motifs of one micrograph under the dictionary's numbers, as `find_motifs` does its own.
@@ -371,7 +380,7 @@ class MotifDictionary:
         """
         about = {"names": list(self.names), "provenance": dict(self.provenance), "digest": self.digest}
         return files.write(
-            path, {**files.pack(self.chapters, self.surroundings), "counts": self.counts}, about
+            path, {**files.pack(self.chapters, self.environments), "counts": self.counts}, about
         )
 
     @classmethod
@@ -400,11 +409,11 @@ class MotifDictionary:
         counts = arrays.pop("counts", None)
         if counts is None or files.digest(arrays) != about.get("digest"):
             raise damaged
-        chapters, surroundings = files.unpack(arrays)
+        chapters, environments = files.unpack(arrays)
         names = tuple(about["names"])
         if len(names) != counts.size:
             raise damaged
-        return cls(chapters, surroundings, counts, names, about["provenance"])
+        return cls(chapters, environments, counts, names, about["provenance"])
 
 
 def _names(first: int, end: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _RESOLUTION = 0.02  # as of the intensities of columns, see `motifgpu.motifs.cla
 
 
 @dataclass(frozen=True, eq=False)
-class Surroundings:
+class Environments:
     """The environments of a chapter.
 
     Attributes
@@ -38,7 +38,7 @@ class Surroundings:
     keys: np.ndarray
 
     @classmethod
-    def fit(cls, moments: np.ndarray, site: np.ndarray, labels: np.ndarray, chapter: Chapter) -> Surroundings:
+    def fit(cls, moments: np.ndarray, site: np.ndarray, labels: np.ndarray, chapter: Chapter) -> Environments:
         """Learn from the columns of a chapter.
 
         Parameters
@@ -64,7 +64,7 @@ class Surroundings:
         empty = cls(tuple(weights), tuple(mixtures), np.zeros(0, np.int64))
         return empty.extended(empty.key(moments, site, labels, chapter.scatter))
 
-    def extended(self, keys: np.ndarray) -> Surroundings:
+    def extended(self, keys: np.ndarray) -> Environments:
         """Add environments, given as `key` returns them for each column, after those that are there."""
         new, first, counts = np.unique(keys[keys >= 0], return_index=True, return_counts=True)
         new = new[np.lexsort((first, -counts))]
@@ -121,8 +121,8 @@ class Surroundings:
         return state
 
     @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray]) -> Surroundings:
-        """Make the surroundings of which `state` was taken."""
+    def from_state(cls, state: Mapping[str, np.ndarray]) -> Environments:
+        """Make the environments of which `state` was taken."""
         weights: list[np.ndarray] = []
         mixtures = []
         while f"weights{len(weights)}" in state:

@@ -12,7 +12,7 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.dictionary.alignment import Frame, find_frame
 from motifgpu.dictionary.chapter import KNOWN, MAX_DEVIATION, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter
-from motifgpu.dictionary.environments import Surroundings
+from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
 from motifgpu.dictionary.patterns import Patterns
 from motifgpu.motifs.identity import IdentityModel
@@ -32,7 +32,7 @@ class Extension(NamedTuple):
     Attributes
     ----------
     chapters : tuple of Chapter
-    surroundings : Surroundings
+    environments : Environments
     counts : (c,) int64 ndarray
         Columns of each motif, old and new, among the further micrographs.
     matched : list of bool
@@ -40,14 +40,14 @@ class Extension(NamedTuple):
     """
 
     chapters: tuple[Chapter, ...]
-    surroundings: Surroundings
+    environments: Environments
     counts: np.ndarray
     matched: list[bool]
 
 
 def extend(
     chapters: tuple[Chapter, ...],
-    surroundings: Surroundings,
+    environments: Environments,
     micrographs: Callable[[], Iterable[Array]],
     min_size: int,
 ) -> Extension:
@@ -56,7 +56,7 @@ def extend(
     Parameters
     ----------
     chapters : tuple of Chapter
-    surroundings : Surroundings
+    environments : Environments
         What is known.
     micrographs : callable
         Returns an iterator over the moments of each micrograph; called twice, for the second pass counts.
@@ -78,9 +78,9 @@ def extend(
             naming = name_chunk(moments, frame, chapters)
             labels = namespace.to_numpy(naming.labels)
             counts += np.bincount(labels[labels >= 0], minlength=counts.size)
-            keys.append(namespace.to_numpy(environment_keys(naming, frame, chapters, surroundings)))
+            keys.append(namespace.to_numpy(environment_keys(naming, frame, chapters, environments)))
     return Extension(
-        chapters, surroundings.extended(np.concatenate(keys)), counts, [bool(frame.turns) for frame in frames]
+        chapters, environments.extended(np.concatenate(keys)), counts, [bool(frame.turns) for frame in frames]
     )
 
 

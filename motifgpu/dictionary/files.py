@@ -16,10 +16,26 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.dictionary.chapter import Chapter, part
-from motifgpu.dictionary.environments import Surroundings
+from motifgpu.dictionary.environments import Environments
 
 SCHEMA = 1
 _ABOUT = "about"
+_ENVIRONMENTS = "surroundings."  # what schema 1 calls them; names of arrays are part of the digest
+# What a damaged archive makes its readers throw.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -32,20 +48,20 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def pack(chapters: Sequence[Chapter], surroundings: Surroundings) -> dict[str, np.ndarray]:
+def pack(chapters: Sequence[Chapter], environments: Environments) -> dict[str, np.ndarray]:
     """Return the contents of a dictionary as named arrays."""
-    arrays = {f"surroundings.{name}": array for name, array in surroundings.state().items()}
+    arrays = {f"{_ENVIRONMENTS}{name}": array for name, array in environments.state().items()}
     for i, chapter in enumerate(chapters):
         arrays |= {f"chapter{i}.{name}": array for name, array in chapter.state().items()}
     return arrays
 
 
-def unpack(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[Chapter, ...], Surroundings]:
+def unpack(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[Chapter, ...], Environments]:
     """Return the contents of which `arrays` were made."""
     chapters: list[Chapter] = []
     while f"chapter{len(chapters)}.first" in arrays:
         chapters.append(Chapter.from_state(part(arrays, f"chapter{len(chapters)}.")))
-    return tuple(chapters), Surroundings.from_state(part(arrays, "surroundings."))
+    return tuple(chapters), Environments.from_state(part(arrays, _ENVIRONMENTS))
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Path:
@@ -79,11 +95,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         schema = about["schema"]
     except FileNotFoundError:
         raise
-    # Whatever a damaged archive makes its readers throw.
-    except (
-        *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError),
-        *(zipfile.BadZipFile, zlib.error, NotImplementedError, OverflowError, RecursionError),
-    ) as error:
+    except _DAMAGED as error:
         problem = f"{os.fspath(path)} is no motif dictionary or is damaged ({type(error).__name__}: {error})"
         raise StageError("dictionary", problem, "give a file that MotifDictionary.save wrote") from error
     if schema != SCHEMA:

@@ -13,7 +13,7 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.dictionary.alignment import Frame, find_frame, name_columns
 from motifgpu.dictionary.chapter import KNOWN, NO_FRAME, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter, Named
-from motifgpu.dictionary.environments import Surroundings
+from motifgpu.dictionary.environments import Environments
 
 _CHUNK = 2**16  # columns at a time
 
@@ -141,7 +141,7 @@ def _chunks(moments: Array) -> list[Array]:
 
 
 def environment_keys(
-    naming: Naming, frame: Frame, chapters: Sequence[Chapter], surroundings: Surroundings
+    naming: Naming, frame: Frame, chapters: Sequence[Chapter], environments: Environments
 ) -> Array:
     """Return the keys of environments (n,), -1 on sites that a later chapter has for its own."""
     xp = namespace.array_namespace(naming.labels)
@@ -150,14 +150,14 @@ def environment_keys(
         if chapter.own_sites:
             inside = (labels >= chapter.first) & (labels < chapter.first + chapter.motifs)
             labels = xp.where(inside, xp.full_like(labels, -1), labels)
-    return surroundings.key(naming.moments, naming.site, labels, frame.scatter)
+    return environments.key(naming.moments, naming.site, labels, frame.scatter)
 
 
 def assign_columns(
     moments: Array,
     limits: np.ndarray,
     chapters: Sequence[Chapter],
-    surroundings: Surroundings,
+    environments: Environments,
     frames: Sequence[Frame] | None,
 ) -> Assignment:
     """Say what the columns of several micrographs are.
@@ -168,7 +168,7 @@ def assign_columns(
     limits : (m + 1,) int ndarray
         Where each micrograph begins.
     chapters : sequence of Chapter
-    surroundings : Surroundings
+    environments : Environments
     frames : sequence of m Frame or None
         Found where None.
     """
@@ -181,11 +181,11 @@ def assign_columns(
         used.append(frame)
         for chunk in _chunks(own):
             naming = name_chunk(chunk, frame, chapters) if frame.turns else unnamed(chunk)
-            environments = naming.labels
+            numbers = naming.labels
             if frame.turns:
-                environments = surroundings.number(environment_keys(naming, frame, chapters, surroundings))
-            parts.append((naming.labels, environments, naming.confidence, naming.reason, naming.strangeness))
-    labels, environments, confidence, reason, strangeness = (
+                numbers = environments.number(environment_keys(naming, frame, chapters, environments))
+            parts.append((naming.labels, numbers, naming.confidence, naming.reason, naming.strangeness))
+    labels, numbers, confidence, reason, strangeness = (
         xp.concat(list(column), axis=0) for column in zip(*parts, strict=True)
     )
-    return Assignment(labels, environments, confidence, reason != KNOWN, reason, strangeness, tuple(used))
+    return Assignment(labels, numbers, confidence, reason != KNOWN, reason, strangeness, tuple(used))

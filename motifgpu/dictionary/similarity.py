@@ -15,7 +15,7 @@ _RIM = 2  # pixels at the rim that are left out, where no derivative is
 _FEWEST = 12  # columns of a site for a usual patch, or a quarter of its share where there are few
 
 
-class Likeness(NamedTuple):
+class Similarity(NamedTuple):
     """A comparison.
 
     Attributes
@@ -40,7 +40,7 @@ def usual_patches(moments: np.ndarray, site: np.ndarray, number: int) -> tuple[n
     return np.array(usual).reshape(-1, moments.shape[1]), seen
 
 
-class Learned:
+class LearnedPatches:
     """The usual patches of a dictionary's sites, to compare others with.
 
     Parameters
@@ -60,7 +60,7 @@ class Learned:
         inside = _inside()
         self._parts = np.stack([a[:, inside] for a in (pictures, larger, blurred)], axis=2)
 
-    def compare(self, usual: np.ndarray, seen: list[int]) -> Likeness | None:
+    def compare(self, usual: np.ndarray, seen: list[int]) -> Similarity | None:
         """Compare usual patches (k, n_moments) of the sites `seen`; None where they are opposites.
 
         Gain and offset are those of the patches as they are. For the agreement they may in addition be a
@@ -79,7 +79,7 @@ class Learned:
         heights = np.linalg.lstsq(learned, from_mean)[0]
         missed = from_mean - learned @ heights
         offset = float(drawn.mean() - gain * parts[:, 0].mean())
-        return Likeness(gain, offset, 1.0 - float(missed @ missed) / contrast)
+        return Similarity(gain, offset, 1.0 - float(missed @ missed) / contrast)
 
 
 def _pictures(means: np.ndarray, order: int) -> np.ndarray:

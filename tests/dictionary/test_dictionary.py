@@ -375,6 +375,12 @@ def test_mutated_files_are_refused_or_the_same(tmp_path):
         assert loaded.digest == learned().digest
 
 
+def test_the_former_name_of_the_environments_works_and_is_deprecated():
+    with pytest.warns(DeprecationWarning, match="surroundings is now called environments"):
+        former = learned().surroundings
+    assert former is learned().environments
+
+
 def test_a_missing_file_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         MotifDictionary.load(tmp_path / "none")
