@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TABLES = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, GROUPS = TABLES["project"], TABLES["dependency-groups"]
+EXTRAS = PROJECT["optional-dependencies"]
 LOCKS = sorted((ROOT / "ci" / "locks").glob("*.txt"))
 # What `import motifgpu` leaves until it is used.
 HEAVY = (
@@ -54,19 +56,58 @@ def test_locks_are_hashed_and_name_no_index(lock: Path) -> None:
 
 def test_every_lock_is_written_by_the_script() -> None:
     script = (ROOT / "ci" / "lock").read_text()
-    written = set(re.findall(r"^compile(?:_list)? ([\w-]+)", script, re.MULTILINE))
+    written = set(re.findall(r"^compile(?:_list|_group)? ([\w-]+)", script, re.MULTILINE))
     written |= {"image-cuda12", "image-cuda13"}  # in a loop
     assert {lock.stem for lock in LOCKS} == written
 
 
+def requirements(names: list[str]) -> set[str]:
+    """Return the packages that requirements name, without versions and markers."""
+    return {re.split(r"[^\w.-]", name)[0].lower().replace("_", "-") for name in names}
+
+
 def test_every_extra_is_tried() -> None:
-    assert set(PROJECT["optional-dependencies"]) <= set(ci_wheels()["BRINGS"])
+    assert set(EXTRAS) == set(ci_wheels()["BRINGS"])
+
+
+def test_what_developers_need_is_no_extra() -> None:
+    assert {"test", "lint", "dev", "docs", "bench"} <= set(GROUPS)
+    assert not set(GROUPS) & set(EXTRAS)
+
+
+def test_extra_all_holds_every_extra_but_cuda() -> None:
+    (whole,) = EXTRAS["all"]
+    held = re.fullmatch(r"motifgpu\[(.*)\]", whole)
+    assert held is not None
+    assert set(held[1].split(",")) == {name for name in EXTRAS if not name.startswith(("cuda", "all"))}
+
+
+@pytest.mark.parametrize(
+    ("lock", "groups"),
+    [
+        ("core", []),
+        ("dev", ["test", "lint"]),
+        ("docs", ["test", "lint", "docs"]),
+        ("bench", ["test", "lint", "bench"]),
+        ("napari", ["test"]),
+        ("gpu", ["test"]),
+        ("recipes", ["recipes"]),
+        ("release", ["release"]),
+    ],
+)
+def test_locks_have_what_the_groups_name(lock: str, groups: list[str]) -> None:
+    wanted = set() if lock in groups else requirements(PROJECT["dependencies"])
+    for group in groups:
+        wanted |= requirements(GROUPS[group])
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "ci" / "locks" / f"{lock}.txt").read_text(), re.MULTILINE)
+    assert wanted <= set(locked)
 
 
 def test_every_python_that_is_declared_is_tested() -> None:
     tested = re.findall(r'"(3\.\d+)"', (ROOT / ".github" / "workflows" / "tests.yml").read_text())
     assert f">={tested[0]}" == PROJECT["requires-python"]
-    assert {"3.11", "3.12", "3.13"} <= set(tested)
+    declared = re.findall(r":: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    assert set(declared) == set(tested)
 
 
 def test_citation_names_this_version_and_the_paper() -> None:
