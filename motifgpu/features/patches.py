@@ -102,8 +102,8 @@ def extract_patches(
 ) -> tuple[Array, Array]:
     """Resample square patches of an image at sub-pixel centres.
 
-    Sample k of an axis lies at ``centre + (k - (size - 1) / 2) * side / size``, so that a patch is what
-    `motifgpu.zernike_moments` takes as its pixel grid.
+    Sample k of an axis lies at ``centre + (k - (size - 1) / 2) * side / size``, which is the pixel grid that
+    `motifgpu.zernike_moments` assumes.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def extract_patches(
     size : int
         Samples along each side of a patch.
     side : float, optional
-        Side of the patch in pixels of the image; `size` when left out. Less than `size` resamples finer,
-        which is how a coarse image gets enough samples for the Zernike order. Above `size` every sample is
-        still a point value, so smooth the image first or its finest detail aliases.
+        Side of the patch in pixels of the image; `size` by default. A smaller side than `size` samples more
+        finely than the pixels, which gives a coarse image enough samples for the Zernike order. With a larger
+        side every sample is still a point value, so smooth the image first to avoid aliasing.
 
     Returns
     -------
@@ -134,8 +134,26 @@ def extract_patches(
 
     Notes
     -----
-    Quintic B-spline interpolation (M. Unser, IEEE Signal Process. Mag. 16(6), 22, 1999). A patch has the same
+    Quintic B-spline interpolation (M. Unser, IEEE Signal Process. Mag. 16(6), 22, 1999). A patch is the same
     bits whatever other points are given. CPU and GPU agree within 2e-6 of the largest coefficient in float32.
+
+    Examples
+    --------
+    Cut a patch of 38 x 38 pixels around every column whose patch fits inside the image:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(128, 128), seed=0)
+    >>> patches, inside = motifgpu.extract_patches(made.image, made.points, 38)
+    >>> patches.shape == (inside.sum(), 38, 38)
+    True
+    >>> bool(inside.all())
+    False
+
+    The same regions of the image with 24 samples along each side:
+
+    >>> coarse, _ = motifgpu.extract_patches(made.image, made.points, 24, side=38.0)
+    >>> coarse.shape == (inside.sum(), 24, 24)
+    True
     """
     xp, image = check_array(image, "patches", "image", 2)
     _, points = check_array(points, "patches", "points", 2)

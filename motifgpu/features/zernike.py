@@ -87,6 +87,17 @@ def zernike_basis(order: int, size: int) -> np.ndarray:
     F. Zernike, Physica 1, 689 (1934), in the normalisation of R. J. Noll, J. Opt. Soc. Am. 66, 207 (1976).
     The radial part comes from a recurrence that keeps 1e-12 at order 100, where sums of factorials have lost
     all digits at order 30.
+
+    Examples
+    --------
+    The 66 functions up to order 10 on a patch of 32 x 32 pixels. The first, A_00, is 1 on the disc:
+
+    >>> import motifgpu
+    >>> basis = motifgpu.zernike_basis(10, 32)
+    >>> basis.shape
+    (66, 32, 32)
+    >>> float(basis[0, 16, 16]), float(basis[0, 0, 0])
+    (1.0, 0.0)
     """
     order = _checked_order(order)
     size = _checked_size(size)
@@ -131,8 +142,8 @@ def zernike_moments(patches: Array, order: int = 10) -> Array:
     patches : (n, s, s) array
         Patches. Pixels outside the disc must be finite and have no effect.
     order : int
-        Highest radial order p, at most 100. The pixels must tell the functions up to it apart (condition
-        number of at most 10), which `usable_order` answers.
+        Highest radial order p, at most 100. The functions up to this order must be distinguishable on the
+        pixels (condition number of at most 10), see `usable_order`.
 
     Returns
     -------
@@ -144,13 +155,31 @@ def zernike_moments(patches: Array, order: int = 10) -> Array:
     ------
     StageError
         If the patches are not square and real, hold NaN or infinity, or are too small for the order; the
-        message says which size or which order would do.
+        message says which size or which order is sufficient.
 
     Notes
     -----
-    A patch has the same bits whatever else is in the batch, for a given number of BLAS threads. The mean over
-    the disc is taken off before the projection and added back after, so that it costs the other moments no
-    digits. Cosine moments of a patch that is odd in y, and sine moments of an even one, are exactly zero.
+    The moments of a patch are the same bits whatever else is in the batch, for a given number of BLAS
+    threads. The mean over the disc is subtracted before the projection and added back afterwards, so that the
+    other moments lose no digits to it. Cosine moments of a patch that is odd in y, and sine moments of an
+    even one, are exactly zero.
+
+    Examples
+    --------
+    Describe every column of a micrograph by the 66 moments of its patch:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(128, 128), seed=0)
+    >>> patches, inside = motifgpu.extract_patches(made.image, made.points, 38)
+    >>> moments = motifgpu.zernike_moments(patches)
+    >>> moments.shape == (inside.sum(), 66)
+    True
+
+    Fewer moments do for small patches; order 6 has 28:
+
+    >>> coarse, _ = motifgpu.extract_patches(made.image, made.points, 12)
+    >>> motifgpu.zernike_moments(coarse, order=6).shape[1]
+    28
     """
     order = _checked_order(order)
     xp, patches = check_array(patches, "zernike", "patches", 3, finite=False)
@@ -289,7 +318,7 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
     moments : (n, n_moments) array
         Moments as `zernike_moments` gives them.
     size : int
-        Side of the patches in pixels; any, since the functions are known everywhere.
+        Side of the patches in pixels. Any size is possible, because the functions are continuous.
 
     Returns
     -------
@@ -300,6 +329,20 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
     ------
     StageError
         If the moments are not those of a whole order or not finite, or `size` is no whole number above 0.
+
+    Examples
+    --------
+    How far is the patch that its moments describe from the patch itself? Order 10 keeps six columns around a
+    seventh, order 2 does not:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((1,), folds=6, centers=(0.8,), size=64, distance=12, sigma=8)
+    >>> disc = motifgpu.zernike_basis(0, 64)[0] > 0
+    >>> for order in (10, 2):
+    ...     rebuilt = motifgpu.reconstruct_patches(motifgpu.zernike_moments(made.patches, order), 64)
+    ...     print(order, round(float(abs(rebuilt - made.patches)[0, disc].mean()), 1))
+    10 0.0
+    2 0.2
     """
     xp, moments, order = checked_moments(moments)
     size = _checked_size(size)
@@ -308,7 +351,7 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
 
 
 def rotation_invariants(moments: Array) -> Array:
-    """Return the lengths ``|A_p|q||``, which stay when a patch is turned or mirrored.
+    """Return the lengths ``|A_p|q||``, which do not change when a patch is turned or mirrored.
 
     Parameters
     ----------
@@ -324,6 +367,22 @@ def rotation_invariants(moments: Array) -> Array:
     ------
     StageError
         If the moments are not those of a whole order or not finite.
+
+    Examples
+    --------
+    The lengths are the same for a patch and for the same patch turned by 20 degrees; the moments are not:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((1,), centers=(1.0,), size=64, distance=16, sigma=4)
+    >>> moments = motifgpu.zernike_moments(made.patches)
+    >>> turned = motifgpu.rotate_moments(moments, 20.0)
+    >>> invariants = motifgpu.rotation_invariants(moments)
+    >>> invariants.shape
+    (1, 36)
+    >>> bool(abs(motifgpu.rotation_invariants(turned) - invariants).max() < 1e-4)
+    True
+    >>> bool(abs(turned - moments).max() < 1e-4)
+    False
     """
     xp, moments, order = checked_moments(moments)
     q = disc.indices(order)[:, 1]
@@ -341,7 +400,7 @@ def rotate_moments(moments: Array, degrees: Any) -> Array:
     moments : (n, n_moments) array
         Moments as `zernike_moments` gives them.
     degrees : float or (n,) array
-        By how much to turn the content, counter-clockwise as seen on the displayed image.
+        Angle of rotation, counter-clockwise as seen on the displayed image.
 
     Returns
     -------
@@ -351,6 +410,19 @@ def rotate_moments(moments: Array, degrees: Any) -> Array:
     ------
     StageError
         If the moments are not those of a whole order, or the angles are not finite or not one or n.
+
+    Examples
+    --------
+    A patch of three-fold symmetry is the same after a turn by 120 degrees and another one after 60 degrees:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((1,), centers=(1.0,), size=64, distance=16, sigma=4)
+    >>> moments = motifgpu.zernike_moments(made.patches)
+    >>> for degrees in (120.0, 60.0):
+    ...     turned = motifgpu.rotate_moments(moments, degrees)
+    ...     print(degrees, bool(abs(turned - moments).max() < 0.01))
+    120.0 True
+    60.0 False
     """
     xp, moments, order = checked_moments(moments)
     angles_xp, degrees = check_array(degrees, "zernike", "degrees", (0, 1))

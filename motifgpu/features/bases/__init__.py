@@ -37,18 +37,18 @@ BASES = ("zernike", "pseudo-zernike", "fourier-bessel", "pca", "kernel-pca")
 
 
 def patch_features(patches: Array, basis: str = "zernike", n_features: int = 66) -> Array:
-    """Describe patches by numbers, of one of several kinds.
+    """Return features of patches in one of several bases.
 
     Parameters
     ----------
     patches : (n, s, s) array
         Patches as `motifgpu.extract_patches` gives them.
     basis : {"zernike", "pseudo-zernike", "fourier-bessel", "pca", "kernel-pca"}
-        The first three are fixed functions on the disc, on which each patch is projected for itself; the last
-        two are fitted to all patches together.
+        The first three are fixed functions on the disc, on which each patch is projected independently; the
+        last two are fitted to all patches together.
     n_features : int
-        How many numbers a patch at most. Fixed functions come by whole orders: of 66, Zernike and
-        Fourier-Bessel have all (order 10) and pseudo-Zernike 64 (order 7).
+        Largest number of features per patch. Fixed functions are taken up to a whole order: for 66, Zernike
+        and Fourier-Bessel give 66 (order 10) and pseudo-Zernike gives 64 (order 7).
 
     Returns
     -------
@@ -66,6 +66,19 @@ def patch_features(patches: Array, basis: str = "zernike", n_features: int = 66)
     The comparison is that of Fig. S8 of Dan et al., Science Advances 8, eabk1005 (2022). In a scikit-learn
     Pipeline, use ``FunctionTransformer(patch_features, kw_args={"basis": "fourier-bessel"})`` for fixed
     functions, and scikit-learn's own PCA.
+
+    Examples
+    --------
+    Describe the same patches in different bases, by 15 numbers at most:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((20, 20), gaussian=0.1, size=32, distance=8, sigma=2)
+    >>> for basis in ("zernike", "pseudo-zernike", "fourier-bessel", "pca"):
+    ...     print(basis, motifgpu.patch_features(made.patches, basis, n_features=15).shape)
+    zernike (40, 15)
+    pseudo-zernike (40, 9)
+    fourier-bessel (40, 15)
+    pca (40, 15)
     """
     if basis not in BASES:
         raise StageError(STAGE, f"there is no basis {basis!r}", f"choose one of {', '.join(BASES)}")

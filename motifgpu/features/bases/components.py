@@ -20,10 +20,11 @@ def principal_components(patches: Array, number: int = 66, *, kernel: bool = Fal
     ----------
     patches : (n, s, s) array
     number : int
-        How many, at most the number of patches and, without a kernel, of pixels.
+        Number of components, at most the number of patches and, without a kernel, of pixels.
     kernel : bool
-        Kernel PCA with Gaussians of the patches' distances, ``exp(-d^2 / (pixels x variance))``, instead of
-        PCA. It holds n x n numbers: 800 MB for 10,000 patches.
+        Kernel PCA with a Gaussian kernel of the distances d between patches,
+        ``exp(-d^2 / (pixels x variance))``, instead of PCA. It stores n x n numbers: 800 MB for 10,000
+        patches.
 
     Returns
     -------
@@ -38,7 +39,22 @@ def principal_components(patches: Array, number: int = 66, *, kernel: bool = Fal
 
     See Also
     --------
-    sklearn.decomposition.PCA, sklearn.decomposition.KernelPCA : what does the work, with default solvers.
+    sklearn.decomposition.PCA, sklearn.decomposition.KernelPCA : used here with their default solvers.
+
+    Examples
+    --------
+    Two classes of patches that differ in the height of the central column stand apart in the first component:
+
+    >>> import motifgpu
+    >>> from motifgpu.features.bases import principal_components
+    >>> kinds = {"sizes": (20, 20), "centers": (1.0, 0.5)}
+    >>> made = motifgpu.simulate.patches(**kinds, gaussian=0.05, size=32, distance=8, sigma=2)
+    >>> components = principal_components(made.patches, 2)
+    >>> components.shape
+    (40, 2)
+    >>> first = components[:, 0]
+    >>> bool(first[:20].min() > first[20:].max() or first[:20].max() < first[20:].min())
+    True
     """
     _, patches = check_array(patches, STAGE, "patches", 3)
     rows = namespace.to_numpy(patches).reshape(patches.shape[0], patches.shape[1] * patches.shape[2])

@@ -79,6 +79,14 @@ def fourier_bessel_basis(order: int, size: int) -> np.ndarray:
     ------
     StageError
         If `order` or `size` is no whole number or out of range.
+
+    Examples
+    --------
+    Order 10 has as many functions as Zernike's:
+
+    >>> from motifgpu.features.bases import fourier_bessel_basis
+    >>> fourier_bessel_basis(10, 32).shape
+    (66, 32, 32)
     """
     return FOURIER_BESSEL.basis(order, size)
 
@@ -89,6 +97,7 @@ def fourier_bessel_moments(patches: Array, order: int = 10) -> Array:
     Parameters
     ----------
     patches : (n, s, s) array
+        As `motifgpu.extract_patches` gives them.
     order : int
         Highest order p; order 10 has 66 moments.
 
@@ -101,6 +110,16 @@ def fourier_bessel_moments(patches: Array, order: int = 10) -> Array:
     ------
     StageError
         If the patches are not square, real and finite, or too small to tell the functions apart.
+
+    Examples
+    --------
+    Describe five patches by 66 numbers each:
+
+    >>> import motifgpu
+    >>> from motifgpu.features.bases import fourier_bessel_moments
+    >>> made = motifgpu.simulate.patches((5,), centers=(1.0,), size=32, distance=8, sigma=2)
+    >>> fourier_bessel_moments(made.patches).shape
+    (5, 66)
     """
     return FOURIER_BESSEL.moments(patches, order)
 
@@ -112,11 +131,24 @@ def reconstruct_fourier_bessel(moments: Array, size: int) -> Array:
     ----------
     moments : (n, n_moments) array
     size : int
-        Side of the patches in pixels, any.
+        Side of the patches in pixels. Any size is possible.
 
     Raises
     ------
     StageError
         If the moments are not finite or not those of a whole order, or `size` is no whole number above 0.
+
+    Examples
+    --------
+    A patch rebuilt from moments has these moments:
+
+    >>> import numpy as np
+    >>> from motifgpu.features.bases import fourier_bessel_moments, reconstruct_fourier_bessel
+    >>> moments = np.eye(66)[:3]
+    >>> patches = reconstruct_fourier_bessel(moments, 32)
+    >>> patches.shape
+    (3, 32, 32)
+    >>> np.allclose(fourier_bessel_moments(patches), moments, atol=1e-6)
+    True
     """
     return FOURIER_BESSEL.reconstruct(moments, size)

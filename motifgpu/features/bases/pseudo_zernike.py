@@ -59,6 +59,14 @@ def pseudo_zernike_basis(order: int, size: int) -> np.ndarray:
     ------
     StageError
         If `order` or `size` is no whole number or out of range.
+
+    Examples
+    --------
+    Order 7 has 8 x 8 functions:
+
+    >>> from motifgpu.features.bases import pseudo_zernike_basis
+    >>> pseudo_zernike_basis(7, 32).shape
+    (64, 32, 32)
     """
     return PSEUDO_ZERNIKE.basis(order, size)
 
@@ -69,6 +77,7 @@ def pseudo_zernike_moments(patches: Array, order: int = 7) -> Array:
     Parameters
     ----------
     patches : (n, s, s) array
+        As `motifgpu.extract_patches` gives them.
     order : int
         Highest radial order p; order 7 has 64 moments, about as many as Zernike's order 10.
 
@@ -81,6 +90,16 @@ def pseudo_zernike_moments(patches: Array, order: int = 7) -> Array:
     ------
     StageError
         If the patches are not square, real and finite, or too small to tell the functions apart.
+
+    Examples
+    --------
+    Describe five patches by 64 numbers each:
+
+    >>> import motifgpu
+    >>> from motifgpu.features.bases import pseudo_zernike_moments
+    >>> made = motifgpu.simulate.patches((5,), centers=(1.0,), size=32, distance=8, sigma=2)
+    >>> pseudo_zernike_moments(made.patches).shape
+    (5, 64)
     """
     return PSEUDO_ZERNIKE.moments(patches, order)
 
@@ -92,11 +111,24 @@ def reconstruct_pseudo_zernike(moments: Array, size: int) -> Array:
     ----------
     moments : (n, (order + 1)^2) array
     size : int
-        Side of the patches in pixels, any.
+        Side of the patches in pixels. Any size is possible.
 
     Raises
     ------
     StageError
         If the moments are not finite or not those of a whole order, or `size` is no whole number above 0.
+
+    Examples
+    --------
+    A patch rebuilt from moments has these moments:
+
+    >>> import numpy as np
+    >>> from motifgpu.features.bases import pseudo_zernike_moments, reconstruct_pseudo_zernike
+    >>> moments = np.eye(64)[:3]
+    >>> patches = reconstruct_pseudo_zernike(moments, 32)
+    >>> patches.shape
+    (3, 32, 32)
+    >>> np.allclose(pseudo_zernike_moments(patches), moments, atol=1e-6)
+    True
     """
     return PSEUDO_ZERNIKE.reconstruct(moments, size)
