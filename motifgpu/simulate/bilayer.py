@@ -121,6 +121,18 @@ def bilayer(
     ------
     StageError
         If a material or the stacking is unknown, or a number is out of range.
+
+    Examples
+    --------
+    Two layers of MoS2 turned by 5 degrees against each other:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.bilayer(shape=(128, 128), twist=5.0)
+    >>> made.stacking_names
+    ("AA'", "A'B", "AB'")
+    >>> np.linalg.norm(made.moire, axis=1).round().astype(int).tolist()  # px; 20 px / (2 sin 2.5 degrees)
+    [229, 229]
     """
     if isinstance(materials, str) or len(materials) != 2:
         raise checks.problem(f"materials is {materials!r}", "give one material for each of the two layers")
@@ -162,8 +174,8 @@ def twist_case(
     """Simulate one of the nine synthetic bilayers of the paper's Fig. S22.
 
     Two antiparallel layers of hexagonal atom columns with AA' stacking at the middle of the image. The
-    relative intensity ratio is read as that of the two columns of a layer, the brighter one at height 1: only
-    then are AA', A'B and AB' three different pictures.
+    paper's relative intensity ratio is taken as that of the two columns of a layer, the brighter one of
+    height 1: only then do AA', A'B and AB' look different.
 
     Parameters
     ----------
@@ -186,6 +198,17 @@ def twist_case(
     ------
     StageError
         If there is no such case, or a number is out of range.
+
+    Examples
+    --------
+    The first case has little twist, so that an image of this size shows part of one moire period only:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.twist_case(0, shape=(128, 128))
+    >>> made.names
+    ('bright', 'dim')
+    >>> made.twist == simulate.TWIST_CASES[0].twist
+    True
     """
     case = TWIST_CASES[check_integer(number, "simulate", "number", 0, len(TWIST_CASES) - 1)]
     layer = _Layer(

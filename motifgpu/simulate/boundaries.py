@@ -41,8 +41,8 @@ def twin_boundary(
     angle : float
         Direction of the boundary and of the first lattice vector, degrees counter-clockwise from +col.
     opening : float
-        How much further than unrelaxed lattices the grains stand apart, in lattice constants; by default the
-        metal columns across the boundary are 0.78 lattice constants apart instead of 0.58.
+        Additional distance of the grains compared with unrelaxed lattices, in lattice constants; by default
+        the metal columns across the boundary are 0.78 lattice constants apart instead of 0.58.
     sigma : float
         Standard deviation of a column, in lattice constants.
     exponent : float
@@ -65,6 +65,18 @@ def twin_boundary(
     ------
     StageError
         If the material is unknown, or a number is out of range.
+
+    Examples
+    --------
+    Two grains share a row of chalcogen columns at the boundary:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.twin_boundary(shape=(192, 192))
+    >>> for grain in range(3):
+    ...     print(grain, sorted({made.names[k] for k in made.labels[made.grain == grain]}))
+    0 ['Mo', 'Se2']
+    1 ['Mo', 'Se2']
+    2 ['Se2']
     """
     metal, chalcogen, _ = MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]
     row, place = _rows(shape, lattice_constant, sigma)
@@ -108,7 +120,7 @@ def stacking_boundary(
 ) -> MonolayerSimulation:
     """Simulate a bilayer with a straight boundary between 2H and 3R stacking (as in Fig. S25).
 
-    The first layer and the metal of the second are perfect. The chalcogen of the second stands on the metal
+    The first layer and the metal of the second are perfect. The chalcogen of the second lies above the metal
     of the first on one side (2H) and in the hollow sites on the other (3R), so that the second layer has a
     boundary at which its grains share a row of metal columns.
 
@@ -137,8 +149,8 @@ def stacking_boundary(
     Returns
     -------
     MonolayerSimulation
-        A point a projected column, with what stands in it for a name: ``Mo+Se2``, ``Mo`` or ``Se2``. Grain 0
-        is 2H, on the right of the boundary as one follows its direction; grain 1 is 3R; 2 is the shared row.
+        One point per projected column, named by the atoms in it: ``Mo+Se2``, ``Mo`` or ``Se2``. Grain 0 is
+        2H, on the right of the boundary as one follows its direction; grain 1 is 3R; 2 is the shared row.
         `sublattice` is 0 for the metal of the first layer, 1 for its chalcogen, and 2 for the sites that are
         hollow in 2H.
 
@@ -146,6 +158,17 @@ def stacking_boundary(
     ------
     StageError
         If the material is unknown, or a number is out of range.
+
+    Examples
+    --------
+    With 2H stacking (grain 0) all columns are alike; with 3R stacking (grain 1) there are three kinds:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.stacking_boundary(shape=(192, 192))
+    >>> for grain in (0, 1):
+    ...     print(grain, sorted({made.names[k] for k in made.labels[made.grain == grain]}))
+    0 ['Mo+Se2']
+    1 ['Mo', 'Mo+Se2', 'Se2']
     """
     metal, chalcogen, _ = MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]
     pair = (chalcogen, chalcogen)

@@ -61,6 +61,18 @@ def crystal_p4m(
     ------
     StageError
         If a number is out of range.
+
+    Examples
+    --------
+    A crystal of two kinds of blobs; nearest ones of one kind are sqrt(2) of the spacing apart:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.crystal_p4m(shape=(192, 192), spacing=32.0)
+    >>> made.names
+    ('dim', 'bright')
+    >>> round(float(np.linalg.norm(made.u)) / 32.0, 3)
+    1.414
     """
     shape = checks.image_shape(shape)
     spacing = checks.positive(spacing, "spacing")
@@ -136,6 +148,20 @@ def stm_lattice(
     ------
     StageError
         If a number is out of range, or the defects find no room.
+
+    Examples
+    --------
+    A surface with four isolated vacancies, one cluster of three and one chain:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.stm_lattice(shape=(256, 256), isolated=4, clusters=1, chains=1)
+    >>> for name in ("isolated", "cluster", "chain"):
+    ...     vacancies = made.labels == made.names.index(name)
+    ...     print(name, len(np.unique(made.defect[vacancies])))
+    isolated 4
+    cluster 1
+    chain 1
     """
     shape = checks.image_shape(shape)
     a = checks.positive(lattice_constant, "lattice_constant")

@@ -72,23 +72,22 @@ def monolayer(
     sigma : float
         Standard deviation of a column, in lattice constants.
     exponent : float
-        Column intensity is the sum of Z to this power over its atoms. Multislice calculations rank light
-        vacancies differently from 1.7.
+        Column intensity is the sum of Z to this power over its atoms. Multislice calculations give another
+        order of the intensities of light vacancies than 1.7 does.
     counts : float or None
-        Expected counts per pixel at the peak of the brightest pristine column (pk); None for no noise of this
-        kind.
+        Expected counts per pixel at the peak of the brightest pristine column; None for no Poisson noise.
     vacancies, divacancies : float
         Fractions of chalcogen sites that lack one atom (``V_Se``), or both (``V_Se2``).
     dopants : mapping of str to float, optional
-        Element to the fraction of the sites it takes: metal sites, or one atom of a chalcogen site.
+        Fraction of the sites that each element occupies: metal sites, or one atom of a chalcogen site.
     strain : 2 x 2 sequence
         Displacement gradient in (row, col), relative to the image centre.
     drift : (float, float)
         Displacement in (row, col) px that grows quadratically down the image to this value.
     grains : sequence of float
         Rotation of each grain relative to `angle`, degrees. Two grains share a straight boundary through the
-        image, more of them a Voronoi tessellation; where sites of two grains are closer than 0.6 nearest
-        distances the later one is taken away.
+        image, more of them form a Voronoi tessellation; where sites of two grains are closer than 0.6 nearest
+        distances, the site of the later grain is removed.
     background : float
         Height of a slowly varying background, in peaks.
     gaussian : float
@@ -107,6 +106,20 @@ def monolayer(
     ------
     StageError
         If the material or a dopant is unknown, or a number is out of range.
+
+    Examples
+    --------
+    A monolayer of MoSe2 of which 5 % of the selenium columns lack an atom:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.monolayer("MoSe2", (192, 192), vacancies=0.05, seed=0)
+    >>> made.names
+    ('Mo', 'Se2', 'V_Se', 'V_Se2')
+    >>> vacancies = made.labels == made.names.index("V_Se")
+    >>> bool(0.02 < vacancies.sum() / (made.sublattice == 1).sum() < 0.08)
+    True
+    >>> round(made.pixel_size_nm, 3)  # of a lattice constant of 22 px
+    0.015
     """
     checks.choice(material, "material", tuple(MATERIALS))
     shape = checks.image_shape(shape)

@@ -29,6 +29,16 @@ def poisson_noise(expected: np.ndarray, seed: Seed = 0) -> np.ndarray:
     ------
     StageError
         If a value is not a finite real number, or above what can be counted (1e18).
+
+    Examples
+    --------
+    The noise of counts is the square root of their number:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> counts = simulate.poisson_noise(np.full((100, 100), 25.0))
+    >>> round(float(counts.mean())), round(float(counts.std()))
+    (25, 5)
     """
     _, expected = check_array(expected, "simulate", "the expected counts", (0, 1, 2, 3, 4))
     if expected.max(initial=0) > 1e18:
@@ -55,6 +65,16 @@ def gaussian_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarra
     ------
     StageError
         If `image` is not finite and real, or `sigma` is negative.
+
+    Examples
+    --------
+    Noise of a standard deviation of 0.2 on an empty image:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> noisy = simulate.gaussian_noise(np.zeros((100, 100)), 0.2)
+    >>> round(float(noisy.std()), 1)
+    0.2
     """
     _, image = check_array(image, "simulate", "the image", (0, 1, 2, 3, 4))
     noise = np.random.default_rng(seed).normal(0, checks.not_negative(sigma, "sigma"), image.shape)
@@ -90,6 +110,17 @@ def scan_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarray:
     ------
     StageError
         If `image` is not finite and real, or `sigma` is negative.
+
+    Examples
+    --------
+    Rows are displaced, so a pattern that varies along the columns only stays as it is:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> rows = np.tile(np.sin(np.arange(64) / 4), (64, 1))
+    >>> moved = simulate.scan_noise(rows, 1.0)
+    >>> np.allclose(moved, rows), np.allclose(simulate.scan_noise(rows.T, 1.0), rows.T)
+    (False, True)
     """
     _, image = check_array(image, "simulate", "the image", (2, 3, 4))
     rows = image.reshape(-1, image.shape[-1])

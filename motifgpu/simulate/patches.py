@@ -65,6 +65,17 @@ def patches(
     ------
     StageError
         If `centers` or `folds` has another length than `sizes`, or a number is out of range.
+
+    Examples
+    --------
+    Three patches with four columns around a central one and two with six:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.patches((3, 2), folds=(4, 6), size=64, distance=16, sigma=4)
+    >>> made.patches.shape
+    (5, 64, 64)
+    >>> made.labels.tolist()
+    [0, 0, 0, 1, 1]
     """
     each = list(folds) if isinstance(folds, Iterable) else [folds] * len(sizes)
     if len(centers) != len(sizes) or len(each) != len(sizes):

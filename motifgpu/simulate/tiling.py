@@ -40,8 +40,8 @@ def tiling(
 ) -> TilingSimulation:
     """Simulate a micrograph of the pentagonal tiling of a molybdenum-vanadium-tellurium-niobium oxide.
 
-    Pentagon corners are columns. Pentagons are hollow (state 0), filled by a column as bright as the corners
-    (state 1, molybdenum or niobium), or hold a vanadium column (`EXCLUDED`). The tiling is the
+    A column stands at every pentagon corner. Pentagons are hollow (state 0), filled by a column as bright as
+    the corners (state 1, molybdenum or niobium), or hold a vanadium column (`EXCLUDED`). The tiling is the
     mirror-symmetric one among the type-4 monohedral pentagonal tilings (the Cairo tiling), with four
     pentagons in a square cell.
 
@@ -49,9 +49,9 @@ def tiling(
     ----------
     grid : (I, J) array_like of int, optional
         States of the pentagons, 0, 1 or `EXCLUDED`, from `occupancy_grid` for instance. Its middle lies in
-        the middle of the image, which shows it just once if it has half a cell for a site, and repeats it
-        where it is larger. By default the states are independent, with the paper's fractions: 59.4 % hollow,
-        36.3 % filled, 4.3 % excluded.
+        the middle of the image. A site takes half a cell; where the image is larger than the grid, the grid
+        repeats. By default the states are independent, with the paper's fractions: 59.4 % hollow, 36.3 %
+        filled, 4.3 % excluded.
     shape : (int, int)
         Rows and columns, px.
     cell : float
@@ -63,8 +63,8 @@ def tiling(
     exponent : float
         Column intensity is Z to this power.
     disorder : float
-        Largest random displacement of a corner, in cells, uniform in a disc; it distorts the pentagons. What
-        stands in a pentagon moves with its corners.
+        Largest random displacement of a corner, in cells, uniform in a disc; it distorts the pentagons. A
+        column inside a pentagon moves with its corners.
     counts : float or None
         Expected counts per pixel at the peak of a corner; None for no Poisson noise.
     gaussian : float
@@ -82,6 +82,22 @@ def tiling(
     ------
     StageError
         If the grid has other states or not two dimensions, or a number is out of range.
+
+    Examples
+    --------
+    Show a grid of 4 x 4 pentagons, some of them excluded:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> grid = simulate.occupancy_grid(shape=(4, 4), excluded=0.1).grid
+    >>> made = simulate.tiling(grid, shape=(128, 128))
+    >>> made.corners.shape == (len(made.states), 5, 2)
+    True
+
+    Every pentagon in view has the state that the grid gives it:
+
+    >>> bool((made.states == grid[tuple((made.indices % grid.shape).T)]).all())
+    True
     """
     shape = checks.image_shape(shape)
     cell = checks.positive(cell, "cell")

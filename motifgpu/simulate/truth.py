@@ -9,23 +9,23 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """A simulated micrograph and its truth; the arrays of length n have a row a site in view.
+    """A simulated micrograph and its truth; the arrays of length n have one row per site in view.
 
     Attributes
     ----------
     image : (H, W) float32 ndarray
-        Counts, or arbitrary units where no dose was asked for.
+        Counts, or arbitrary units where no dose was given.
     clean : (H, W) float32 ndarray
         The expectation of `image` given the displacements of its scan lines, background included.
     background : (H, W) float32 ndarray
-        The part of `clean` that is no column; zero where none was asked for.
+        The part of `clean` that is not due to columns; zero where no background was given.
     points : (n, 2) float32 ndarray
-        Sites as (row, col) in pixels, empty sites included, sorted by row and then column. They are where
-        the sites are without scan noise.
+        Sites as (row, col) in pixels, empty sites included, sorted by row and then column. Displacements by
+        scan noise are not included.
     labels : (n,) int32 ndarray
         Identity of the site: an index into `names`.
     names : tuple of str
-        Names of the identities, those that do not occur included.
+        Names of the identities, including those that do not occur.
     occupied : (n,) bool ndarray
         False where no atom is left.
     u, v : (2,) float64 ndarray
@@ -33,6 +33,19 @@ class Simulation:
         displayed.
     pixel_size_nm : float or None
         Pixel size that gives the material its lattice constant; None where there is no material.
+
+    Examples
+    --------
+    The signal without noise, and the difference that noise makes:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.crystal_p4m(shape=(96, 96), gaussian=0.1)
+    >>> made.image.shape, made.clean.shape
+    ((96, 96), (96, 96))
+    >>> round(float((made.image - made.clean).std()), 1)
+    0.1
+    >>> made.points.shape == (len(made.labels), 2)
+    True
     """
 
     image: np.ndarray
@@ -54,12 +67,24 @@ class MonolayerSimulation(Simulation):
     Attributes
     ----------
     environments : (n,) int32 ndarray
-        Identity together with those of the nearest sites, told apart by direction within the grain; a
-        neighbour that a grain boundary took away counts as one more identity. Numbered without gaps.
+        Identity of the site together with those of the nearest sites, each in its direction within the grain;
+        a neighbour removed at a grain boundary counts as one more identity. Numbered without gaps.
     sublattice : (n,) int8 ndarray
         0 for metal sites, 1 for chalcogen sites.
     grain : (n,) int32 ndarray
         Grain of the site; `u` and `v` are those of grain 0.
+
+    Examples
+    --------
+    Selenium columns by what is left in them:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.monolayer("MoSe2", (128, 128), vacancies=0.1, divacancies=0.05, seed=1)
+    >>> selenium = made.sublattice == 1
+    >>> sorted({made.names[label] for label in made.labels[selenium]})
+    ['Se2', 'V_Se', 'V_Se2']
+    >>> {made.names[label] for label in made.labels[~made.occupied]}  # where no atom is left
+    {'V_Se2'}
     """
 
     pixel_size_nm: float
@@ -94,6 +119,17 @@ class BilayerSimulation(Simulation):
         Centres of the domains in view, as (row, col) in pixels.
     domain_labels : (m,) int32 ndarray
         Stacking at each domain centre: an index into `stacking_names`.
+
+    Examples
+    --------
+    Without a twist the two layers have one stacking everywhere, and there is no moire lattice:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.bilayer(shape=(96, 96), twist=0.0, stacking="A'B")
+    >>> {made.stacking_names[k] for k in made.stacking}
+    {"A'B"}
+    >>> made.moire is None
+    True
     """
 
     layer: np.ndarray
@@ -108,12 +144,22 @@ class BilayerSimulation(Simulation):
 
 @dataclass(frozen=True, eq=False)
 class DefectSimulation(Simulation):
-    """A micrograph of a lattice in which sites that are missing belong to defects.
+    """A micrograph of a lattice whose missing sites belong to defects.
 
     Attributes
     ----------
     defect : (n,) int32 ndarray
         Number of the defect that the site belongs to, -1 for none.
+
+    Examples
+    --------
+    How many sites does each defect take?
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.stm_lattice(shape=(256, 256), isolated=2, clusters=2, chains=0)
+    >>> sorted(np.bincount(made.defect[made.defect >= 0]).tolist())
+    [1, 1, 3, 3]
     """
 
     defect: np.ndarray
@@ -121,7 +167,7 @@ class DefectSimulation(Simulation):
 
 @dataclass(frozen=True, eq=False)
 class TilingSimulation(Simulation):
-    """A micrograph of a pentagonal tiling; the arrays of length m have a row a pentagon centre in view.
+    """A micrograph of a pentagonal tiling; the arrays of length m have one row per pentagon centre in view.
 
     `points` holds the columns: pentagon corners and what stands in filled and excluded pentagons. `u` and `v`
     are the sides of the square cell of four pentagons.
@@ -135,10 +181,22 @@ class TilingSimulation(Simulation):
     states : (m,) int8 ndarray
         0 hollow, 1 filled, `EXCLUDED` for pentagons that are neither.
     indices : (m, 2) int32 ndarray
-        Row and column of each pentagon in the grid of states, counted on beyond the grid where the view is
+        Row and column of each pentagon in the grid of states; they continue beyond the grid where the view is
         larger: ``states == grid[tuple((indices % grid.shape).T)]``.
     grid : (I, J) int8 ndarray
         The grid of states, which repeats.
+
+    Examples
+    --------
+    Filled pentagons hold a column at their centre:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.tiling(np.ones((4, 4), dtype=int), shape=(128, 128))
+    >>> made.names
+    ('corner', 'filled', 'excluded')
+    >>> bool((made.labels == 1).sum() == (made.states == 1).sum())
+    True
     """
 
     centers: np.ndarray
@@ -161,6 +219,16 @@ class OccupancySimulation:
     entropy_level2, entropy_level3 : float
         Shannon entropy of the 2 x 2 and 4 x 4 windows of the unlimited grid without exclusions, in nats, with
         windows that slide by one site.
+
+    Examples
+    --------
+    The fraction of ones is that of the sites that are not excluded:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.occupancy_grid("bernoulli", (64, 64), fraction=0.379, excluded=0.05)
+    >>> counted = made.grid[made.grid != simulate.EXCLUDED]
+    >>> bool(abs(counted.mean() - made.fraction) < 0.05)
+    True
     """
 
     grid: np.ndarray
@@ -177,6 +245,15 @@ class PatchSimulation:
     ----------
     patches : (n, size, size) float32 ndarray
     labels : (n,) int32 ndarray
+
+    Examples
+    --------
+    The patches of one class:
+
+    >>> from motifgpu import simulate
+    >>> made = simulate.patches((2, 2), size=64, distance=16, sigma=4)
+    >>> made.patches[made.labels == 1].shape
+    (2, 64, 64)
     """
 
     patches: np.ndarray
