@@ -29,16 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "quick: runs with --quick, in a few seconds")
     if config.getoption("--quick"):
         os.environ[results.QUICK] = "1"
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    named = parent.session.isinitpath(file_path)  # pytest collects files named on the command line itself
-    if file_path.suffix == ".py" and file_path.name.startswith("bench_") and not named:
-        return pytest.Module.from_parent(parent, path=file_path)
-    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k is applied
