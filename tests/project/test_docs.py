@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -16,7 +17,12 @@ import pytest
 import motifgpu
 from motifgpu import simulate
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+WRITTEN = {"generated", "auto_gallery"}  # folders of pages that the build writes
+FOLDERS = ("motifgpu", "kernels", "tests", "benchmarks", "docs", "docker", "ci")
+# What a page names and the repository does not hold: where the wheel has the kernels, and what is built.
+ELSEWHERE = {"motifgpu/kernels", "docs/generated"}
 
 
 def part(path: str) -> ModuleType:
@@ -126,9 +132,47 @@ def test_pages_begin_with_micrographs_that_state_their_pixel_size(tmp_path: Path
 
 
 def test_every_page_marks_its_examples_properly() -> None:
-    pages = [path for path in DOCS.rglob("*.md") if not {"generated", "auto_gallery"} & set(path.parts)]
+    pages = [path for path in DOCS.rglob("*.md") if not WRITTEN & set(path.parts)]
     assert pages
     assert sum(len(list(examples.blocks(page.read_text(encoding="utf-8")))) for page in pages) > 10
+
+
+def written_by_hand() -> list[Path]:
+    """Return the Markdown pages of the repository that describe it as it is now."""
+    names = ("README.md", "CONTRIBUTING.md", "docker/README.md", "kernels/README.md")
+    others = [ROOT / name for name in names]
+    return others + [path for path in DOCS.rglob("*.md") if not WRITTEN & set(path.parts)]
+
+
+def lacking_paths(text: str) -> list[str]:
+    """Return the paths of this repository between backticks or in commands that lead nowhere."""
+    named = re.findall(rf"(?<![\w/.<-])(?:{'|'.join(FOLDERS)})/[\w./-]+(?![\w./<*{{-])", text)
+    paths = {path.rstrip("./") for path in named}
+    paths |= {f"benchmarks/{name}" for name in re.findall(r"`((?:paper/|peers/)?bench_\w+\.py)`", text)}
+    return sorted(path for path in paths - ELSEWHERE if not (ROOT / path).exists())
+
+
+def lacking_modules(text: str) -> list[str]:
+    """Return the dotted names below `motifgpu` that neither import nor an attribute of a module leads to."""
+    lacking = []
+    for name in sorted(set(re.findall(r"(?<![\w/])motifgpu(?:\.[A-Za-z_]\w*){2,}", text))):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            lacking.append(name)
+    return lacking
+
+
+def test_pages_name_only_what_exists() -> None:
+    planted = "`motifgpu/graph.py`, `bench_nothing.py`, `tests/<room>/test_x.py`, `kernels/relaxation.cu`."
+    assert lacking_paths(planted) == ["benchmarks/bench_nothing.py", "motifgpu/graph.py"]
+    assert lacking_modules("motifgpu.graph.relaxation.Stage, motifgpu.relaxation.relax") == [
+        "motifgpu.relaxation.relax"
+    ]
+    for page in written_by_hand():
+        text = page.read_text(encoding="utf-8")
+        assert not lacking_paths(text), page
+        assert not lacking_modules(text), page
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:
