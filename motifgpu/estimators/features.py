@@ -28,7 +28,8 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
     order : int
         Highest radial order p; 66 moments for order 10.
     rotation_invariant : bool
-        Give the lengths ``|A_p|q||`` instead, which stay when a patch is turned or mirrored: 36 for order 10.
+        Return the lengths ``|A_p|q||`` instead, which do not change when a patch is turned or mirrored: 36
+        for order 10.
 
     Attributes
     ----------
@@ -44,11 +45,13 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from motifgpu import ZernikeFeatures
-    >>> features = ZernikeFeatures(order=2)
-    >>> features.fit_transform(np.ones((5, 16, 16))).shape
-    (5, 6)
+    The moments of noisy patches of two kinds, and their names:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((5, 5), gaussian=0.1, size=32, distance=8, sigma=2)
+    >>> features = motifgpu.ZernikeFeatures(order=2)
+    >>> features.fit_transform(made.patches).shape
+    (10, 6)
     >>> features.get_feature_names_out().tolist()
     ['A_0,0', 'A_1,-1', 'A_1,1', 'A_2,-2', 'A_2,0', 'A_2,2']
     """
@@ -58,7 +61,7 @@ class ZernikeFeatures(TransformerMixin, BaseEstimator):
         self.rotation_invariant = rotation_invariant
 
     def fit(self, X: Array, y: Any = None) -> ZernikeFeatures:
-        """Check that moments of this order can be had of these patches.
+        """Check that these patches are large enough for moments of this order.
 
         Parameters
         ----------
