@@ -16,6 +16,22 @@ class StageError(ValueError):
         What is wrong, with the value in it.
     remedy : str
         What the caller can do about it.
+
+    Examples
+    --------
+    The message names the stage, what is wrong and what to do about it:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> try:
+    ...     motifgpu.find_columns(np.ones((64, 64)))
+    ... except motifgpu.StageError as error:
+    ...     print(error.stage)
+    ...     print(error.problem)
+    ...     print(error.remedy)
+    columns
+    the image is constant (1)
+    give an image with contrast
     """
 
     def __init__(self, stage: str, problem: str, remedy: str) -> None:
@@ -27,7 +43,7 @@ class StageError(ValueError):
 
 
 class MicrographReadError(ValueError):
-    """A file cannot be read as a micrograph, whatever its reader threw.
+    """A file cannot be read as a micrograph, whatever exception its reader raised.
 
     Parameters
     ----------
@@ -35,6 +51,19 @@ class MicrographReadError(ValueError):
         The file.
     why : str
         The reason and, where there is one, the remedy.
+
+    Examples
+    --------
+    Go through several files and leave out those that cannot be read:
+
+    >>> import motifgpu
+    >>> for path in ["missing.tif", "notes.txt"]:
+    ...     try:
+    ...         motifgpu.read(path)
+    ...     except motifgpu.MicrographReadError as error:
+    ...         print(f"left out {error.path}")
+    left out missing.tif
+    left out notes.txt
     """
 
     def __init__(self, path: str | os.PathLike[str], why: str) -> None:

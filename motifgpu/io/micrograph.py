@@ -31,6 +31,18 @@ class Micrograph:
         The file, or ``"array"``.
     title : str
         What the file calls the image, or the file's stem.
+
+    Examples
+    --------
+    An array with a pixel size of 0.02 nm, to be analysed or saved with it:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(96, 64))
+    >>> micrograph = motifgpu.Micrograph(made.image, pixel_size_nm=0.02)
+    >>> micrograph.shape
+    (96, 64)
+    >>> micrograph.source
+    'array'
     """
 
     image: Array
@@ -45,7 +57,7 @@ class Micrograph:
 
     @classmethod
     def from_array(cls, image: Any, pixel_size_nm: float | None = None, **more: str) -> Micrograph:
-        """Make a micrograph of an array of numbers, in the array's own namespace and on its device.
+        """Make a micrograph from an array, in the array's namespace and on its device.
 
         Parameters
         ----------
@@ -58,6 +70,17 @@ class Micrograph:
         ------
         StageError
             If the array is not two-dimensional, not real, or empty, or the pixel size is not positive.
+
+        Examples
+        --------
+        Whole numbers of a detector become float32:
+
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> counts = np.arange(12, dtype="uint16").reshape(3, 4)
+        >>> micrograph = motifgpu.Micrograph.from_array(counts, pixel_size_nm=0.02, title="ADF")
+        >>> micrograph.image.dtype, micrograph.title
+        (dtype('float32'), 'ADF')
         """
         from motifgpu.core.checks import check_array
 
@@ -74,7 +97,7 @@ class Micrograph:
 
     @classmethod
     def of(cls, source: Any) -> Micrograph:
-        """Make a micrograph of whatever holds one.
+        """Make a micrograph from a file, a signal or an array.
 
         Parameters
         ----------
@@ -88,6 +111,18 @@ class Micrograph:
             If a file cannot be read.
         StageError
             If a signal or an array is not one real image.
+
+        Examples
+        --------
+        An array has no calibration; a micrograph is returned as it is:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(64, 64))
+        >>> micrograph = motifgpu.Micrograph.of(made.image)
+        >>> micrograph.pixel_size_nm is None
+        True
+        >>> motifgpu.Micrograph.of(micrograph) is micrograph
+        True
         """
         from motifgpu.io.formats import hyperspy
 
@@ -115,8 +150,8 @@ def read(
         Which image, where the file holds several, by the name that `signals` lists: a title, a key of an
         npz, the number of a page of a stack from 0 on.
     time_limit_s : float, optional
-        The formats of the extra ``em`` are decoded in a process of their own, since a damaged file can make
-        their readers hang or crash; it is ended after so many seconds. None: in this process.
+        The formats of the extra ``em`` are decoded in a separate process, because a damaged file can make
+        their readers hang or crash; it is ended after this many seconds. None decodes them in this process.
 
     Returns
     -------
@@ -127,17 +162,28 @@ def read(
     Raises
     ------
     MicrographReadError
-        Whatever is wrong: no such file, an unknown format, a damaged file, no image in it, several of which
-        none was chosen, an image that is complex, coloured or not two-dimensional, a missing optional
-        package, the time limit.
+        Whatever is wrong: no such file, an unknown format, a damaged file, no image in it, several images but
+        no `signal`, an image that is complex, coloured or not two-dimensional, a missing optional package,
+        the time limit.
 
     Examples
     --------
-    >>> import numpy as np, motifgpu, tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "image.npy"
-    >>> np.save(path, np.eye(4))
-    >>> motifgpu.read(path).shape
-    (4, 4)
+    A TIFF file that states its pixel size, as ImageJ writes it:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import tifffile
+    >>> made = motifgpu.simulate.monolayer(shape=(96, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.tif"
+    ...     resolution = (50.0, 50.0)  # pixels per nm
+    ...     tifffile.imwrite(path, made.image, imagej=True, resolution=resolution, metadata={"unit": "nm"})
+    ...     micrograph = motifgpu.read(path)
+    >>> micrograph.shape
+    (96, 64)
+    >>> round(micrograph.pixel_size_nm, 4)
+    0.02
     """
     if time_limit_s is not None and formats.can_hang(Path(path)):
         from motifgpu.io.formats import guard
@@ -166,6 +212,22 @@ def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0)
     ------
     MicrographReadError
         As for `read`, or if all together are too large to be read at once.
+
+    Examples
+    --------
+    Two detectors in one file:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.monolayer(shape=(64, 64))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.npz"
+    ...     np.savez(path, adf=made.image, bf=-made.image)
+    ...     micrographs = motifgpu.read_all(path)
+    >>> [micrograph.title for micrograph in micrographs]
+    ['adf', 'bf']
     """
     if time_limit_s is not None and formats.can_hang(Path(path)):
         from motifgpu.io.formats import guard
@@ -194,6 +256,24 @@ def signals(path: str | os.PathLike[str]) -> list[str]:
     ------
     MicrographReadError
         As for `read`.
+
+    Examples
+    --------
+    Which images are in a file? Any of the names can be passed to `read`:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.npz"
+    ...     np.savez(path, adf=np.eye(64), bf=np.ones((32, 32)))
+    ...     names = motifgpu.signals(path)
+    ...     micrograph = motifgpu.read(path, signal="bf")
+    >>> names
+    ['adf', 'bf']
+    >>> micrograph.shape
+    (32, 32)
     """
     with _opened(path) as found:
         return [page.title for page in found.pages]
