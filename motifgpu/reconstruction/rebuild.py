@@ -90,12 +90,12 @@ def reconstruct(
     labels : (n,) array of int
         Motif of each column, which `hide` refers to; columns labelled -1 are not placed.
     size : int
-        Side of the patches, px; the paper's patch size serves well.
+        Side of the patches, px; the paper's patch size is a good choice.
     classes : int or (n,) array of int
         A number of classes, which k-means then finds among the Zernike moments of the patches, or the class
-        of each column. Thirty tell surroundings apart that a handful of motifs average over: with those the
-        image is under 1 dB worse at 1 count a pixel, 5 at 10, and 8 from 30 on. Columns of class -1 are not
-        placed.
+        of each column. Thirty classes resolve differences of the surroundings that a few motifs average over:
+        with a few motifs the PSNR is lower by less than 1 dB at 1 count per pixel, by 5 dB at 10 counts and
+        by 8 dB from 30 counts on. Columns of class -1 are not placed.
     hide : int or sequence of int
         Motifs that are left out, such as those of the dominant crystal.
     weights : {"auto", "hann", "flat"}
@@ -122,7 +122,21 @@ def reconstruct(
     Notes
     -----
     After Fig. 3B and C of Dan et al., Science Advances 8, eabk1005 (2022). Points, labels and classes, a few
-    numbers a column, are handled on the host.
+    numbers per column, are handled on the host.
+
+    Examples
+    --------
+    Rebuild a noisy image from 4 class averages; the rebuilt image resembles the one without noise:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0, seed=0)
+    >>> rebuilt = motifgpu.reconstruct(made.image, made.points, made.labels, size=28, classes=4)
+    >>> rebuilt.averages.shape
+    (4, 28, 28)
+    >>> seen = rebuilt.covered
+    >>> bool(np.corrcoef(rebuilt.image[seen], made.clean[seen])[0, 1] > 0.9)
+    True
     """
     if weights not in ("auto", "hann", "flat"):
         raise StageError("reconstruction", f"there are no weights {weights!r}", "choose auto, hann or flat")
