@@ -56,7 +56,7 @@ def layout_movie(
     graph : AffinityGraph
         Of one micrograph.
     start : (N, 2) array
-        Where the vertices begin.
+        Initial positions.
     path : path-like
         Ends in ``.gif``, or in ``.mp4`` where ffmpeg is installed. A file of that name is replaced.
     labels : (N,) int array, optional
@@ -64,10 +64,10 @@ def layout_movie(
     stages, seed
         As of `motifgpu.relax`.
     frames : int
-        About how many pictures.
+        Approximate number of pictures.
     frames_per_second : int
     limit : int
-        Most vertices drawn; see `motifgpu.figures.sample.drawn_columns`.
+        Largest number of vertices drawn; see `motifgpu.figures.sample.drawn_columns`.
     **options
         Further ones of `motifgpu.relax`.
 
@@ -83,6 +83,27 @@ def layout_movie(
         ffmpeg is missing, or the layout cannot be relaxed.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    A short movie of the layout of patches of two kinds:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches(
+    ...     (30, 30), centers=(1.0, 0.5), gaussian=0.1, size=32, distance=8, sigma=2
+    ... )
+    >>> moments = motifgpu.zernike_moments(made.patches)
+    >>> graph = motifgpu.affinity_graph(motifgpu.nearest_neighbors(moments))
+    >>> start = motifgpu.pca_start(moments)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     movie = Path(folder) / "layout.gif"
+    ...     layout = motifgpu.layout_movie(graph, start, movie, labels=made.labels, frames=3)
+    ...     movie.stat().st_size > 0
+    True
+    >>> layout.shape
+    (60, 2)
     """
     path = Path(path)
     n = int(graph.indptr.shape[0]) - 1
