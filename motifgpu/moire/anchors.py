@@ -69,6 +69,21 @@ def given_anchors(
     ------
     StageError
         If there are no rows, one does not exist, or the labels are not as many.
+
+    Examples
+    --------
+    Take three columns, one in the middle of a domain of each stacking, as anchors:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.bilayer(shape=(256, 256), twist=8.0, lattice_constant=12.0, counts=100.0)
+    >>> patches, inside = motifgpu.extract_patches(made.image, made.points, 24, side=20.0)
+    >>> moments, points = motifgpu.zernike_moments(patches), made.points[inside]
+    >>> middles = [made.domains[made.domain_labels == stacking][3] for stacking in range(3)]
+    >>> rows = [np.linalg.norm(points - middle, axis=1).argmin() for middle in middles]
+    >>> anchors = motifgpu.given_anchors(moments, rows)
+    >>> anchors.features.shape, anchors.labels.tolist()
+    ((3, 36), [0, 1, 2])
     """
     features = rotation_invariants(moments)
     chosen = np.asarray(rows)
@@ -117,7 +132,7 @@ def induce_anchors(
     Returns
     -------
     Anchors
-        Labelled 0 to count - 1; one to several anchors a stacking.
+        Labelled 0 to count - 1; one or more anchors per stacking.
 
     Raises
     ------
@@ -132,6 +147,20 @@ def induce_anchors(
     local spacing. On the host. In all nine cases of Fig. S22 of Dan et al., Science Advances 8, eabk1005
     (2022), the three stackings are AA', A'B and AB'; the label of the nearest is right for 65 to 84 % of the
     columns, and for 74 to 95 % of those within a quarter of a moire length of a domain's middle.
+
+    Examples
+    --------
+    Find anchors of the three stackings of a twisted bilayer, and label columns of the first layer by them:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.bilayer(shape=(256, 256), twist=8.0, lattice_constant=12.0, counts=100.0)
+    >>> points = made.points[made.layer == 0]
+    >>> patches, inside = motifgpu.extract_patches(motifgpu.smooth(made.image), points, 24, side=20.8)
+    >>> moments = motifgpu.zernike_moments(patches)
+    >>> anchors = motifgpu.induce_anchors(moments, points[inside], count=3)
+    >>> labels, distance = motifgpu.label_by_anchors(moments, anchors)
+    >>> sorted(set(labels.tolist()))
+    [0, 1, 2]
     """
     count = check_integer(count, "anchors", "count", 1, _CANDIDATES)
     features = rotation_invariants(moments)
@@ -230,6 +259,20 @@ def label_by_anchors(moments: Array, anchors: Anchors) -> tuple[Array, Array]:
     -----
     Fig. 5B of Dan et al., Science Advances 8, eabk1005 (2022). `motifgpu.structure.cells` composes these
     labels to a hierarchy as it does any others.
+
+    Examples
+    --------
+    An anchor is nearest to itself; other columns get the label of the anchor that they resemble most:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches(
+    ...     (5, 5), folds=(3, 6), centers=(1.0, 1.0), size=32, distance=8, sigma=2
+    ... )
+    >>> moments = motifgpu.zernike_moments(made.patches)
+    >>> anchors = motifgpu.given_anchors(moments, rows=[0, 5])
+    >>> labels, distance = motifgpu.label_by_anchors(moments, anchors)
+    >>> labels.tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]
     """
     features = rotation_invariants(moments)
     if features.shape[1] != anchors.features.shape[1]:

@@ -43,7 +43,20 @@ class Domains:
     pairs : (e, 2) int64 ndarray
         Domains that touch, the lower number first.
     borders : (e,) int64 ndarray
-        How many pairs of neighbouring columns lie across the border of each.
+        Number of pairs of neighbouring columns across the border of each pair.
+
+    Examples
+    --------
+    Domains of a twisted bilayer in which every border parts two stackings:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.bilayer(shape=(256, 256), twist=8.0, lattice_constant=12.0)
+    >>> first = made.layer == 0
+    >>> domains = motifgpu.label_domains(made.points[first], made.stacking[first])
+    >>> bool((domains.labels[domains.pairs[:, 0]] != domains.labels[domains.pairs[:, 1]]).all())
+    True
+    >>> bool(0 < domains.complete.sum() < len(domains.labels))  # some reach the border of the image
+    True
     """
 
     domain: np.ndarray
@@ -69,6 +82,17 @@ class Domains:
         ------
         StageError
             If there are fewer than 12 complete domains, or all lie on a line.
+
+        Examples
+        --------
+        A cell of the moire lattice holds one domain of each stacking:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.bilayer(shape=(256, 256), twist=10.0, lattice_constant=12.0)
+        >>> first = made.layer == 0
+        >>> cells = motifgpu.label_domains(made.points[first], made.stacking[first]).cells()
+        >>> cells.contents
+        ((0, 1, 2),)
         """
         points, labels = self.centers[self.complete], self.labels[self.complete]
         try:
@@ -79,21 +103,21 @@ class Domains:
 
 
 def label_domains(points: Any, labels: Any, *, neck: float = 0.2, min_size: int | None = None) -> Domains:
-    """Join columns of one label that are neighbours into domains, and part these at their necks.
+    """Join neighbouring columns of one label into domains, and separate domains at narrow necks.
 
     Parameters
     ----------
     points : (n, 2) array
         Columns as (row, col), px.
     labels : (n,) int array
-        From `motifgpu.label_by_anchors`, say; -1 for none.
+        From `motifgpu.label_by_anchors`, for instance; -1 for none.
     neck : float
-        Labels are uncertain one by one, so regions of one label touch here and there. They are two domains
-        where the share of columns around that have the label is lower between them than in both, by this; 1
-        parts none.
+        Single labels are uncertain, so that regions of one label touch in places. They are two domains where
+        the share of surrounding columns with the label is lower between them than in both by at least this
+        number; 1 separates none.
     min_size : int, optional
-        Fewest columns of a domain; by default a quarter of the usual, which is the median over columns of the
-        size of their region.
+        Smallest number of columns of a domain; by default a quarter of the median over columns of the size of
+        their region.
 
     Returns
     -------
@@ -110,6 +134,19 @@ def label_domains(points: Any, labels: Any, *, neck: float = 0.2, min_size: int 
     -----
     Fig. 5E of Dan et al., Science Advances 8, eabk1005 (2022): domains of a twisted bilayer, composed. Two
     columns are neighbours where their Voronoi cells share a border of usual length.
+
+    Examples
+    --------
+    Join the columns of the first layer of a bilayer that have the same stacking into domains:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.bilayer(shape=(256, 256), twist=8.0, lattice_constant=12.0)
+    >>> first = made.layer == 0
+    >>> domains = motifgpu.label_domains(made.points[first], made.stacking[first])
+    >>> sorted({made.stacking_names[label] for label in domains.labels})
+    ["A'B", "AA'", "AB'"]
+    >>> bool(len(made.domains) <= len(domains.labels) < 2 * len(made.domains))
+    True
     """
     if not 0 <= neck <= 1:
         raise StageError("domains", f"neck is {neck!r}", "give a share from 0 to 1")
