@@ -36,7 +36,7 @@ class BernoulliNull:
     top : (k,) float64 ndarray
         Mean share of the windows in the m + 1 most frequent patterns, for m = 0 ... k - 1.
     p_value : float
-        Share of samples of no higher entropy than observed, the observation counted as one.
+        Share of samples whose entropy is not higher than observed, the observation counted among them.
     """
 
     entropy: float
@@ -54,10 +54,10 @@ class OccupancyStatistics:
     ----------
     entropy : float
         Shannon entropy of the observed frequencies, nats; with few windows it is low whatever the order, so
-        read it beside `null`.
+        compare it with `null`.
     error : float
         Standard error of `entropy` from its scatter over blocks of the grid, nats; NaN if there are too few
-        blocks. It does not hold the bias that few windows cause.
+        blocks. It does not include the bias that few windows cause.
     corrected : float
         Entropy with that bias removed as far as independent windows allow, nats (P. Grassberger,
         arXiv:physics/0307138).
@@ -75,7 +75,7 @@ class OccupancyStatistics:
     fraction : float
         Share of ones over all sites of all windows, p.
     ceiling : float
-        The most that the entropy can be: the lesser of ln(windows) and side^2 h(p), nats.
+        Upper limit of the entropy: the smaller of ln(windows) and side^2 h(p), nats.
     null : BernoulliNull
     ranks : (R, C) int32 ndarray
         Pattern of each window, an index into `patterns`, -1 for a dropped one; the window's first site is
@@ -114,12 +114,12 @@ def occupancy_statistics(
         Level of the hierarchy: windows of 2 x 2 sites (16 patterns), or of four such squares, 4 x 4 sites
         (65,536 patterns).
     stride : int
-        Sites from one window to the next. The paper's windows are not said to overlap or not; 1 takes them
-        all, the side of the window takes none twice.
+        Sites from one window to the next. The paper does not say whether its windows overlap; a stride of 1
+        takes all windows, one of the side of a window takes every site once.
     samples : int
-        Grids of independent sites for the null.
+        Number of grids of independent sites for the null.
     seed : int
-        Of those.
+        Seed of these grids.
 
     Returns
     -------
@@ -136,6 +136,20 @@ def occupancy_statistics(
     Fig. 4F and G, S20 and S27 of Dan et al., Science Advances 8, eabk1005 (2022), where the entropy of level
     3 is 4.13. Fifty windows filled at random give 3.9, hence the null: independent sites filled with the same
     probability, excluded where these are.
+
+    Examples
+    --------
+    An ordered grid has four kinds of 2 x 2 windows, so an entropy of ln 4; independent sites have more:
+
+    >>> import motifgpu
+    >>> grid = motifgpu.simulate.occupancy_grid("ordered", (16, 16)).grid
+    >>> statistics = motifgpu.occupancy_statistics(grid, samples=50)
+    >>> statistics.patterns.shape
+    (4, 2, 2)
+    >>> round(statistics.entropy, 1), statistics.null.entropy > 2.0
+    (1.4, True)
+    >>> statistics.null.p_value < 0.05
+    True
     """
     level = check_integer(level, "occupancy", "level", *_LEVELS)
     stride = check_integer(stride, "occupancy", "stride", 1)
