@@ -22,7 +22,7 @@ STEPS = {4: ((1, 0), (0, 1)), 6: ((1, 0), (0, 1), (1, 1))}
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Cells that are complete in view and what is in them; the arrays of length c have a row a cell.
+    """Cells that are complete in view and their contents; the arrays of length c have one row per cell.
 
     Attributes
     ----------
@@ -51,6 +51,20 @@ class Cells:
         same in all micrographs that share their motifs.
     lattice : Lattice or None
     tiling : VoronoiTiling or None
+
+    Examples
+    --------
+    Every complete cell of a monolayer holds one metal and one chalcogen column:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192))
+    >>> cells = motifgpu.motif_cells(motifgpu.fit_lattice(made.points), made.labels)
+    >>> cells.contents
+    ((0, 1),)
+    >>> cells.members.shape == (len(cells.types), 2)
+    True
+    >>> cells.polygons[0].shape
+    (4, 2)
     """
 
     contents: tuple[Content, ...]
@@ -90,6 +104,21 @@ class Cells:
             Rows of cells that touch, the lower row first.
         open : (c,) bool ndarray
             Cells one of whose neighbours is not there.
+
+        Examples
+        --------
+        Away from the border a cell has four neighbours, or six:
+
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.monolayer(shape=(192, 192))
+        >>> cells = motifgpu.motif_cells(motifgpu.fit_lattice(made.points), made.labels)
+        >>> for neighborhood in (4, 6):
+        ...     pairs, at_border = cells.neighbors(neighborhood)
+        ...     number = np.bincount(pairs.ravel(), minlength=len(at_border))
+        ...     print(set(number[~at_border].tolist()))
+        {4}
+        {6}
         """
         if self.tiling is not None:
             complete = np.flatnonzero(self.tiling.complete)
@@ -117,7 +146,7 @@ class Cells:
 
 
 def motif_cells(lattice: Lattice, labels: Any, *, reading: str = "slots") -> Cells:
-    """Say what each cell of a lattice contains.
+    """Determine the content of each cell of a lattice.
 
     Parameters
     ----------
@@ -142,6 +171,16 @@ def motif_cells(lattice: Lattice, labels: Any, *, reading: str = "slots") -> Cel
     Notes
     -----
     Steps 2 and 3 of the paper's construction (Methods).
+
+    Examples
+    --------
+    What the cells of MoSe2 with vacancies hold, the most frequent first:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), vacancies=0.1)
+    >>> cells = motifgpu.motif_cells(motifgpu.fit_lattice(made.points), made.labels)
+    >>> [[made.names[label] for label in content] for content in cells.contents]
+    [['Mo', 'Se2'], ['Mo', 'V_Se']]
     """
     if reading not in ("slots", "set"):
         raise StageError("cells", f"there is no reading {reading!r}", "choose slots or set")
@@ -196,8 +235,18 @@ def voronoi_cells(points: Any, labels: Any) -> Cells:
     Raises
     ------
     StageError
-        If the points do not do (`motifgpu.structure.voronoi.voronoi_tiling`), the labels do not fit them, or
-        no cell is complete.
+        If the points have no Voronoi tiling (`motifgpu.structure.voronoi.voronoi_tiling`), the labels do not
+        fit them, or no cell is complete.
+
+    Examples
+    --------
+    Every atom column has a cell of its own, whose content is its motif:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=12.0, vacancies=0.05)
+    >>> cells = motifgpu.voronoi_cells(made.points, made.labels)
+    >>> [made.names[slot] for (slot,) in cells.contents]
+    ['Mo', 'Se2', 'V_Se']
     """
     tiling = voronoi_tiling(points)
     motifs = checked_labels(labels, len(tiling.points))

@@ -18,7 +18,7 @@ _LEAST_RIDGE = 0.3
 
 @dataclass(frozen=True, eq=False)
 class VoronoiTiling:
-    """One polygon a point, and which of them are neighbours.
+    """One polygon per point, and which polygons are neighbours.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ _CROWDED, _MOST_CELLS = 0.30, 20
 
 @dataclass(frozen=True, eq=False)
 class Occurrences:
-    """Where motif-cells occur; the arrays of length o have a row an occurrence.
+    """Where motif-cells occur; the arrays of length o have one row per occurrence.
 
     Attributes
     ----------
@@ -83,6 +83,21 @@ class Hierarchy:
         Which edges there are: the largest difference in level, ``"nearest"`` or ``"all"``.
     warnings : tuple of str
         What a reader of the results should know.
+
+    Examples
+    --------
+    Where do pairs of vacancies occur, and which motif-cells contain them?
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=12.0, vacancies=0.1)
+    >>> cells = motifgpu.motif_cells(motifgpu.fit_lattice(made.points), made.labels)
+    >>> hierarchy = motifgpu.build_hierarchy(cells)
+    >>> pair = hierarchy.levels.tolist().index(2)
+    >>> hierarchy.positions(pair).shape
+    (2, 2)
+    >>> larger = hierarchy.linked("all").edges
+    >>> [hierarchy.nodes[node].level for node in larger[larger[:, 0] == pair, 1]]
+    [4]
     """
 
     nodes: tuple[MotifCell, ...]
@@ -121,8 +136,8 @@ class Hierarchy:
     def edges(self) -> np.ndarray:
         """Pairs (e, 2) of places in `nodes`, the lower level first: the one lies in the other.
 
-        Step 7 of the paper's construction: by translation alone, any orientation seen of the one in any seen
-        of the other. Found when first asked for.
+        Step 7 of the paper's construction: by translation alone, any observed orientation of the one in any
+        observed orientation of the other. Computed when first used.
         """
         contained = contained_graphs if self.context.symmetry == "graph" else contained_shapes
         return contained(self.nodes, self.linking)
@@ -190,6 +205,21 @@ def build_hierarchy(
     -----
     Steps 3 to 7 of the paper's construction (Methods). What surrounds a component at the border is not known:
     such components are counted in `Hierarchy.truncated` and are no motif-cells.
+
+    Examples
+    --------
+    Vacancies in MoSe2 that stand side by side are motif-cells of higher levels:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=12.0, vacancies=0.1)
+    >>> cells = motifgpu.motif_cells(motifgpu.fit_lattice(made.points), made.labels)
+    >>> hierarchy = motifgpu.build_hierarchy(cells)
+    >>> for level, count in zip(hierarchy.levels, hierarchy.counts, strict=True):
+    ...     print(f"{level} cells: {count} times")
+    1 cells: 11 times
+    2 cells: 2 times
+    3 cells: 1 times
+    4 cells: 1 times
     """
     group, context = _context(cells, neighborhood, symmetry, connect)
     found = find_components(cells, context.neighborhood or None, dominant=dominant, connect=connect)

@@ -12,7 +12,7 @@ _LEAST_COVERAGE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """Distinct motif-cells against level; the arrays have a row a level that occurs.
+    """Distinct motif-cells against level; the arrays have one row per level that occurs.
 
     Attributes
     ----------

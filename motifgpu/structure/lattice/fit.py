@@ -42,10 +42,10 @@ _CLOSE = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """A lattice with a basis, and each point's place on it; the arrays of length n have a row a point.
+    """A lattice with a basis, and each point's place on it; the arrays of length n have one row per point.
 
-    Lattice coordinates count cells from a corner that is as far from all sites as can be, so that a cell's
-    sites lie well inside it.
+    The origin of lattice coordinates is a cell corner as far from all sites as possible, so that the sites of
+    a cell lie well inside it.
 
     Attributes
     ----------
@@ -67,6 +67,25 @@ class Lattice:
         First and last (row, col) between which a column would have been a point, px.
     warnings : tuple of str
         What a reader of the results should know: points off the lattice, a second grain.
+
+    Examples
+    --------
+    The lattice of a crystal that is stretched by 2 % along the rows; its vectors are the stretched ones:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), strain=((0.02, 0.0), (0.0, 0.0)))
+    >>> lattice = motifgpu.fit_lattice(made.points)
+    >>> np.round(lattice.v / made.v, 2).tolist()
+    [1.02, 1.0]
+
+    Every point is on a site of a cell, and no site is empty:
+
+    >>> bool((lattice.sublattice >= 0).all()), len(lattice.empty_points)
+    (True, 0)
+    >>> cells, sites = lattice.assign(made.points[:10])
+    >>> bool((cells == lattice.indices[:10]).all() and (sites == lattice.sublattice[:10]).all())
+    True
     """
 
     points: np.ndarray
@@ -94,7 +113,7 @@ class Lattice:
 
     @cached_property
     def metric(self) -> np.ndarray:
-        """Gram matrix (2, 2) of u and v, px^2, with what the kind makes equal set equal."""
+        """Gram matrix (2, 2) of u and v, px^2, with the symmetry that `kind` requires."""
         return metric(self.kind, self.u, self.v)
 
     @cached_property
@@ -202,6 +221,24 @@ def fit_lattice(points: Any, *, labels: Any = None, extent: Any = None) -> Latti
 
     The mean lattice vectors of a drifting micrograph contain the drift's mean: no image alone tells a
     stretched lattice from a stretched scan.
+
+    Examples
+    --------
+    A monolayer has a hexagonal lattice with two sites in a cell:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), divacancies=0.1)
+    >>> lattice = motifgpu.fit_lattice(made.points[made.occupied])
+    >>> lattice.kind, lattice.n_sublattices
+    ('hexagonal', 2)
+    >>> bool(abs(lattice.u - made.u).max() < 0.01)
+    True
+
+    Sites without a point are where the double vacancies are:
+
+    >>> match = motifgpu.match_points(lattice.empty_points, made.points[~made.occupied], radius=2.0)
+    >>> len(match.found) == len(lattice.empty_points)
+    True
     """
     _, given = check_array(points, "lattice", "points", 2)
     where = namespace.to_numpy(given).astype(np.float64)

@@ -17,13 +17,13 @@ _REACH = 1.0
 
 @dataclass(frozen=True, eq=False)
 class CellStrain:
-    """Local deformation against the mean lattice; the arrays have a row a cell of ``lattice.cells``.
+    """Local deformation against the mean lattice; the arrays have one row per cell of ``lattice.cells``.
 
     Attributes
     ----------
     gradient : (c, 2, 2) float64 ndarray
-        Displacement gradient: by how much displacement (row, col) grows with (row, col). NaN where there are
-        too few columns around.
+        Displacement gradient: the derivative of the displacement (row, col) with respect to (row, col). NaN
+        where there are too few columns around.
     """
 
     gradient: np.ndarray
