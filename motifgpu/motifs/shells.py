@@ -34,10 +34,24 @@ class NeighborShells:
     columns : (k, c) int64 ndarray
         Columns of each motif whose shell lies inside the area of the points; the others are left out.
     mean : (k, c, c) float64 ndarray
-        ``mean[s, a, b]`` is how many columns of motif b the shell s of a column of motif a holds on average.
+        ``mean[s, a, b]`` is the mean number of columns of motif b in shell s of a column of motif a.
     multisets : tuple of tuple of tuple of ((int, ...), int)
-        ``multisets[s][a]`` lists what shell s of motif a holds, the most frequent first: the sorted motifs of
-        the neighbours, -1 for unassigned ones, and for how many columns that is so.
+        ``multisets[s][a]`` lists the contents of shell s of motif a, the most frequent first: the sorted
+        motifs of the neighbours, -1 for unassigned ones, and the number of columns with this content.
+
+    Examples
+    --------
+    What is around molybdenum where some selenium columns lack an atom, the most frequent first?
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=16.0, vacancies=0.1)
+    >>> shells = motifgpu.neighbor_shells(made.points, made.labels)
+    >>> for motifs, count in shells.multisets[0][made.names.index("Mo")][:2]:
+    ...     print([made.names[motif] for motif in motifs])
+    ['Se2', 'Se2', 'Se2']
+    ['Se2', 'Se2', 'V_Se']
+    >>> bool((shells.radii[1:] > shells.radii[:-1]).all())
+    True
     """
 
     radii: np.ndarray
@@ -58,7 +72,7 @@ def neighbor_shells(
     labels : (N,) integer array
         Motif of each, negative for none.
     n_shells : int
-        How many shells. There are fewer in the result when the distances show fewer.
+        Number of shells; fewer are returned where the distances show fewer.
     radii : sequence of float, optional
         Limits of the shells, px, instead of those found.
 
@@ -69,13 +83,28 @@ def neighbor_shells(
     Raises
     ------
     StageError
-        If the points are not (N, 2) and finite, the labels not (N,) and integers, or the radii not rising.
+        If the points are not (N, 2) and finite, the labels not (N,) and integers, or the radii do not
+        increase.
 
     Notes
     -----
-    Shells are the peaks of the density of pairs against their distance, parted at the minima between them.
+    Shells are the peaks of the density of pairs against their distance, separated at the minima between them.
     A shell is complete when it lies inside the bounding box of the points, so a column missing inside the
     image makes a shell smaller and does not exclude it.
+
+    Examples
+    --------
+    Molybdenum in MoSe2 has three selenium columns around it, and then six molybdenum columns:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192))
+    >>> shells = motifgpu.neighbor_shells(made.points, made.labels)
+    >>> molybdenum = made.names.index("Mo")
+    >>> for shell in range(2):
+    ...     around = shells.mean[shell, molybdenum]
+    ...     print({made.names[motif]: float(around[motif]) for motif in range(2) if around[motif] > 0})
+    {'Se2': 3.0}
+    {'Mo': 6.0}
     """
     _, points = check_array(points, "shells", "points", 2)
     if points.shape[1] != 2:
