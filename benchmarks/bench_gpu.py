@@ -196,7 +196,8 @@ def chain(batch: int) -> dict[str, Any]:
     from sklearn.metrics import adjusted_mutual_info_score
 
     from motifgpu import analyze
-    from motifgpu.pipeline import Options, analyze_batch
+    from motifgpu.options import Options
+    from motifgpu.pipeline import analyze_batch
 
     made = simulate.monolayer(shape=(2048, 2048), lattice_constant=44.0, vacancies=0.05, seed=0)
     found: list[Any] = []

@@ -30,6 +30,7 @@ from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import class_averages
 from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.shells import neighbor_shells
+from motifgpu.options import NAMES, Options
 from motifgpu.structure.cells import Cells, motif_cells
 from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
 from motifgpu.structure.lattice import fit_lattice
@@ -43,25 +44,6 @@ STAGES = (
 )
 _ORDER, _COARSE_ORDER = 10, 6
 _COARSE, _COARSE_SAMPLES = 20, 24  # px a side below which a patch is coarse, and samples it then gets
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `analyze` can be told; it says what each means."""
-
-    pixel_size_nm: float | None = None
-    smoothing: str = "auto"
-    remove_background: bool = False
-    patch_size: float | None = None
-    order: int | None = None
-    rotation_invariant: bool = False
-    n_neighbors: int = 10
-    metric: str = "correlation"
-    n_motifs: int | None = None
-    structure: bool = True
-    dictionary: MotifDictionary | None = None
-    seed: int = 0
-    backend: str = "auto"
 
 
 class _Stopwatch:
@@ -219,21 +201,12 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
         cells=cells,
         hierarchy=hierarchy,
         no_lattice=no_lattice,
-        parameters={
-            "smoothing": options.smoothing,
-            "remove_background": options.remove_background,
-            "patch_size_px": one.size.pixels,
-            "patch_samples": one.patches.shape[1],
-            "order": one.order,
-            "rotation_invariant": options.rotation_invariant,
-            "n_neighbors": options.n_neighbors,
-            "metric": options.metric,
-            "n_motifs": options.n_motifs,
-            "structure": options.structure,
-            "dictionary": None if options.dictionary is None else options.dictionary.digest,
-            "seed": options.seed,
-            "backend": array_api_compat.array_namespace(one.micrograph.image).__name__,
-        },
+        parameters=options.in_force(
+            patch_size_px=one.size.pixels,
+            patch_samples=one.patches.shape[1],
+            order=one.order,
+            backend=array_api_compat.array_namespace(one.micrograph.image).__name__,
+        ),
         timings=watch.seconds,
     )
 
@@ -312,21 +285,8 @@ def analyze(
     0.905 with the 15 px as they are and order 10, 0.921 with 24 samples, 0.925 with 24 samples and order 6;
     on simulations of that sampling at 10 counts order 6 finds two thirds of the vacancies, order 10 half.
     """
-    options = Options(
-        pixel_size_nm=pixel_size_nm,
-        smoothing=smoothing,
-        remove_background=remove_background,
-        patch_size=patch_size,
-        order=order,
-        rotation_invariant=rotation_invariant,
-        n_neighbors=n_neighbors,
-        metric=metric,
-        n_motifs=n_motifs,
-        structure=structure,
-        dictionary=dictionary,
-        seed=seed,
-        backend=backend,
-    )
+    given = locals()  # the arguments by name, which are those of `Options`
+    options = Options(**{name: given[name] for name in NAMES})
     [found] = analyze_batch([source], options, progress)
     if isinstance(found, Exception):
         raise found

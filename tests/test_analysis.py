@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import inspect
 import io
 import json
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from support.backends import same_home
 from motifgpu import Analysis, Micrograph, MicrographReadError, StageError, analyze, simulate
 from motifgpu.columns.matching import match_points
 from motifgpu.core import device, namespace
+from motifgpu.options import Options
 from motifgpu.pipeline import STAGES
 
 TRUTH = simulate.monolayer(
@@ -77,6 +80,15 @@ def test_options_reach_their_stages() -> None:
     assert len(small.motifs.counts) == 3
     assert small.parameters["rotation_invariant"] is True
     assert small.parameters["seed"] == 5
+
+
+def test_signature_and_options_are_the_same() -> None:
+    """Names, order, types and defaults stand in `Options`; what else `analyze` takes is no option."""
+    parameters = inspect.signature(analyze).parameters
+    signature = {name: (p.default, p.annotation) for name, p in parameters.items()}
+    options = {o.name: (o.default, o.type) for o in dataclasses.fields(Options)}
+    assert {name: signature[name] for name in signature if name not in ("source", "progress")} == options
+    assert [*signature] == ["source", *options, "progress"]
 
 
 def test_coarse_images_are_sampled_finer() -> None:

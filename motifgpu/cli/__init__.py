@@ -10,6 +10,7 @@ from types import ModuleType
 
 from motifgpu.cli import config
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
+from motifgpu.cli.parsers import command_parsers
 from motifgpu.core.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
@@ -59,13 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def command_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each command."""
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(commands.choices)
-
-
-def _parsed(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+def parse(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """Return the parser, and the arguments over those of the run file that they name."""
     parser = make_parser()
     command = command_parsers(parser).get(argv[0]) if argv else None
@@ -91,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
     """
-    parser, args = _parsed(sys.argv[1:] if argv is None else argv)
+    parser, args = parse(sys.argv[1:] if argv is None else argv)
     if args.version:
         from importlib import metadata
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli import config
+from motifgpu.cli.analyzing import analyzed, noted
 from motifgpu.cli.options import (
     DONE,
     FAILED,
@@ -15,8 +16,6 @@ from motifgpu.cli.options import (
     add_dictionary,
     add_options,
     dictionary,
-    log,
-    options,
     print_json,
 )
 
@@ -50,6 +49,16 @@ def add(command: AddCommand) -> None:
     add_dictionary(parser)
 
 
+def _folders(args: argparse.Namespace) -> list[Path]:
+    """Return a folder for each micrograph, numbered where several have the same name."""
+    stems = [path.stem for path in args.paths]
+    counts = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
+    return [
+        args.out / (stem if count == 1 else f"{stem}-{count}")
+        for stem, count in zip(stems, counts, strict=True)
+    ]
+
+
 def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
     """Write the report and what else was asked for."""
     extra = {name: True for name in ("reconstruction", "twist") if getattr(args, name)}
@@ -76,38 +85,21 @@ def _describe(analysis: Analysis, folder: Path) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    from motifgpu.core.errors import MicrographReadError, StageError
-    from motifgpu.core.progress import Progress
-    from motifgpu.io.micrograph import read
-    from motifgpu.pipeline import analyze
-
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     known = dictionary(args)
-    names: dict[str, int] = {}
-    for path in args.paths:
-        count = names[path.stem] = names.get(path.stem, 0) + 1
-        folder = args.out / (path.stem if count == 1 else f"{path.stem}-{count}")
-        try:
-            micrograph = read(path, args.signal)
-            with Progress(path.name, quiet=args.quiet) as progress:
-                analysis = analyze(micrograph, dictionary=known, progress=progress, **options(args))
-                progress("writing the report", 0.95)
-                if not results:
-                    config.write(args, args.out)
-                _write(analysis, folder, args)
-        except MicrographReadError as error:
-            failed.append({"source": str(path), "error": error.why})
-        except StageError as error:
-            if error.stage == "backend":
-                raise
-            failed.append({"source": str(path), "error": str(error)})
-        else:
+    for path, folder in zip(args.paths, _folders(args), strict=True):
+
+        def write(analysis: Analysis, folder: Path = folder) -> None:
+            if not results:
+                config.write(args, args.out)
+            _write(analysis, folder, args)
+
+        with noted(path, failed):
+            analysis = analyzed(path, args, write, dictionary=known)
             results.append({**analysis.summary(), "report": str(folder / "report.html")})
             if not args.json:
                 print(_describe(analysis, folder), flush=True)
-        if failed and failed[-1]["source"] == str(path):
-            log(f"{path}: {failed[-1]['error']}")
     if args.json:
         print_json({"analyses": results, "failed": failed})
     return (QUARANTINED if results else FAILED) if failed else DONE

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.parsers import arguments, command_parsers
 
 
 class Word(NamedTuple):
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def script(shell: str) -> str:
     """Return the completion script for ``"bash"``, ``"zsh"`` or ``"fish"``."""
-    from motifgpu.cli import command_parsers, make_parser
+    from motifgpu.cli import make_parser
 
     return _SHELLS[shell](described(command_parsers(make_parser())))
 
@@ -71,7 +72,7 @@ def described(parsers: Mapping[str, argparse.ArgumentParser]) -> list[Command]:
                 action.nargs != 0,
                 tuple(map(str, action.choices or ())),
             )
-            for action in parser._actions
+            for action in arguments(parser)
         )
         found.append(Command(name, str(parser.description), tuple(words)))
     return found

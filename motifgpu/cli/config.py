@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from motifgpu.cli.parsers import arguments
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 
@@ -26,7 +27,7 @@ _NOT_IN_FILES = ("help", "config", "json", "quiet")  # how to talk, not what to 
 def actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """Return what a run file may set for a command, by key."""
     found = {}
-    for action in parser._actions:
+    for action in arguments(parser):
         if action.dest in _NOT_IN_FILES:
             continue
         long = [name for name in action.option_strings if name.startswith("--")]
@@ -36,7 +37,7 @@ def actions(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
 
 def takes_config(parser: argparse.ArgumentParser) -> bool:
     """Say whether a command has the option ``--config``."""
-    return "--config" in parser._option_string_actions
+    return any("--config" in action.option_strings for action in arguments(parser))
 
 
 def given_config(argv: list[str]) -> str | None:

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.cli.options import DONE, QUARANTINED, AddCommand, add_options, log, options, print_json
+from motifgpu.cli.analyzing import analyzed, noted
+from motifgpu.cli.options import DONE, QUARANTINED, AddCommand, add_options, print_json
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -34,14 +35,17 @@ def run(args: argparse.Namespace) -> int:
     if (args.action == "show") == bool(args.paths):
         wanted = "give no micrographs" if args.action == "show" else "give micrographs to learn from"
         args.parser.error(f"{args.action}: {wanted}")
-    if args.motifs is not None:
+    if args.n_motifs is not None:
         args.parser.error("--motifs: a dictionary finds the number of its motifs itself")
     if args.action == "learn" and args.file.exists():
         raise StageError("dictionary", f"{args.file} exists", "extend it, or give another name")
     known = None if args.action == "learn" else MotifDictionary.load(args.file)
     failed: list[dict[str, str]] = []
     if args.action != "show":
-        analyses = _analyzed(args, known, failed)
+        analyses: list[Analysis] = []
+        for path in args.paths:
+            with noted(path, failed):
+                analyses.append(analyzed(path, args, dictionary=known, structure=False))
         known = MotifDictionary.learn(analyses) if known is None else known.extended(analyses)
         known.save(args.file)
     assert known is not None
@@ -50,37 +54,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_describe(known, args.file))
     return QUARANTINED if failed else DONE
-
-
-def _analyzed(
-    args: argparse.Namespace, known: MotifDictionary | None, failed: list[dict[str, str]]
-) -> list[Analysis]:
-    """Return the analyses of micrographs, and say which cannot be analysed."""
-    from motifgpu.core.errors import MicrographReadError, StageError
-    from motifgpu.core.progress import Progress
-    from motifgpu.io.micrograph import read
-    from motifgpu.pipeline import analyze
-
-    found = []
-    for path in args.paths:
-        try:
-            with Progress(path.name, quiet=args.quiet) as progress:
-                found.append(
-                    analyze(
-                        read(path, args.signal),
-                        dictionary=known,
-                        structure=False,
-                        progress=progress,
-                        **options(args),
-                    )
-                )
-        except (MicrographReadError, StageError) as error:
-            if isinstance(error, StageError) and error.stage == "backend":
-                raise
-            why = error.why if isinstance(error, MicrographReadError) else str(error)
-            failed.append({"source": str(path), "error": why})
-            log(f"{path}: {why}")
-    return found
 
 
 def _summary(dictionary: MotifDictionary) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from motifgpu.cli import config
-from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
+from motifgpu.cli.analyzing import analyzed
+from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, dictionary, print_json
 
 
 def add(command: AddCommand) -> None:
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from motifgpu.figures.occupancy import plot_pattern_map, plot_patterns
     from motifgpu.occupancy.statistics import occupancy_statistics
 
-    analysis = analyzed(args)
+    analysis = analyzed(args.path, args, dictionary=dictionary(args))
     sites = analysis.site_grid(args.filled, args.hollow)
     found = occupancy_statistics(sites.grid, args.level)
     config.write(args, args.out)

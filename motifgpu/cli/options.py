@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from motifgpu.options import RULES, Options
+
 if TYPE_CHECKING:
-    from motifgpu.analysis import Analysis
     from motifgpu.dictionary import MotifDictionary
 
 DONE, FAILED, USAGE, QUARANTINED, NO_GPU, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -38,37 +39,35 @@ def fraction(text: str) -> float:
     return value
 
 
+# How an option of a kind is read; a whole number is checked where it is used.
+_ARGUMENT: dict[type, Any] = {float: positive, int: int, str: None}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of an analysis."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML file of options, such as the config.toml of a run"
     )
     parser.add_argument("--signal", help="which image, where a file holds several")
+    for name in RULES:
+        add_option(parser, name)
+
+
+def add_option(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add one option of `motifgpu.options.Options`; the parsed value stands under its name there."""
+    rule, default = RULES[name], getattr(Options, name)
+    if rule.kind is bool:
+        parser.add_argument(rule.flag, dest=name, action="store_true", help=rule.about)
+        return
+    usual = rule.unset if default is None else default
     parser.add_argument(
-        "--pixel-size", type=positive, metavar="NM", help="pixel size in nm, if the file lacks it"
-    )
-    parser.add_argument("--smoothing", choices=("auto", "fft", "svd"), default="auto", help="(default: auto)")
-    parser.add_argument(
-        "--remove-background", action="store_true", help="take uneven brightness off before the moments"
-    )
-    parser.add_argument(
-        "--patch-size", type=positive, metavar="PX", help="side of a patch (default: measured)"
-    )
-    parser.add_argument("--order", type=int, help="largest Zernike order (default: 10, coarse images 6)")
-    parser.add_argument("--rotation-invariant", action="store_true", help="do not tell orientations apart")
-    parser.add_argument(
-        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
-    )
-    parser.add_argument(
-        "--metric",
-        choices=("correlation", "euclidean"),
-        default="correlation",
-        help="distance in the graph (default: correlation)",
-    )
-    parser.add_argument("--motifs", type=int, metavar="N", help="number of motifs (default: found)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")
-    parser.add_argument(
-        "--backend", choices=("auto", "numpy", "cupy"), default="auto", help="(default: auto)"
+        rule.flag,
+        dest=name,
+        type=_ARGUMENT[rule.kind],
+        default=default,
+        choices=rule.choices or None,
+        metavar=rule.metavar or (None if rule.choices else rule.flag.lstrip("-").upper()),
+        help=" ".join(filter(None, (rule.about, "" if usual == "" else f"(default: {usual})"))),
     )
 
 
@@ -88,19 +87,7 @@ def dictionary(args: argparse.Namespace) -> MotifDictionary | None:
 
 def options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `analyze` that the options mean."""
-    return {
-        "pixel_size_nm": args.pixel_size,
-        "smoothing": args.smoothing,
-        "remove_background": args.remove_background,
-        "patch_size": args.patch_size,
-        "order": args.order,
-        "rotation_invariant": args.rotation_invariant,
-        "n_neighbors": args.neighbors,
-        "metric": args.metric,
-        "n_motifs": args.motifs,
-        "seed": args.seed,
-        "backend": args.backend,
-    }
+    return {name: getattr(args, name) for name in RULES}
 
 
 def log(text: str) -> None:
@@ -111,15 +98,3 @@ def log(text: str) -> None:
 def print_json(value: Any) -> None:
     """Write the result to standard output as JSON."""
     print(json.dumps(value, indent=1))
-
-
-def analyzed(args: argparse.Namespace) -> Analysis:
-    """Return the analysis of the one micrograph that a command names."""
-    from motifgpu.core.progress import Progress
-    from motifgpu.io.micrograph import read
-    from motifgpu.pipeline import analyze
-
-    with Progress(args.path.name, quiet=args.quiet) as progress:
-        return analyze(
-            read(args.path, args.signal), dictionary=dictionary(args), progress=progress, **options(args)
-        )

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         signal=args.signal,
         patch_size=args.patch_size,
         order=args.order,
-        n_neighbors=args.neighbors,
+        n_neighbors=args.n_neighbors,
         backend="numpy" if args.backend == "auto" else args.backend,
         calibration=args.calibration,
     )

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from motifgpu.cli import config
-from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, analyzed, print_json
+from motifgpu.cli.analyzing import analyzed
+from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, dictionary, print_json
 
 
 def add(command: AddCommand) -> None:
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from motifgpu.core.namespace import to_numpy
     from motifgpu.figures import plot_reconstruction
 
-    analysis = analyzed(args)
+    analysis = analyzed(args.path, args, dictionary=dictionary(args))
     rebuilt = analysis.reconstruct(classes=args.classes, hide=args.hide)
     config.write(args, args.out)
     np.save(args.out / "reconstruction.npy", to_numpy(rebuilt.image))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from motifgpu.cli.options import DONE, AddCommand, print_json
+from motifgpu.cli.options import DONE, AddCommand, add_option, print_json
 
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command("warmup", "compile the GPU kernels ahead of time, into CuPy's kernel cache")
-    parser.add_argument(
-        "--neighbors", type=int, default=10, help="of the graph, itself counted (default: 10)"
-    )
+    add_option(parser, "n_neighbors")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     from motifgpu.core import device
     from motifgpu.cuda import warmup
 
-    number = warmup.run(device.select("cupy").zeros(1), args.neighbors)
+    number = warmup.run(device.select("cupy").zeros(1), args.n_neighbors)
     if args.json:
         print_json({"kernels": number})
     else:

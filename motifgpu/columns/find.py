@@ -9,6 +9,7 @@ from motifgpu.columns.candidates import View, off_lattice, on_lattice
 from motifgpu.columns.refine import WIDEST
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
+from motifgpu.core.choices import SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
@@ -102,8 +103,9 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
         raise StageError(
             "columns", f"there is no method {method!r}", "choose auto, lattice, prominence or radius"
         )
-    if smoothing not in ("auto", "fft", "svd"):
-        raise StageError("columns", f"there is no smoothing {smoothing!r}", "choose auto, fft or svd")
+    if smoothing not in SMOOTHINGS:
+        remedy = f"choose {either(SMOOTHINGS)}"
+        raise StageError("columns", f"there is no smoothing {smoothing!r}", remedy)
     standard = StandardImage.of(image, "columns").single
     if standard.ring is None and method in ("lattice", "radius"):
         raise StageError(

@@ -17,6 +17,7 @@ from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
+from motifgpu.core.choices import SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
@@ -64,8 +65,8 @@ def smooth(image: Any, method: str = "auto", *, fraction: float | None = None) -
     "10 % of lowest frequencies" in the supplement (Fig. S29) of Dan et al., Science Advances 8, eabk1005
     (2022), is a share of the coefficients, hence a radius of sqrt(0.10 / pi) = 0.178 cycles per pixel.
     """
-    if method not in ("auto", "fft", "svd"):
-        raise StageError("smoothing", f"there is no method {method!r}", "choose auto, fft or svd")
+    if method not in SMOOTHINGS:
+        raise StageError("smoothing", f"there is no method {method!r}", f"choose {either(SMOOTHINGS)}")
     if fraction is not None and not 0 < fraction <= 1:
         raise StageError("smoothing", f"fraction is {fraction}", "give a share above 0 and at most 1")
     standard = StandardImage.of(image, "smoothing")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core.checks import check_integer
+from motifgpu.core.choices import BACKENDS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import array_namespace
 
@@ -171,8 +172,8 @@ def select(name: str) -> ModuleType:
     StageError
         If CuPy is asked for and no GPU is usable, or the name is none of the three.
     """
-    if name not in ("auto", "numpy", "cupy"):
-        raise StageError("backend", f"there is no backend {name!r}", "choose auto, numpy or cupy")
+    if name not in BACKENDS:
+        raise StageError("backend", f"there is no backend {name!r}", f"choose {either(BACKENDS)}")
     problem = None if name == "numpy" else gpu_problem()
     if name == "cupy" and problem:
         raise GpuMissingError("backend", f"no GPU can be used: {problem}", "or choose the backend numpy")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.core.checks import check_integer
 from motifgpu.core.device import select, versions
 from motifgpu.core.errors import StageError
-from motifgpu.graph.neighbors import METRICS
-from motifgpu.pipeline import Options
+from motifgpu.options import NAMES, Options
 from motifgpu.store.layout import DICTIONARY, SCHEMA
 
 if TYPE_CHECKING:
@@ -109,21 +106,11 @@ def make_options(given: dict[str, Any]) -> Options:
     GpuMissingError
         If a GPU is asked for and none is usable.
     """
-    known = [field.name for field in fields(Options) if field.name != "dictionary"]
+    known = [name for name in NAMES if name != "dictionary"]
     for name in given:
         if name not in known:
             raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")
     options = Options(**given)
-    for name, choices in (("smoothing", ("auto", "fft", "svd")), ("metric", METRICS)):
-        if getattr(options, name) not in choices:
-            remedy = f"choose from {', '.join(choices)}"
-            raise StageError("run", f"{name} is {getattr(options, name)!r}", remedy)
-    for name, low in (("n_neighbors", 2), ("seed", 0), ("order", 0), ("n_motifs", 1)):
-        if getattr(options, name) is not None:
-            check_integer(getattr(options, name), "run", name, low)
-    for name in ("pixel_size_nm", "patch_size"):
-        value = getattr(options, name)
-        if value is not None and not 0 < value < math.inf:
-            raise StageError("run", f"{name} is {value}", "give a positive number")
+    options.check("run")
     select(options.backend)
     return options

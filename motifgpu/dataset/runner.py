@@ -16,7 +16,7 @@ from motifgpu.dataset.pooled import learned
 from motifgpu.dataset.results import Run
 from motifgpu.dataset.session import Progress, opened
 from motifgpu.dictionary import MotifDictionary
-from motifgpu.pipeline import Options
+from motifgpu.options import Options
 from motifgpu.store import layout
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.dataset.job import Job
 from motifgpu.io.formats.guard import read_guarded
 from motifgpu.io.micrograph import Micrograph
-from motifgpu.pipeline import Options, analyze_batch
+from motifgpu.options import Options
+from motifgpu.pipeline import analyze_batch
 from motifgpu.store import layout
 from motifgpu.store.write import save_micrograph, save_record
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
+from motifgpu.core.choices import METRICS
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
 STAGE = "neighbors"
 NAMED = 8  # rows that a message lists
-METRICS = ("correlation", "euclidean")
 
 
 class Neighbors(NamedTuple):

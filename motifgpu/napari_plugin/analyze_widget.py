@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from qtpy.QtWidgets import (
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.napari_plugin.layers import analysis_layers, placement
 from motifgpu.napari_plugin.qt import LayerBox, placed_like
+from motifgpu.options import Options
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -77,8 +79,9 @@ class AnalyzeWidget(QWidget):
         self.n_motifs.setSpecialValueText("found")
         self.dictionary = QPushButton("none")
         self.structure = QCheckBox("lattice and motif-cells")
-        self.structure.setChecked(True)
+        self.structure.setChecked(Options.structure)
         self.background = QCheckBox("take off a slow background")
+        self.background.setChecked(Options.remove_background)
         self.start = QPushButton("Analyse")
         self.cancel = QPushButton("Cancel")
         self.cancel.setEnabled(False)
@@ -102,7 +105,7 @@ class AnalyzeWidget(QWidget):
             return
         self._stop.clear()
         image = _page(layer, self._viewer)
-        self._worker = create_worker(self._work, image, self._options(), layer.name)
+        self._worker = create_worker(self._work, image, self._options(), self._dictionary, layer.name)
         self._worker.returned.connect(lambda found: self._finish(found, layer))
         self._worker.errored.connect(self._fail)
         self._worker.finished.connect(self._rest)
@@ -149,21 +152,22 @@ class AnalyzeWidget(QWidget):
         whole.addWidget(self.said)
         whole.addStretch(1)
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "pixel_size_nm": self.pixel_size.value() or None,
-            "patch_size": self.patch_size.value() if self.patch_size.value() >= _FEWEST else None,
-            "n_motifs": self.n_motifs.value() or None,
-            "structure": self.structure.isChecked(),
-            "remove_background": self.background.isChecked(),
-            "dictionary": self._dictionary,
-        }
+    def _options(self) -> Options:
+        return Options(
+            pixel_size_nm=self.pixel_size.value() or None,
+            patch_size=self.patch_size.value() if self.patch_size.value() >= _FEWEST else None,
+            n_motifs=self.n_motifs.value() or None,
+            structure=self.structure.isChecked(),
+            remove_background=self.background.isChecked(),
+        )
 
-    def _work(self, image: np.ndarray, options: dict[str, Any], name: str) -> Analysis | str:
+    def _work(
+        self, image: np.ndarray, options: Options, dictionary: Path | None, name: str
+    ) -> Analysis | str:
         """Analyse, in the other thread; return words where there is nothing else to return."""
         from motifgpu.dictionary import MotifDictionary
         from motifgpu.io.micrograph import Micrograph
-        from motifgpu.pipeline import analyze
+        from motifgpu.pipeline import analyze_batch
 
         def progress(stage: str, fraction: float) -> None:
             if self._stop.is_set():
@@ -171,10 +175,11 @@ class AnalyzeWidget(QWidget):
             self._told.progress.emit(stage, fraction)
 
         try:
-            if options["dictionary"] is not None:
-                options |= {"dictionary": MotifDictionary.load(options["dictionary"])}
+            if dictionary is not None:
+                options = replace(options, dictionary=MotifDictionary.load(dictionary))
             micrograph = Micrograph.from_array(image, source="napari", title=name)
-            return analyze(micrograph, progress=progress, **options)
+            [found] = analyze_batch([micrograph], options, progress)
+            return str(found) if isinstance(found, Exception) else found
         except _Stopped:
             return "stopped"
         except (StageError, MicrographReadError, OSError) as error:

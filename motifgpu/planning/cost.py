@@ -22,6 +22,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.features.disc import n_moments
 from motifgpu.graph.relaxation import ENOUGH
 from motifgpu.io.micrograph import Micrograph, read
+from motifgpu.options import RULES, Options
 from motifgpu.pipeline import STAGES, sampling
 
 STAGE = "plan"
@@ -125,8 +126,8 @@ def plan(
     columns: int | None = None,
     patch_size: float | None = None,
     order: int | None = None,
-    n_neighbors: int = 10,
-    structure: bool = True,
+    n_neighbors: int = Options.n_neighbors,
+    structure: bool = Options.structure,
     backend: str = "numpy",
     calibration: str | os.PathLike[str] | None = None,
 ) -> Plan:
@@ -189,8 +190,8 @@ def estimate(
     *,
     patch_size: float = _USUAL_PATCH,
     order: int | None = None,
-    n_neighbors: int = 10,
-    structure: bool = True,
+    n_neighbors: int = Options.n_neighbors,
+    structure: bool = Options.structure,
     backend: str = "numpy",
     calibration: str | os.PathLike[str] | None = None,
 ) -> Plan:
@@ -224,7 +225,8 @@ def estimate(
         columns = round(inside / (_AREA_PER_COLUMN * patch_size**2))
     columns = _whole(columns, "columns", 0)
     fitted = calibrated(calibration, backend)
-    size = quantities(height * width, columns, samples, order, _whole(n_neighbors, "n_neighbors", 2))
+    n_neighbors = _whole(n_neighbors, "n_neighbors", RULES["n_neighbors"].least)
+    size = quantities(height * width, columns, samples, order, n_neighbors)
     stages = tuple(
         StagePlan(name, round(_sum(fitted[name]["bytes"], size)), _sum(fitted[name]["seconds"], size))
         for name in STAGES

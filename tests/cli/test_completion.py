@@ -8,6 +8,7 @@ import pytest
 
 from motifgpu import cli
 from motifgpu.cli import completion
+from motifgpu.cli.parsers import arguments, command_parsers
 
 
 def shell(name: str, *arguments: str, cwd: Path | None = None) -> str:
@@ -33,10 +34,10 @@ def offered(tmp_path: Path, *words: str) -> list[str]:
 
 
 def test_every_command_and_every_flag_is_offered(tmp_path: Path) -> None:
-    parsers = cli.command_parsers(cli.make_parser())
+    parsers = command_parsers(cli.make_parser())
     assert offered(tmp_path, "") == [*parsers, "--version", "--help"]
     for name in ("analyze", "simulate", "info"):
-        flags = [flag for action in parsers[name]._actions for flag in action.option_strings]
+        flags = [flag for action in arguments(parsers[name]) for flag in action.option_strings]
         assert offered(tmp_path, name, "-") == flags
 
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from motifgpu import Analysis, StageError, cli, simulate
 from motifgpu.cli import config
+from motifgpu.cli.parsers import command_parsers
 
 
 def parsed(*argv: str) -> argparse.Namespace:
-    return cli._parsed(list(argv))[1]
+    return cli.parse(list(argv))[1]
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_commands_without_options_have_no_config(file: Path) -> None:
 
 
 def test_every_analysing_command_takes_one() -> None:
-    takes = [name for name, p in cli.command_parsers(cli.make_parser()).items() if config.takes_config(p)]
+    takes = [name for name, p in command_parsers(cli.make_parser()).items() if config.takes_config(p)]
     assert {"analyze", "occupancy", "reconstruct"} <= set(takes)
 
 

@@ -18,7 +18,7 @@ from motifgpu.dataset.plan import plan_run
 from motifgpu.dataset.pooled import sampled
 from motifgpu.dataset.results import Run
 from motifgpu.dictionary import MotifDictionary
-from motifgpu.pipeline import Options
+from motifgpu.options import Options
 
 N, SIDE = 6, 256
 

@@ -19,7 +19,8 @@ from motifgpu.core.errors import StageError
 from motifgpu.dataset import inputs, schedule, tasks
 from motifgpu.dataset.lock import locked
 from motifgpu.dataset.results import Run
-from motifgpu.pipeline import Options, analyze_batch
+from motifgpu.options import Options
+from motifgpu.pipeline import analyze_batch
 
 
 @pytest.fixture(scope="module")

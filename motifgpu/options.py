@@ -1,0 +1,150 @@
+"""The options of an analysis: names, defaults, what they may be, and how the command line has them.
+
+This is the one place where they stand. `motifgpu.analyze` repeats names, types and defaults for those who
+read its signature, and a test holds the two together. No science package is imported, so that ``--help`` is
+quick.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.core.choices import BACKENDS, METRICS, SMOOTHINGS
+from motifgpu.core.errors import StageError
+
+if TYPE_CHECKING:
+    from motifgpu.dictionary import MotifDictionary
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an option may be, and what the command line says of it.
+
+    Attributes
+    ----------
+    kind : type
+        bool, int, float (a positive number) or str (one of `choices`); None is allowed where it is the
+        default.
+    flag : str
+        On the command line.
+    about : str
+        The help, without the default.
+    metavar : str or None
+        Name of the value in the help, if not the flag's.
+    unset : str
+        What None means, in the help.
+    least : int
+        Smallest whole number.
+    choices : tuple of str
+    """
+
+    kind: type
+    flag: str
+    about: str = ""
+    metavar: str | None = None
+    unset: str = ""
+    least: int = 0
+    choices: tuple[str, ...] = ()
+
+    def check(self, name: str, value: Any, stage: str) -> None:
+        """Refuse a value with which no micrograph could be analysed.
+
+        Raises
+        ------
+        StageError
+            Of the `stage` that asks.
+        """
+        if self.kind is int:
+            from motifgpu.core.checks import check_integer
+
+            check_integer(value, stage, name, self.least)
+        elif self.kind is float and not 0 < value < math.inf:
+            raise StageError(stage, f"{name} is {value}", "give a positive number")
+        elif self.choices and value not in self.choices:
+            raise StageError(stage, f"{name} is {value!r}", f"choose from {', '.join(self.choices)}")
+
+
+def _option(default: Any, kind: type, flag: str, about: str = "", **more: Any) -> Any:
+    return field(default=default, metadata={"rule": Rule(kind, flag, about, **more)})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `motifgpu.analyze` can be told; it says what each means.
+
+    Examples
+    --------
+    >>> from motifgpu.options import Options
+    >>> Options(order=8).order, Options().metric
+    (8, 'correlation')
+    """
+
+    pixel_size_nm: float | None = _option(
+        None, float, "--pixel-size", "pixel size in nm, if the file lacks it", metavar="NM"
+    )
+    smoothing: str = _option(SMOOTHINGS[0], str, "--smoothing", choices=SMOOTHINGS)
+    remove_background: bool = _option(
+        False, bool, "--remove-background", "take uneven brightness off before the moments"
+    )
+    patch_size: float | None = _option(
+        None, float, "--patch-size", "side of a patch", metavar="PX", unset="measured"
+    )
+    order: int | None = _option(None, int, "--order", "largest Zernike order", unset="10, coarse images 6")
+    rotation_invariant: bool = _option(False, bool, "--rotation-invariant", "do not tell orientations apart")
+    n_neighbors: int = _option(10, int, "--neighbors", "of the graph, itself counted", least=2)
+    metric: str = _option(METRICS[0], str, "--metric", "distance in the graph", choices=METRICS)
+    n_motifs: int | None = _option(
+        None, int, "--motifs", "number of motifs", metavar="N", unset="found", least=1
+    )
+    structure: bool = True
+    dictionary: MotifDictionary | None = None
+    seed: int = _option(0, int, "--seed", "of the random numbers")
+    backend: str = _option(BACKENDS[0], str, "--backend", choices=BACKENDS)
+
+    def check(self, stage: str) -> None:
+        """Refuse options with which no micrograph could be analysed; the backend is for `device.select`.
+
+        Raises
+        ------
+        StageError
+            Of the `stage` that asks; it names the option, its value and what is allowed.
+        """
+        for name, rule in RULES.items():
+            value = getattr(self, name)
+            if name != "backend" and value is not None:
+                rule.check(name, value, stage)
+
+    def in_force(
+        self, *, patch_size_px: float, patch_samples: int, order: int, backend: str
+    ) -> dict[str, Any]:
+        """Return the parameters of an analysis, with what was measured in place of what was left open.
+
+        Parameters
+        ----------
+        patch_size_px : float
+        patch_samples : int
+            Samples along a patch.
+        order : int
+        backend : str
+            Name of the array namespace that computed.
+
+        Returns
+        -------
+        dict
+            By the names of the options, but for the pixel size, which is the micrograph's; the size of the
+            patches is two entries, a dictionary is its digest.
+        """
+        found: dict[str, Any] = {}
+        for name in NAMES:
+            if name == "patch_size":
+                found |= {"patch_size_px": patch_size_px, "patch_samples": patch_samples}
+            elif name != "pixel_size_nm":
+                found[name] = getattr(self, name)
+        known = None if self.dictionary is None else self.dictionary.digest
+        return found | {"order": order, "dictionary": known, "backend": backend}
+
+
+NAMES = tuple(option.name for option in fields(Options))
+RULES: dict[str, Rule] = {o.name: o.metadata["rule"] for o in fields(Options) if "rule" in o.metadata}
