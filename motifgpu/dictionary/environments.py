@@ -10,9 +10,9 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.products import row_products
 from motifgpu.dictionary.chapter import MAX_DEVIATION, Chapter, Scatter
 from motifgpu.features.windows import neighbor_positions, window
-from motifgpu.motifs.identity import products
 from motifgpu.motifs.mixture import Mixture, fit_mixture
 
 _RESOLUTION = 0.02  # as of the intensities of columns, see `motifgpu.motifs.classes`
@@ -95,7 +95,7 @@ class Environments:
             centres = namespace.as_like(mixture.means[:, 0], moments)
             spread = namespace.as_like(widths, moments)
             share = namespace.as_like(np.log(mixture.weights / widths), moments)
-            read = products(moments, weights)
+            read = row_products(moments, weights.T)
             key = xp.astype(labels, xp.int64)
             usual = key >= 0
             for k in range(weights.shape[1] - 1):

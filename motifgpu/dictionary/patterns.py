@@ -15,9 +15,9 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.products import row_products
 from motifgpu.features import disc
 from motifgpu.features.windows import gaps, neighbor_positions, window
-from motifgpu.motifs.identity import products
 
 _GRID = 64  # pixels across the disc on which patterns are drawn
 _WIDTHS = np.linspace(0.08, 0.35, 28)  # of a column, patch radii
@@ -122,8 +122,8 @@ class Patterns:
         means = self.means if means is None else means
         s, count, rank = self.spans.shape
         x = moments - xp.take(namespace.as_like(means, moments), site, axis=0)
-        spans = np.moveaxis(self.spans, 1, 0).reshape(count, s * rank)
-        along = xp.reshape(products(x, spans), (-1, s, rank))
+        spans = np.moveaxis(self.spans, 1, 2).reshape(s * rank, count)
+        along = xp.reshape(row_products(x, spans), (-1, s, rank))
         own = xp.arange(s, dtype=site.dtype, device=namespace.device(site)) == site[:, None]
         explained = xp.sum(
             xp.where(own, xp.sum(along * along, axis=2), xp.zeros_like(along[:, :, 0])), axis=1
@@ -137,7 +137,7 @@ class Patterns:
         for s, weights in enumerate(self.rings):
             k = weights.shape[1]
             if k:
-                ordered = xp.sort(products(moments, weights), axis=1)
+                ordered = xp.sort(row_products(moments, weights.T), axis=1)
                 around = 0.5 * (ordered[:, (k - 1) // 2] + ordered[:, k // 2])
                 from_usual = xp.abs(around - float(self.ring_means[s])) / float(self.ring_spreads[s])
                 result = xp.where(site == s, from_usual, result)

@@ -32,13 +32,8 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.products import TILE, row_products
 from motifgpu.features import disc
-
-# Moments are computed in tiles of a fixed number of patches, the last one padded, because a matrix product
-# has other bits in other shapes. On a processor a tile is one register panel of a BLAS kernel, the patches
-# along its vector lanes, so that a patch has the same bits in every place of its tile: in tiles of 24, 32 or
-# 192 float32 bits differ.
-_TILE = 16
 
 
 def zernike_indices(order: int) -> np.ndarray:
@@ -190,36 +185,29 @@ def zernike_moments(patches: Array, order: int = 10) -> Array:
         )
     disc.check_condition(order, size, size)
     even, odd, disc_mean, places = _projector(order, size).on(patches)
-    count = disc.n_moments(order)
     half = (size + 1) // 2
     tile = _tile(xp, size)
     step = max(tile, namespace.block_size(xp) // (tile * size**2) * tile)
-    shape = (tile, half * size) if step == tile else (-1, tile, half * size)
-    moments = xp.empty((n, count), dtype=patches.dtype, device=namespace.device(patches))
+    moments = xp.empty((n, disc.n_moments(order)), dtype=patches.dtype, device=namespace.device(patches))
     with np.errstate(invalid="ignore", over="ignore"):  # found in the moments
         for begin in range(0, n, step):
-            end = min(begin + step, n)
-            part = _padded(patches[begin:end, :, :], tile, xp)
+            part = patches[begin : min(begin + step, n), :, :]
             upper = part[:, :half, :]
             lower = xp.flip(part[:, size - half :, :], axis=1)
-            sums = xp.reshape(upper + lower, shape)
-            differences = xp.reshape(upper - lower, shape)
-            mean = xp.matmul(sums, disc_mean)
-            sums -= 2.0 * mean
-            cosines = xp.matmul(even, xp.matrix_transpose(sums))
-            sines = xp.matmul(odd, xp.matrix_transpose(differences))
-            cosines[..., 0, :] += mean[..., 0]
-            by_patch = xp.matrix_transpose(xp.concat([cosines, sines], axis=-2))
-            moments[begin:end, :] = xp.reshape(by_patch, (-1, count))[: end - begin, :]
+            sums = xp.reshape(upper + lower, (-1, half * size))
+            differences = xp.reshape(upper - lower, (-1, half * size))
+            mean = row_products(sums, disc_mean, tile)
+            cosines = row_products(sums - 2.0 * mean, even, tile)
+            cosines[:, 0] += mean[:, 0]
+            sines = row_products(differences, odd, tile)
+            moments[begin : begin + part.shape[0], :] = xp.concat([cosines, sines], axis=1)
     _check_finite(moments, patches, xp)
     return xp.take(moments, places, axis=1)
 
 
 def _tile(xp: ModuleType, size: int) -> int:
     """Return how many patches make a tile: on a GPU as many as one product of them keeps it busy."""
-    return (
-        max(_TILE, namespace.block_size(xp) // size**2 // _TILE * _TILE) if namespace.is_cupy(xp) else _TILE
-    )
+    return max(TILE, namespace.block_size(xp) // size**2 // TILE * TILE) if namespace.is_cupy(xp) else TILE
 
 
 def _check_finite(moments: Array, patches: Array, xp: ModuleType) -> None:
@@ -242,15 +230,6 @@ def _check_finite(moments: Array, patches: Array, xp: ModuleType) -> None:
     )
 
 
-def _padded(patches: Array, tile: int, xp: ModuleType) -> Array:
-    """Append empty patches up to a whole number of tiles."""
-    missing = -patches.shape[0] % tile
-    if not missing:
-        return patches
-    empty = xp.zeros((missing, *patches.shape[1:]), dtype=patches.dtype, device=namespace.device(patches))
-    return xp.concat([patches, empty], axis=0)
-
-
 class _Projector:
     """The pseudo-inverse for patches that are folded about their middle row, and its copies on devices.
 
@@ -271,7 +250,7 @@ class _Projector:
         sine = disc.indices(order)[:, 1] < 0
         parts = folded[~sine], folded[sine], mean
         even, odd, mean = (part.reshape(-1, half * size) for part in parts)
-        self._tables = _Tables(even, odd, mean.T, np.argsort(np.argsort(sine, kind="stable")))
+        self._tables = _Tables(even, odd, mean, np.argsort(np.argsort(sine, kind="stable")))
 
     def on(self, like: Array) -> tuple[Array, ...]:
         """Return both halves, the mean's weights and the place of each moment, for arrays like `like`."""

@@ -18,15 +18,13 @@ import numpy as np
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.products import row_products
 from motifgpu.features.windows import window
 from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.classes import Identities, by_column, canonical
 from motifgpu.motifs.mixture import Mixture
 from motifgpu.motifs.sites import Sites, Split, follow
 
-# Columns to a matrix product, the last ones padded: in other shapes a product has other bits, see
-# `motifgpu.features.zernike`.
-_TILE = 16
 _NEVER = -1e30  # logarithm of a weight of 0
 
 
@@ -171,7 +169,7 @@ class IdentityModel:
                 f"the moments are of order {order} and the model is of order {self.order}",
                 f"take moments of order {self.order}",
             )
-        read = products(moments, self._weights)
+        read = row_products(moments, self._weights)
         site = self._sites(moments, read)
         background = xp.take_along_axis(read[:, 1 : 1 + len(self.means)], _index(site, xp), axis=1)[:, 0]
         intensity = read[:, 0] - (self.slope if slope is None else slope) * background
@@ -245,9 +243,9 @@ class IdentityModel:
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        """What is read from moments (n_moments, k): the column, the gaps of each site, what splits need."""
-        parts = [window(self.order)[:, None], self.gaps.T, *(split.weights for split in self.splits)]
-        return np.concatenate(parts, axis=1)
+        """What is read from moments (k, n_moments): the column, the gaps of each site, what splits need."""
+        parts = [window(self.order)[None, :], self.gaps, *(split.weights.T for split in self.splits)]
+        return np.concatenate(parts)
 
     def _sites(self, moments: Array, read: Array) -> Array:
         xp = namespace.array_namespace(moments)
@@ -285,30 +283,6 @@ class IdentityModel:
     @cached_property
     def _labels(self) -> np.ndarray:
         return self._table(list(self.components), -1).astype(np.int32)
-
-
-def products(moments: Array, weights: np.ndarray) -> Array:
-    """Return the products (n, k) of moments (n, n_moments) with weights (n_moments, k).
-
-    Each row has the same bits whatever the others are.
-    """
-    xp = namespace.array_namespace(moments)
-    n, k = moments.shape[0], weights.shape[1]
-    left = namespace.as_like(np.ascontiguousarray(weights.T), moments)
-    result = xp.empty((n, k), dtype=moments.dtype, device=namespace.device(moments))
-    step = max(namespace.block_size(xp) // (_TILE * moments.shape[1]), 1) * _TILE
-    for begin in range(0, n, step):
-        part = moments[begin : min(begin + step, n), :]
-        count = part.shape[0]
-        if count % _TILE:
-            empty = xp.zeros(
-                (-count % _TILE, part.shape[1]), dtype=part.dtype, device=namespace.device(moments)
-            )
-            part = xp.concat([part, empty], axis=0)
-        tiles = xp.matrix_transpose(xp.reshape(part, (-1, _TILE, part.shape[1])))
-        by_tile = xp.matrix_transpose(xp.matmul(left, tiles))
-        result[begin : begin + count, :] = xp.reshape(by_tile, (-1, k))[:count, :]
-    return result
 
 
 def _index(index: Array, xp: Any) -> Array:
