@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks import results
 from motifgpu import affinity_graph, extract_patches, nearest_neighbors, relax, simulate, zernike_moments
 from motifgpu.core import device, namespace
-from motifgpu.graph.relaxation import STAGES, SUBSWEEPS
+from motifgpu.core.forces import STAGES, SUBSWEEPS
 
 TEMPLATES = 6  # of noise-free patches, from as many simulated micrographs
 

@@ -22,13 +22,10 @@
 // Bisection for sigma takes 25 steps where Newton's takes about 12: the sum of weights falls and is convex in 1/sigma,
 // so that from 1/sigma = 0 no step passes the solution.
 //
-// Constants: K, INDEX (positions in the result), SUM (0 union, 1 sum).
-#define THREADS 256
-#define LEAST_SIGMA 1e-3f  // of a row's mean distance
-#define TOLERANCE 1e-5f    // on the sum of a row's weights
-#define STEPS 64
+// Constants: K, INDEX (positions in the result), SUM (0 union, 1 sum), THREADS; LEAST_SIGMA (of a row's mean distance),
+// TOLERANCE (on the sum of a row's weights) and STEPS of the search for sigma.
 
-// One thread a row, which stays in registers; in the order of motifgpu/affinity.py, of which it is the twin.
+// One thread a row, which stays in registers; in the order of motifgpu/cpu/affinity.py, of which it is the twin.
 extern "C" __global__ void __launch_bounds__(THREADS)
 solve_rows(const float* __restrict__ distances, float target, float* __restrict__ weights, float* __restrict__ sigma,
            bool* __restrict__ tied, int n) {

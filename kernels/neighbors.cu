@@ -31,14 +31,15 @@
 // for each entry, those before it). Half the products could be saved by using each tile for its rows and for its
 // columns; then blocks would share lists. Not measured on a GPU yet.
 //
-// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT, INDEX, VALUE; DIFFERENCE optional.
+// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT, INDEX, VALUE, TILE, THREADS, SLACK;
+// DIFFERENCE optional.
 #include "shared.cuh"
 
-#define TILE 128
-#define THREADS 256
-#define SLACK 32
 #define OWN (TILE / (THREADS / 32))  // rows whose buffers one warp cuts
 #define INFINITE __int_as_float(0x7f800000)
+
+static_assert(TILE == 128 && THREADS == 256, "a thread keeps 8 x 8 scores of a tile");
+static_assert(CAPACITY == LISTED + SLACK + TILE, "a buffer is cut before a tile could overflow it");
 
 // One warp a position: its row, with UNIT centred and of norm 1, minus the centre of its graph, all in float64 up to
 // here; and the row's spread (N,), its norm after centring over that before.

@@ -25,13 +25,13 @@
 // span as a constant, save a fifth of the loads and compile anew for every patch size.
 //
 // Constants: VALUE (of coefficients and patches), INDEX (positions in either), BLOCKS (that share the registers of a
-// multiprocessor: 4, and 3 for double; without the bound ptxas spills for some architectures).
+// multiprocessor: 4, and 3 for double; without the bound ptxas spills for some architectures), THREADS, TAPS, GROUP.
 #include "shared.cuh"
 
-#define THREADS 256
 #define WARPS (THREADS / 32)
 #define ACROSS 3  // lines across that a lane works on at a time
-#define TAPS 7
+
+static_assert(GROUP == 4, "a group of samples is computed as Four");
 
 struct alignas(16) Four {
   VALUE of[4];

@@ -3,9 +3,9 @@
 // What is done                                                     kernel
 //   sub-sweeps begin ... end-1 of every graph, in one launch       relax_graphs
 //   one sub-sweep of one graph                                     relax_graph_step
-// motifgpu/relaxation.py has the formulas. A sub-sweep moves all vertices of a graph from one copy of the positions to
-// another: a vertex is pulled along the one of its edges whose turn it is, and pushed away from SAMPLES vertices that
-// are the same for all. relax_graphs gives a block to each graph and keeps both copies in shared memory, 16 bytes a
+// motifgpu/graph/relaxation.py has the formulas. A sub-sweep moves all vertices of a graph from one copy of the positions
+// to another: a vertex is pulled along the one of its edges whose turn it is, and pushed away from SAMPLES vertices that
+// are the same for all. relax_graphs gives a block to each graph and keeps both copies in shared memory, VERTEX_BYTES a
 // vertex: 14,520 vertices in the 227 KB of an H200. relax_graph_step gives a thread to each vertex and is launched once
 // a sub-sweep. Both call moved(), and nothing is fused that does not say so, so they give the same bits. No atomics.
 //
@@ -23,14 +23,10 @@
 // What was tried: a warp for each vertex (it looks at one edge, so 31 lanes would idle); edges in shared memory (half as
 // many graphs would fit on a multiprocessor, and the first-level cache holds them).
 //
-// Constants: STAGES, SAMPLES, SUBSWEEPS, INDEX (of indptr).
+// Constants: STAGES, INDEX (of indptr), MOST_THREADS and THREADS (of a block of the two forms), VERTEX_BYTES and
+// PLAN_BYTES (of shared memory), SAMPLES, SUBSWEEPS, GOLDEN, TINY, LAW (numbers of a law).
 #include "philox.cuh"
 #include "shared.cuh"
-
-#define THREADS 256
-#define MOST_THREADS 1024
-#define LAW 7
-#define TINY 1e-20f
 
 // What all vertices of a graph need to know of a sub-sweep.
 struct Plan {
@@ -39,6 +35,8 @@ struct Plan {
   int stage;
   unsigned word;  // says which edge's turn it is, as a fraction of the vertex's edges
 };
+static_assert(sizeof(Plan) == PLAN_BYTES && 2 * sizeof(float2) == VERTEX_BYTES, "what the launcher reserves");
+static_assert(LAW == 7, "what coefficient() reads");
 
 __device__ void make_plan(Plan& plan, int q, int n, const int* __restrict__ lengths, const double* __restrict__ gammas,
                           double repulsions, unsigned long long seed) {
@@ -55,7 +53,7 @@ __device__ void make_plan(Plan& plan, int q, int n, const int* __restrict__ leng
     plan.strength[i - SAMPLES] = (float)(gamma * factor);
   } else if (i == SAMPLES + 3) {
     plan.stage = stage;
-    plan.word = turn * 2654435769u;  // 2^32 divided by the golden ratio
+    plan.word = turn * GOLDEN;
   }
 }
 

@@ -13,6 +13,9 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, array_namespace, to_numpy
 
+NAMED = 8  # rows that a message lists
+CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is called constant
+
 
 def check_integer(x: Any, stage: str, name: str, low: int, high: int | None = None) -> int:
     """Check that an argument is a whole number from `low` to `high` and return it as an int.
@@ -108,3 +111,72 @@ def check_labels(x: Any, stage: str, number: int) -> np.ndarray:
             f"give labels of shape ({number},)",
         )
     return host.astype(np.int64)
+
+
+def check_offsets(offsets: Any, number: int, stage: str) -> np.ndarray:
+    """Check where each micrograph's rows begin and end, and return it as (m + 1,) int64 on the host.
+
+    Parameters
+    ----------
+    offsets : (m + 1,) array_like of int or None
+        Rising from 0 to `number`; None for one micrograph.
+    number : int
+        Rows of all micrographs.
+    stage : str
+        The stage that asks.
+
+    Raises
+    ------
+    StageError
+        If they do not rise from 0 to `number`.
+    """
+    if offsets is None:
+        return np.array([0, number], np.int64)
+    limits = np.asarray(to_numpy(offsets))
+    if limits.ndim != 1 or limits.size < 1 or limits.dtype.kind not in "iu":
+        raise StageError(
+            stage, f"offsets have shape {limits.shape} and dtype {limits.dtype}", "give (m + 1,) integers"
+        )
+    limits = limits.astype(np.int64)
+    if limits[0] != 0 or limits[-1] != number:
+        raise StageError(
+            stage,
+            f"offsets go from {limits[0]} to {limits[-1]}",
+            f"let them go from 0 to the {number} rows there are",
+        )
+    falls = np.flatnonzero(np.diff(limits) < 0)
+    if falls.size:
+        raise StageError(
+            stage, f"offsets fall after number {falls[0]}", "let them rise from 0 to the number of rows"
+        )
+    return limits
+
+
+def check_spread(spread: Array, stage: str) -> None:
+    """Refuse constant rows, whose correlation with others is undefined.
+
+    Parameters
+    ----------
+    spread : (n,) array
+        Norm of each row after its mean is taken off, over that before; 0 for a row of zeros.
+    stage : str
+        The stage that asks.
+
+    Raises
+    ------
+    StageError
+        If the spread of a row is below `CONSTANT`.
+    """
+    constant = array_namespace(spread).nonzero(spread < CONSTANT)[0]
+    if constant.shape[0]:
+        raise StageError(
+            stage,
+            f"{listed(to_numpy(constant))} of x are constant, so that no correlation is defined",
+            "remove these points: their patches are flat",
+        )
+
+
+def listed(rows: np.ndarray) -> str:
+    """Return row numbers (n,) in words for a message, the first of many."""
+    words = ("row " if rows.size == 1 else "rows ") + ", ".join(map(str, rows[:NAMED]))
+    return words if rows.size <= NAMED else f"{words} and {rows.size - NAMED} more"

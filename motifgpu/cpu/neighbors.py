@@ -9,17 +9,20 @@ longer than a product: both wait for the same loads. 1.8 ns a pair of rows of 66
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numba import njit
 
 from motifgpu import cpu
-from motifgpu.core.errors import StageError
+from motifgpu.core import namespace
+from motifgpu.core.checks import check_spread
+from motifgpu.core.namespace import Array
 
 STAGE = "neighbors"
 TILE = 64  # rows in a tile
 GROUP = 4  # columns summed at a time; rows are padded with zeros to a multiple
 TASK = 256  # rows of one task of a thread
-CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is called constant
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -97,12 +100,12 @@ def _search(rows, tiles, base, begin, end, indices, distances):
             distances[base + i, p] = np.float32(0.5) * best[i - begin, p]
 
 
-def nearest(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[Array, Array]:
     """Return the k nearest rows of each row within its micrograph, and half their squared distances.
 
     Parameters
     ----------
-    x : (N, D) float32 or float64 ndarray
+    x : (N, D) float32 or float64 array
         Finite rows.
     k : int
         Less than the rows of every micrograph.
@@ -120,19 +123,19 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tu
     StageError
         If rows that are to be of norm 1 are constant.
     """
-    from motifgpu.graph.neighbors import listed
-
-    x = np.require(x, requirements=["C", "W"])
-    columns = -(-x.shape[1] // GROUP) * GROUP
-    indices = np.zeros((x.shape[0], k), np.int32)
-    distances = np.empty((x.shape[0], k), np.float32)
-    constant = []
-    for first, last in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+    host = np.require(namespace.to_numpy(x), requirements=["C", "W"])
+    columns = -(-host.shape[1] // GROUP) * GROUP
+    graphs = list(pairwise(offsets.tolist()))
+    shifted, spreads = [], [np.empty(0)]
+    for first, last in graphs:
+        rows, spread = _shifted_rows(host, first, last, columns, unit)
+        shifted.append(rows)
+        spreads.append(spread)
+    check_spread(np.concatenate(spreads), STAGE)
+    indices = np.zeros((host.shape[0], k), np.int32)
+    distances = np.empty((host.shape[0], k), np.float32)
+    for (first, last), rows in zip(graphs, shifted, strict=True):
         n = last - first
-        rows, spread = _shifted_rows(x, first, last, columns, unit)
-        if spread.min() < CONSTANT:
-            constant.append(first + np.flatnonzero(spread < CONSTANT))
-            continue
         tiles = np.zeros((-(-n // TILE), TILE, columns), np.float32)
         tiles.reshape(-1, columns)[:n] = rows
         tiles = tiles.transpose(0, 2, 1).reshape(-1, columns * TILE)
@@ -140,10 +143,4 @@ def nearest(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tu
             _search,
             [(rows, tiles, first, b, min(b + TASK, n), indices, distances) for b in range(0, n, TASK)],
         )
-    if constant:
-        raise StageError(
-            STAGE,
-            f"{listed(np.concatenate(constant))} of x are constant, so that no correlation is defined",
-            "remove these points: their patches are flat",
-        )
-    return indices, distances
+    return namespace.from_numpy(indices, x), namespace.from_numpy(distances, x)

@@ -11,26 +11,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 from numba.extending import overload
 
 from motifgpu import cpu
-from motifgpu.core import device
-
-if TYPE_CHECKING:
-    from motifgpu.graph.relaxation import Span, Stage
+from motifgpu.core import device, namespace
+from motifgpu.core.forces import EXTENT, GOLDEN, TINY, Forces, Law, Span
+from motifgpu.core.namespace import Array
 
 BLOCK = 64
 CHUNK = 2**24  # vertices moved between two chances to interrupt: about 50 ms
 WIDE = 2**16  # vertices from which on one graph is shared by all threads
 # Where each quantity of a block stands in the scratch array.
 _PUSH_X, _PUSH_Y, _STIFF, _X, _Y, _WEIGHT = range(0, 6 * BLOCK, BLOCK)
-_ONE, _HALF, _TINY = np.float32(1), np.float32(0.5), np.float32(1e-20)
-_GOLDEN = np.uint64(2654435769)  # 2^32 divided by the golden ratio
-_WORD, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_ONE, _HALF, _TINY = np.float32(1), np.float32(0.5), np.float32(TINY)
+_GOLDEN, _WORD, _LOW = np.uint64(GOLDEN), np.uint64(32), np.uint64(0xFFFFFFFF)
 _FAST = {"contract", "nsz"}
 
 
@@ -146,7 +143,7 @@ class _Layout:
         self.done = 0
 
     def _move(self, span: Span, rows: slice, turn: int, begin: int, end: int) -> None:
-        pull, push = _laws(span.stage, float(self.clip))
+        pull, push = _numbers(span.attraction), _numbers(span.repulsion)
         _sweep(
             self.positions, self.n, self.first, self.degree, self.share, self.indices, self.weights,
             self.base, span.fractions[rows], span.strengths[rows], pull, push, self.clip,
@@ -173,41 +170,47 @@ class _Layout:
         return self.positions[self.done & 1, :, : self.n].T
 
 
-def _laws(stage: Stage, clip: float) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...]]:
-    """Return the law of attraction and that of repulsion in the simplest form that holds both."""
+def _numbers(law: Law) -> tuple[np.float32 | bool, ...]:
+    """Return a law as `_coefficient` takes it, in the simpler of its forms where that holds it."""
     number = np.float32
-    plain = stage.scale == 1 and stage.power == 0 and stage.softening is None
-    # d / (1 + d^m) is at most 1 from m = 1 on, so there is nothing to clip.
-    if plain and {stage.n, stage.m} <= set(range(6)) and stage.m >= 1 and stage.beta <= clip:
-        return tuple(
-            (number(strength), number(m >= 2), number(m >= 4), bool(m % 2))
-            for strength, m in ((stage.alpha, stage.n), (stage.beta, stage.m))
-        )  # type: ignore[return-value]
-    softening = -1.0 if stage.softening is None else stage.softening
-    pull = (stage.alpha, stage.scale, stage.n, stage.power, -1.0, clip)
-    push = (stage.beta, stage.scale, stage.m, 0.0, softening, clip)
-    return tuple(map(number, pull)), tuple(map(number, push))
+    if law.whole >= 0:
+        return number(law.strength), number(law.whole >= 2), number(law.whole >= 4), bool(law.whole % 2)
+    return tuple(map(number, law[:-1]))
 
 
 def relax(
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    weights: np.ndarray,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
     offsets: np.ndarray,
-    start: np.ndarray,
-    schedules: Sequence[Sequence[Span]],
-    clip: float,
-    callback: Callable[[int, np.ndarray], None] | None,
+    start: Array,
+    forces: Forces,
+    callback: Callable[[int, Array], None] | None,
     every: int,
-) -> np.ndarray:
-    """Return the relaxed layout (N, 2) float32 of the graphs that `offsets` (m + 1,) separates.
+) -> Array:
+    """Return the relaxed layout of many graphs.
 
-    `schedules` holds what each graph goes through; `every` counts sub-sweeps between calls of `callback`,
-    which gets the number of the sub-sweep and the layout.
+    Parameters
+    ----------
+    indptr (N + 1,) int32 or int64, indices (nnz,) int32, weights (nnz,) float32 : arrays
+        The graphs, symmetric, vertices counted over all of them.
+    offsets : (m + 1,) int array on the host
+        Where each graph begins and ends.
+    start : (N, 2) array
+    forces : Forces
+    callback : callable or None
+        Gets the number of the sub-sweep and a layout (N, 2) after every `every` sub-sweeps and the last.
+
+    Returns
+    -------
+    (N, 2) float32 array
     """
-    indices, weights = np.require(indices, np.int32, ["C", "W"]), np.require(weights, np.float32, ["C", "W"])
+    begin, indptr = namespace.to_numpy(start), namespace.to_numpy(indptr)
+    indices = np.require(namespace.to_numpy(indices), np.int32, ["C", "W"])
+    weights = np.require(namespace.to_numpy(weights), np.float32, ["C", "W"])
+    schedules = forces.schedules(np.diff(offsets))
     layouts = [
-        _Layout(start[a:b], indptr[a : b + 1], indices, weights, a, schedule, clip)
+        _Layout(begin[a:b], indptr[a : b + 1], indices, weights, a, schedule, forces.clip)
         for a, b, schedule in zip(offsets[:-1], offsets[1:], schedules, strict=True)
         if b > a
     ]
@@ -226,7 +229,12 @@ def relax(
             for layout in wide:
                 layout.advance(mark)
         if callback:
-            callback(mark, np.concatenate([layout.current() for layout in layouts]))
+            callback(mark, namespace.from_numpy(_together(layouts), start))
+    return namespace.from_numpy(_together(layouts), start)
+
+
+def _together(layouts: Sequence[_Layout]) -> np.ndarray:
+    """Return the layouts (N, 2) of all graphs as they are now."""
     return np.concatenate([layout.current() for layout in layouts] or [np.empty((0, 2), np.float32)])
 
 
@@ -264,16 +272,20 @@ def _project(x, begin, mean, axes, result):
         result[i, 1] = second
 
 
-def principal_components(x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return the first two principal components (N, 2) float64 of each graph's rows, signs fixed."""
-    result = np.zeros((x.shape[0], 2))
+def pca_start(x: Array, offsets: np.ndarray) -> Array:
+    """Return the first two principal components (N, 2) float32 of each graph's rows, up to `EXTENT`."""
+    host = np.require(namespace.to_numpy(x), requirements=["C", "W"])
+    start = np.zeros((host.shape[0], 2))
     for a, b in pairwise(offsets):
         if b - a < 2:
             continue
-        mean, products = _scatter(x, a, b)
-        axes = np.zeros((2, x.shape[1]))
+        mean, products = _scatter(host, a, b)
+        axes = np.zeros((2, host.shape[1]))
         leading = np.linalg.eigh(products)[1].T[::-1][:2]
         axes[: leading.shape[0]] = leading
         axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
-        _project(x, a, mean, axes, result[a:b])
-    return result
+        _project(host, a, mean, axes, start[a:b])
+        largest = np.abs(start[a:b]).max()
+        if largest > 0:
+            start[a:b] *= EXTENT / largest
+    return namespace.from_numpy(start.astype(np.float32), x)

@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.affinity import LEAST_SIGMA, STEPS, TOLERANCE
 from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
 
 STAGE = "affinity"
 THREADS = 256
+CONSTANTS: dict[str, int | str] = {
+    "THREADS": THREADS,
+    "LEAST_SIGMA": loader.single(LEAST_SIGMA),
+    "TOLERANCE": loader.single(TOLERANCE),
+    "STEPS": STEPS,
+}
 
 
 def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
@@ -22,7 +29,7 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     weights = xp.empty((n, k), dtype=xp.float32, device=where)
     sigma = xp.empty((n,), dtype=xp.float32, device=where)
     tied = xp.empty((n,), dtype=xp.bool, device=where)
-    launch = loader.kernel(STAGE, "solve_rows", K=k, INDEX=loader.index_type(2 * n * k), SUM=0)
+    launch = loader.kernel(STAGE, "solve_rows", **CONSTANTS, K=k, INDEX=loader.index_type(2 * n * k), SUM=0)
     launch(
         (-(-n // THREADS),), (THREADS,), (distances, np.float32(target), weights, sigma, tied, np.int32(n))
     )
@@ -50,7 +57,7 @@ def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Ar
     neighbors, weights = loader.dense(neighbors, xp.int32), loader.dense(weights, xp.float32)
     index = loader.index_type(2 * n * k)
     scalar, dtype = (np.int32, xp.int32) if index == "int" else (np.int64, xp.int64)
-    constants: dict[str, int | str] = {"K": k, "INDEX": index, "SUM": int(not union)}
+    constants = CONSTANTS | {"K": k, "INDEX": index, "SUM": int(not union)}
 
     def launch(name: str, threads: int, *args: Any) -> None:
         loader.kernel(STAGE, name, **constants)((-(-threads // THREADS),), (THREADS,), args)

@@ -121,6 +121,11 @@ def index_type(largest: int) -> str:
     return "int" if largest < _WIDE else "long long"
 
 
+def single(value: float) -> str:
+    """Return a number as C writes it in single precision."""
+    return f"{value!r}f"
+
+
 def check_shared(stage: str, needed: int, what: str, remedy: str) -> None:
     """Check before a launch that `needed` bytes of shared memory can be had.
 

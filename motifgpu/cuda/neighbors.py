@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.checks import check_spread
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
-from motifgpu.graph.neighbors import listed
 
 STAGE = "neighbors"
 TILE = 128  # rows and columns of a tile of scores
 THREADS = 256
 SLACK = 32  # entries a buffer may hold above its list before it is cut
-MEMORY = 2**30  # bytes for the buffers of candidates
+MEMORY = 2**30  # bytes that the buffers of candidates may use beside one laid-out copy of the rows
 MOST = 64  # neighbours
-CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is called constant
+CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK}
 
 
 def _depth(dimensions: int, listed: int) -> int:
@@ -37,7 +37,7 @@ def _listed(k: int) -> int:
 class _Search:
     """One call: the constants its kernels share and the graphs' rows laid out in tiles."""
 
-    def __init__(self, x: Array, k: int, offsets: np.ndarray, unit: bool, memory: int) -> None:
+    def __init__(self, x: Array, k: int, offsets: np.ndarray, unit: bool) -> None:
         self.xp, self.like = namespace.array_namespace(x), x
         self.n, dimensions = x.shape
         listed = _listed(k)
@@ -54,6 +54,7 @@ class _Search:
         self.tiles_of_graph, self.offsets = tiles, offsets
         self.positions = int(self.first_tile[-1]) * TILE
         self.constants: dict[str, int | str] = {
+            **CONSTANTS,
             "D": dimensions,
             "DIM": padded,
             "DEPTH": depth,
@@ -64,7 +65,7 @@ class _Search:
             "VALUE": "double" if namespace.dtype_name(x) == "float64" else "float",
             "INDEX": loader.index_type(max(self.positions * padded, self.n * max(k, dimensions))),
         }
-        self.group = max(1, min(memory // 8, 2**31 - 1) // (TILE * self.capacity))
+        self.group = max(1, min(MEMORY // 8, 2**31 - 1) // (TILE * self.capacity))
         self.row_of, self.graph_of_tile = self.all_rows()
         self.rows = self.shifted_rows(x)
         self.indices = self.empty((self.n, k), self.xp.int32)
@@ -92,14 +93,7 @@ class _Search:
         self.launch("shift_rows", blocks, *shift)
         self.launch("centres", graphs, rows, self.device(self.offsets), centre, shared=8 * THREADS)
         self.launch("shift_rows", blocks, *shift)
-        constant = self.xp.nonzero(spread < CONSTANT)[0]
-        if constant.shape[0]:
-            raise StageError(
-                STAGE,
-                f"{listed(namespace.to_numpy(constant))} of x are constant, "
-                "so their correlation with others is undefined",
-                "remove these points: their patches are flat",
-            )
+        check_spread(spread, STAGE)
         return rows
 
     def lay_out(self, row_of: Array) -> tuple[Array, Array, Array]:
@@ -198,9 +192,7 @@ class _Search:
         return unproven
 
 
-def nearest(
-    x: Array, k: int, offsets: np.ndarray, unit: bool = True, memory: int = MEMORY
-) -> tuple[Array, Array]:
+def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[Array, Array]:
     """Return the k nearest rows of each row within its graph, and half their squared distances.
 
     Parameters
@@ -213,8 +205,6 @@ def nearest(
         Where each graph begins and ends.
     unit : bool
         Whether rows are centred and of norm 1 before, so that the result is one less their correlation.
-    memory : int
-        Bytes that the buffers of candidates may use beside one laid-out copy of the rows.
 
     Returns
     -------
@@ -230,6 +220,6 @@ def nearest(
         raise StageError(
             STAGE, f"k is {k} and the search on a GPU goes to {MOST}", "give a smaller k, or a NumPy array"
         )
-    search = _Search(loader.dense(x, x.dtype), k, offsets, unit, memory)
+    search = _Search(loader.dense(x, x.dtype), k, offsets, unit)
     search.run()
     return search.indices, search.distances

@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.forces import EXTENT, GOLDEN, SAMPLES, SUBSWEEPS, TINY, Forces, Law
 from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
 
-if TYPE_CHECKING:
-    from motifgpu.graph.relaxation import Stage
-
 STAGE = "relaxation"
 THREADS = 256  # of a block of the form for one large graph
+MOST_THREADS = 1024  # of a block that relaxes a graph by itself
 VERTEX_BYTES = 16  # two copies of a position in shared memory
-SUBSWEEPS, SAMPLES = 16, 8  # as in motifgpu.graph.relaxation
-PLAN_BYTES = 4 * (SAMPLES + 5)
+PLAN_BYTES = 4 * (SAMPLES + 5)  # what all vertices need to know of a sub-sweep, in shared memory
+CONSTANTS: dict[str, int | str] = {
+    "THREADS": THREADS,
+    "MOST_THREADS": MOST_THREADS,
+    "VERTEX_BYTES": VERTEX_BYTES,
+    "PLAN_BYTES": PLAN_BYTES,
+    "SAMPLES": SAMPLES,
+    "SUBSWEEPS": SUBSWEEPS,
+    "GOLDEN": f"{GOLDEN}u",
+    "TINY": loader.single(TINY),
+    "LAW": len(Law._fields),
+}
 
 _log = logging.getLogger("motifgpu")
 
 
 def _threads(n: int) -> int:
     """Return how many threads relax a graph of n vertices: about two vertices each, in whole warps."""
-    return min(1024, max(32, -(-n // 64) * 32))
+    return min(MOST_THREADS, max(32, -(-n // 64) * 32))
 
 
 def _largest() -> int:
     """Return how many vertices a graph may have to be relaxed by one block."""
     return (loader.current_device().shared_bytes - 2 * PLAN_BYTES) // VERTEX_BYTES
-
-
-def _law(
-    strength: float, stage: Stage, exponent: float, power: float, softening: float | None, clip: float
-) -> list[float]:
-    """Return a law of force as the kernels take it."""
-    plain = stage.scale == 1 and stage.power == 0 and stage.softening is None
-    # d / (1 + d^m) is at most 1 from m = 1 on, so there is nothing to clip
-    plain = plain and {stage.n, stage.m} <= set(range(6)) and stage.m >= 1 and stage.beta <= clip
-    whole = exponent if plain else -1.0
-    return [strength, stage.scale, exponent, power, -1.0 if softening is None else softening, clip, whole]
 
 
 class _Run:
@@ -53,10 +52,7 @@ class _Run:
         graph: tuple[Array, Array, Array],
         offsets: np.ndarray,
         start: Array,
-        stages: Sequence[Stage],
-        n_repulsions: float,
-        seed: int,
-        clip: float,
+        forces: Forces,
         one_block: bool,
     ) -> None:
         self.xp, self.like = namespace.array_namespace(start), start
@@ -68,27 +64,17 @@ class _Run:
             loader.dense(weights, self.xp.float32),
         )
         self.offsets, self.counts = offsets, np.diff(offsets)
-        sweeps = [[stage.sweeps_for(int(n)) for stage in stages] for n in self.counts]
-        lengths = SUBSWEEPS * np.asarray(sweeps, dtype=np.int32).reshape(self.counts.size, len(stages))
+        lengths = forces.subsweeps(self.counts)
         self.totals = lengths.sum(axis=1)
-        laws = [
-            [
-                _law(stage.alpha, stage, stage.n, stage.power, None, clip),
-                _law(stage.beta, stage, stage.m, 0.0, stage.softening, clip),
-            ]
-            for stage in stages
-        ]
         self.lengths = self.device(lengths)
         self.plan = (
-            self.device(np.array([stage.gamma for stage in stages], dtype=np.float64)),
-            self.device(np.array(laws, dtype=np.float32)),
-            np.float64(n_repulsions),
-            np.uint64(seed),
+            self.device(np.array([stage.gamma for stage in forces.stages], dtype=np.float64)),
+            self.device(np.array(forces.laws(), dtype=np.float32)),
+            np.float64(forces.n_repulsions),
+            np.uint64(forces.seed),
         )
-        self.constants: dict[str, int | str] = {
-            "STAGES": len(stages),
-            "SAMPLES": SAMPLES,
-            "SUBSWEEPS": SUBSWEEPS,
+        self.constants = CONSTANTS | {
+            "STAGES": len(forces.stages),
             "INDEX": "long long" if wide else "int",
         }
         self.positions = loader.dense(self.xp.asarray(start, copy=True), self.xp.float32)
@@ -135,6 +121,10 @@ class _Run:
             self._advance_large(int(graph), min(until, int(self.totals[graph])))
         self.done = until
 
+    def longest(self) -> int:
+        """Return the sub-sweeps of the graph that has most."""
+        return int(self.totals[self.counts > 0].max(initial=0))
+
     def _advance_large(self, graph: int, until: int) -> None:
         first, n = int(self.offsets[graph]), int(self.counts[graph])
         now = self.xp.asarray(self.positions[first : first + n, :], copy=True)
@@ -154,13 +144,9 @@ def relax(
     weights: Array,
     offsets: np.ndarray,
     start: Array,
-    stages: Sequence[Stage],
-    n_repulsions: float,
-    seed: int,
-    clip: float,
+    forces: Forces,
     callback: Callable[[int, Array], None] | None,
     every: int,
-    one_block: bool = True,
 ) -> Array:
     """Return the relaxed layout of many graphs.
 
@@ -170,20 +156,17 @@ def relax(
         The graphs, symmetric, vertices counted over all of them.
     offsets : (m + 1,) int array on the host
         Where each graph begins and ends.
-    start : (N, 2) float32 array on the device
-    stages, n_repulsions, seed, clip
-        As `motifgpu.relax` takes them.
+    start : (N, 2) array on the device
+    forces : Forces
     callback : callable or None
         Gets the number of the sub-sweep and a layout (N, 2) after every `every` sub-sweeps and the last.
-    one_block : bool
-        Relax a graph in one block where it fits; without, all take a launch a sub-sweep.
 
     Returns
     -------
     (N, 2) float32 array on the device
     """
-    run = _Run((indptr, indices, weights), offsets, start, stages, n_repulsions, seed, clip, one_block)
-    longest = int(run.totals[run.counts > 0].max(initial=0))
+    run = _Run((indptr, indices, weights), offsets, start, forces, one_block=True)
+    longest = run.longest()
     for mark in [*range(every, longest, every), longest] if callback else [longest]:
         run.advance(mark)
         if callback:
@@ -191,11 +174,20 @@ def relax(
     return run.positions
 
 
-def pca_start(x: Array, offsets: np.ndarray, extent: float) -> Array:
-    """Return two principal components (N, 2) of each graph's rows, signs fixed, reaching to `extent`."""
+def relax_by_launches(
+    indptr: Array, indices: Array, weights: Array, offsets: np.ndarray, start: Array, forces: Forces
+) -> Array:
+    """Return what `relax` does, with a launch a sub-sweep also for the graphs that fit into a block."""
+    run = _Run((indptr, indices, weights), offsets, start, forces, one_block=False)
+    run.advance(run.longest())
+    return run.positions
+
+
+def pca_start(x: Array, offsets: np.ndarray) -> Array:
+    """Return the first two principal components (N, 2) float32 of each graph's rows, up to `EXTENT`."""
     xp, where = namespace.array_namespace(x), namespace.device(x)
     result = xp.zeros((x.shape[0], 2), dtype=xp.float32, device=where)
-    graphs = [(a, b) for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True) if b - a > 1]
+    graphs = [(a, b) for a, b in pairwise(offsets.tolist()) if b - a > 1]
     if not graphs:
         return result
     centred = []
@@ -209,6 +201,6 @@ def pca_start(x: Array, offsets: np.ndarray, extent: float) -> Array:
     for number, ((a, b), rows) in enumerate(zip(graphs, centred, strict=True)):
         layout = rows @ axes[number, :, :]
         reach = xp.max(xp.abs(layout))
-        layout = layout * (extent / xp.where(reach > 0, reach, xp.ones_like(reach)))
+        layout = layout * (EXTENT / xp.where(reach > 0, reach, xp.ones_like(reach)))
         result[a:b, : layout.shape[1]] = xp.astype(layout, xp.float32)
     return result

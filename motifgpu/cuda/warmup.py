@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.forces import STAGES, Forces
+from motifgpu.core.sampling import Sampling
 from motifgpu.cuda import affinity, loader, neighbors, patches, relaxation
-from motifgpu.features.patches import Sampling
-from motifgpu.graph.relaxation import STAGES
 
 VALUES = 66, 36  # in a row: moments up to order 10, and what is left of them under rotation
 COUNTS = 40, 150  # vertices of the graphs
@@ -45,7 +45,7 @@ def run(like: Any = None, n_neighbors: int = 10) -> int:
     weights, _, _ = affinity.solve(distances, math.log2(n_neighbors))
     graph = affinity.symmetrize(indices, weights, True)
     start = namespace.from_numpy(rng.normal(size=(offsets[-1], 2)).astype(np.float32), like)
-    stages = [stage._replace(sweeps=1) for stage in STAGES]
-    for one_block in (True, False):
-        relaxation.relax(*graph, offsets, start, stages, 10.0, 0, 4.0, None, 16, one_block=one_block)
+    forces = Forces([stage._replace(sweeps=1) for stage in STAGES], n_repulsions=10.0, clip=4.0, seed=0)
+    relaxation.relax(*graph, offsets, start, forces, None, 16)
+    relaxation.relax_by_launches(*graph, offsets, start, forces)
     return loader.compiled() - before

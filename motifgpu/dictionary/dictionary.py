@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_integer
+from motifgpu.core.checks import check_integer, check_offsets
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.dictionary import files, pooled
@@ -176,7 +176,7 @@ class MotifDictionary:
         """
         min_size = check_integer(min_size, STAGE, "min_size", 1)
         sample = check_integer(sample, STAGE, "sample", 1)
-        limits = pooled.limits(offsets, len(moments))
+        limits = check_offsets(offsets, len(moments), STAGE)
         sources = pooled.sources(sources, len(limits) - 1)
         samples = list(pooled.samples(moments, limits, sample, seed))
         with threadpool_limits(limits=1, user_api="blas"):
@@ -238,7 +238,7 @@ class MotifDictionary:
             As for `assign`.
         """
         min_size = check_integer(min_size, STAGE, "min_size", 1)
-        limits = pooled.limits(offsets, len(moments))
+        limits = check_offsets(offsets, len(moments), STAGE)
         sources = pooled.sources(sources, len(limits) - 1)
 
         def micrographs() -> Iterator[Array]:
@@ -297,7 +297,7 @@ class MotifDictionary:
             pooled.check_patch(self.patch_nm, pooled.patch_nm(columns))
             columns = columns.moments
         moments = pooled.checked(columns, self.order)
-        limits = pooled.limits(offsets, moments.shape[0])
+        limits = check_offsets(offsets, moments.shape[0], STAGE)
         if frames is not None and len(frames) != len(limits) - 1:
             raise StageError(
                 STAGE, f"there are {len(frames)} frames for {len(limits) - 1} micrographs", "give one of each"

@@ -19,21 +19,6 @@ STAGE = "dictionary"
 OTHER_RING = 0.15
 
 
-def limits(offsets: Any, number: int) -> np.ndarray:
-    """Return the offsets of micrographs, checked."""
-    if offsets is None:
-        return np.array([0, number], dtype=np.int64)
-    limits = np.asarray(namespace.to_numpy(offsets))
-    fits = limits.ndim == 1 and limits.size >= 2 and limits.dtype.kind in "iu"
-    if not fits or limits[0] != 0 or limits[-1] != number or (np.diff(limits.astype(np.int64)) < 0).any():
-        raise StageError(
-            STAGE,
-            f"offsets {limits.tolist() if limits.size < 10 else limits.shape} do not divide {number} columns",
-            f"give integers that rise from 0 to {number}, one more than there are micrographs",
-        )
-    return limits.astype(np.int64)
-
-
 def _sampled(number: int, total: int, sample: int, seed: int, place: int) -> np.ndarray | None:
     """Return which columns of a micrograph are looked at, None for all.
 

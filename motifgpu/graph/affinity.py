@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_array, check_integer
+from motifgpu.core.checks import check_array, check_integer, check_offsets, listed
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
-from motifgpu.graph.neighbors import Neighbors, checked_offsets, listed
+from motifgpu.graph.neighbors import Neighbors
 
 STAGE = "affinity"
-LEAST_SIGMA = 1e-3  # of a row's mean distance
-TOLERANCE = 1e-5  # on the sum of a row's weights
-STEPS = 64  # of Newton's method at most; a dozen is usual
 
 
 @dataclass(frozen=True)
@@ -62,39 +58,6 @@ class AffinityGraph:
             tied=self.tied[a:b],
             offsets=np.array([0, b - a], np.int64),
         )
-
-
-def _solve(distances: Array, target: float, xp: ModuleType) -> tuple[Array, Array, Array]:
-    """Return weights (N, k), sigma (N,) and what is tied (N,) for the distances (N, k) of each row.
-
-    Newton's method from 1/sigma = 0: the sum of weights falls and is convex in 1/sigma, so the steps never
-    pass the solution. A row stops on its own, so that its bits do not depend on the others.
-    """
-    columns = [xp.asarray(distances[:, p], copy=True) for p in range(distances.shape[1])]
-    nearest, k = columns[0], len(columns)
-    mean = sum(columns[1:], start=columns[0]) / k
-    excess = [column - nearest for column in columns]
-    unit = sum(excess[1:], start=excess[0]) / k
-    unit = xp.where(unit > 0, unit, xp.ones_like(unit))
-    excess = [e / unit for e in excess]
-    floor = LEAST_SIGMA * mean / unit
-    steepest = xp.where(floor > 0, 1 / xp.where(floor > 0, floor, xp.ones_like(floor)), xp.ones_like(floor))
-    ties = sum(xp.astype(e == 0, unit.dtype) for e in excess)
-    tied = ties >= target
-    beta = xp.where(tied, steepest, xp.zeros_like(steepest))
-    for _ in range(STEPS):
-        weights = [xp.exp(-beta * e) for e in excess]
-        over = sum(weights[1:], start=weights[0]) - target
-        unsolved = (over > TOLERANCE) & (beta < steepest)
-        if not bool(xp.any(unsolved)):
-            break
-        slope = sum(
-            (w * e for w, e in zip(weights[1:], excess[1:], strict=True)), start=weights[0] * excess[0]
-        )
-        step = over / xp.where(slope > 0, slope, xp.ones_like(slope))
-        step = xp.where(slope > 0, step, steepest)
-        beta = xp.where(unsolved, xp.minimum(beta + step, steepest), beta)
-    return xp.stack(weights, axis=1), unit / beta, tied | (over > TOLERANCE)
 
 
 def _outside(indices: Array, limits: np.ndarray) -> Array:
@@ -169,7 +132,7 @@ def affinity_graph(
     n_neighbors = check_integer(k + 1 if n_neighbors is None else n_neighbors, STAGE, "n_neighbors", 2, k + 1)
     if combine not in ("union", "sum"):
         raise StageError(STAGE, f"there is no combination {combine!r}", "choose union or sum")
-    limits = checked_offsets(offsets, n, STAGE)
+    limits = check_offsets(offsets, n, STAGE)
     outside = _outside(indices, limits)
     if outside.shape[0]:
         raise StageError(
@@ -179,14 +142,8 @@ def affinity_graph(
         )
     distances, target = xp.astype(distances, xp.float32), math.log2(n_neighbors)
     if namespace.is_cupy(xp):
-        from motifgpu.cuda import affinity as cuda
-
-        weights, sigma, tied = cuda.solve(distances, target)
-        rows = cuda.symmetrize(indices, weights, combine == "union")
+        from motifgpu.cuda.affinity import solve, symmetrize
     else:
-        from motifgpu.cpu import affinity as cpu
-
-        weights, sigma, tied = _solve(distances, target, xp)
-        host = cpu.symmetrize(namespace.to_numpy(indices), namespace.to_numpy(weights), combine == "union")
-        rows = tuple(namespace.from_numpy(a, distances) for a in host)
-    return AffinityGraph(*rows, sigma, tied, limits)
+        from motifgpu.cpu.affinity import solve, symmetrize
+    weights, sigma, tied = solve(distances, target)
+    return AffinityGraph(*symmetrize(indices, weights, combine == "union"), sigma, tied, limits)

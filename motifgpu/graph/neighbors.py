@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_array, check_integer
+from motifgpu.core.checks import check_array, check_integer, check_offsets, listed
 from motifgpu.core.choices import METRICS
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
 STAGE = "neighbors"
-NAMED = 8  # rows that a message lists
 
 
 class Neighbors(NamedTuple):
@@ -30,42 +30,6 @@ class Neighbors(NamedTuple):
 
     indices: Array
     distances: Array
-
-
-def checked_offsets(offsets: Array | None, n: int, stage: str) -> np.ndarray:
-    """Return `offsets` as (m + 1,) int64 on the host, [0, n] for None.
-
-    Raises
-    ------
-    StageError
-        If they do not rise from 0 to n.
-    """
-    if offsets is None:
-        return np.array([0, n], np.int64)
-    limits = np.asarray(namespace.to_numpy(offsets))
-    if limits.ndim != 1 or limits.size < 1 or limits.dtype.kind not in "iu":
-        raise StageError(
-            stage, f"offsets have shape {limits.shape} and dtype {limits.dtype}", "give (m + 1,) integers"
-        )
-    limits = limits.astype(np.int64)
-    if limits[0] != 0 or limits[-1] != n:
-        raise StageError(
-            stage,
-            f"offsets go from {limits[0]} to {limits[-1]}",
-            f"let them go from 0 to the {n} rows there are",
-        )
-    falls = np.flatnonzero(np.diff(limits) < 0)
-    if falls.size:
-        raise StageError(
-            stage, f"offsets fall after number {falls[0]}", "let them rise from 0 to the number of rows"
-        )
-    return limits
-
-
-def listed(rows: np.ndarray) -> str:
-    """Return row numbers as words, the first of many."""
-    words = ("row " if rows.size == 1 else "rows ") + ", ".join(map(str, rows[:NAMED]))
-    return words if rows.size <= NAMED else f"{words} and {rows.size - NAMED} more"
 
 
 def nearest_neighbors(
@@ -113,7 +77,7 @@ def nearest_neighbors(
         raise StageError(STAGE, f"metric is {metric!r}", f"give one of {', '.join(METRICS)}")
     n = int(x.shape[0])
     k = check_integer(k, STAGE, "k", 1)
-    limits = checked_offsets(offsets, n, STAGE)
+    limits = check_offsets(offsets, n, STAGE)
     counts = np.diff(limits)
     few = int(counts.min(initial=n))
     if few <= k:
@@ -137,13 +101,10 @@ def nearest_neighbors(
     return Neighbors(indices, xp.sqrt(2 * halves) * scale)
 
 
-def _nearest(xp: Any, x: Array, k: int, limits: np.ndarray, unit: bool) -> tuple[Array, Array]:
+def _nearest(xp: ModuleType, x: Array, k: int, limits: np.ndarray, unit: bool) -> tuple[Array, Array]:
     """Return neighbours and half their squared distances, of rows as they are or made unit rows."""
     if namespace.is_cupy(xp):
-        from motifgpu.cuda import neighbors as cuda
-
-        return cuda.nearest(x, k, limits, unit)
-    from motifgpu.cpu import neighbors as cpu
-
-    indices, halves = cpu.nearest(namespace.to_numpy(x), k, limits, unit)
-    return namespace.from_numpy(indices, x), namespace.from_numpy(halves, x)
+        from motifgpu.cuda.neighbors import nearest
+    else:
+        from motifgpu.cpu.neighbors import nearest
+    return nearest(x, k, limits, unit)

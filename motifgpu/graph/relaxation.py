@@ -37,138 +37,19 @@ some at 20,000, and four times as much joins one or two more (benchmarks/bench_r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_array, check_integer
+from motifgpu.core.checks import check_array, check_integer, check_offsets
 from motifgpu.core.errors import StageError
+from motifgpu.core.forces import STAGES, SUBSWEEPS, Forces, Stage
 from motifgpu.core.namespace import Array
-from motifgpu.core.philox import philox
 from motifgpu.graph.affinity import AffinityGraph
-from motifgpu.graph.neighbors import checked_offsets
+
+__all__ = ["STAGES", "Stage", "pca_start", "relax"]
 
 STAGE = "relaxation"
-SUBSWEEPS = 16  # in a sweep
-SAMPLES = 8  # vertices that all others are pushed away from in a sub-sweep
-ENOUGH = 5000  # vertices up to which a stage's number of sweeps holds
-EXTENT = 10.0  # largest coordinate of the start
-
-
-class Stage(NamedTuple):
-    """One stage of the relaxation: its forces and how long they act.
-
-    A vertex at distance d is attracted with alpha d^power / (1 + scale d^n) and repelled with beta / (1 +
-    scale d^m), the latter divided by d^2 + softening where that is given, all times the difference of
-    positions.
-
-    Attributes
-    ----------
-    alpha, beta, n, m : float
-        Strengths and exponents of attraction and repulsion (Methods). Whole exponents from 0 to 5 are fast.
-    sweeps : int
-        Number of sweeps up to 5,000 vertices; beyond, it grows with the fourth root of their number.
-    gamma : float
-        Step at the beginning of the stage, from which it falls linearly to zero.
-    scale, power, softening : float, float, float or None
-        What the laws of LargeVis and UMAP have beyond the paper's.
-    """
-
-    alpha: float
-    beta: float
-    n: float
-    m: float
-    sweeps: int = 50
-    gamma: float = 1.0
-    scale: float = 1.0
-    power: float = 0.0
-    softening: float | None = None
-
-    @classmethod
-    def largevis(cls, sweeps: int = 100, gamma: float = 1.0) -> Stage:
-        """Return the forces of LargeVis (Table S4)."""
-        return cls(2.0, 14.0, 2.0, 2.0, sweeps, gamma, softening=0.1)
-
-    @classmethod
-    def umap(cls, sweeps: int = 100, gamma: float = 1.0, a: float = 1.58, b: float = 0.9) -> Stage:
-        """Return the forces of UMAP (Table S4)."""
-        return cls(2 * a * b, 2 * b, 2 * b, 2 * b, sweeps, gamma, a, 2 * b - 2, 0.001)
-
-    def sweeps_for(self, n: int) -> int:
-        """Return the number of sweeps for n vertices."""
-        return round(self.sweeps * max(1.0, n / ENOUGH) ** 0.25)
-
-
-# The two stages of the paper (Methods), and a short cool one whose repulsion reaches further and so spreads
-# out what the second has condensed: neighbours are preserved better by 0.03, and no cluster breaks or merges.
-STAGES = (
-    Stage(1, 1, 0, 2, sweeps=100),
-    Stage(5, 1, 2, 5, sweeps=60),
-    Stage(5, 0.95, 2, 4, sweeps=15, gamma=0.2),
-)
-
-
-class Span(NamedTuple):
-    """A stage as one graph goes through it, sub-sweep by sub-sweep.
-
-    Attributes
-    ----------
-    stage : Stage
-    begin, end : int
-        First sub-sweep, counted over all stages, and the one after the last.
-    fractions : (end - begin, SAMPLES) uint32 ndarray
-        Samples as fractions of the number of vertices, times 2^32.
-    strengths : (end - begin, 3) float32 ndarray
-        Factors of attraction, of repulsion from samples, and of the repulsion of neighbours that is taken
-        back.
-    """
-
-    stage: Stage
-    begin: int
-    end: int
-    fractions: np.ndarray
-    strengths: np.ndarray
-
-
-def sample_fractions(seed: int, stage: int, count: int) -> np.ndarray:
-    """Return the samples of the first `count` sub-sweeps of a stage, one from each part of the vertices.
-
-    Returns
-    -------
-    (count, SAMPLES) uint32 ndarray
-        u of vertex floor(u n / 2^32) for n vertices.
-    """
-    words = SAMPLES // 4
-    counters = np.zeros((count * words, 4), np.int64)
-    counters[:, 0] = stage
-    counters[:, 1], counters[:, 2] = np.divmod(np.arange(count * words), words)
-    parts = np.arange(SAMPLES, dtype=np.uint32) * np.uint32(2**32 // SAMPLES)
-    return philox(counters, seed).reshape(count, SAMPLES) // np.uint32(SAMPLES) + parts
-
-
-def schedules(
-    counts: np.ndarray, stages: Sequence[Stage], n_repulsions: float, seed: int
-) -> list[list[Span]]:
-    """Return what each of the graphs of `counts` vertices goes through."""
-    largest = int(counts.max(initial=0))
-    samples = [
-        sample_fractions(seed, s, SUBSWEEPS * stage.sweeps_for(largest)) for s, stage in enumerate(stages)
-    ]
-    known: dict[int, list[Span]] = {}
-    for n in map(int, counts):
-        if n not in known:
-            spans: list[Span] = []
-            for stage, fractions in zip(stages, samples, strict=True):
-                total = SUBSWEEPS * stage.sweeps_for(n)
-                gamma = stage.gamma * (1 - np.arange(total) / max(total, 1)) / SUBSWEEPS
-                factors = [2.0, n_repulsions / SAMPLES, n_repulsions / max(n, 1)]
-                begin = spans[-1].end if spans else 0
-                strengths = (gamma[:, None] * factors).astype(np.float32)
-                spans.append(Span(stage, begin, begin + total, fractions[:total], strengths))
-            known[n] = spans
-    return [known[n] for n in map(int, counts)]
 
 
 def _checked_stages(stages: Sequence[Stage]) -> list[Stage]:
@@ -261,8 +142,8 @@ def relax(
             f"start has shape {tuple(start.shape)} and the graph {n} vertices",
             "give a row (x, y) a vertex",
         )
-    limits = checked_offsets(graph.offsets, n, STAGE)
-    if offsets is not None and not np.array_equal(checked_offsets(offsets, n, STAGE), limits):
+    limits = check_offsets(graph.offsets, n, STAGE)
+    if offsets is not None and not np.array_equal(check_offsets(offsets, n, STAGE), limits):
         raise StageError(
             STAGE, "offsets differ from those of the graph", "leave them out, or build the graph with them"
         )
@@ -275,39 +156,16 @@ def relax(
 
     def report(subsweep: int, layout: Array) -> None:
         if callback:
-            on_device = namespace.is_cupy(xp)
-            callback(subsweep // SUBSWEEPS, layout if on_device else namespace.from_numpy(layout, start))
+            callback(subsweep // SUBSWEEPS, layout)
 
     if namespace.is_cupy(xp):
-        from motifgpu.cuda import relaxation as cuda
-
-        return cuda.relax(
-            graph.indptr,
-            graph.indices,
-            graph.weights,
-            limits,
-            start,
-            stages,
-            n_repulsions,
-            seed,
-            float(clip),
-            report if callback else None,
-            every,
-        )
-    from motifgpu.cpu import relaxation as cpu
-
-    layout = cpu.relax(
-        namespace.to_numpy(graph.indptr),
-        namespace.to_numpy(graph.indices),
-        namespace.to_numpy(graph.weights),
-        limits,
-        namespace.to_numpy(start),
-        schedules(np.diff(limits), stages, n_repulsions, seed),
-        float(clip),
-        report if callback else None,
-        every,
+        from motifgpu.cuda.relaxation import relax as twin
+    else:
+        from motifgpu.cpu.relaxation import relax as twin
+    forces = Forces(stages, n_repulsions, float(clip), seed)
+    return twin(
+        graph.indptr, graph.indices, graph.weights, limits, start, forces, report if callback else None, every
     )
-    return namespace.from_numpy(layout, start)
 
 
 def pca_start(x: Array, offsets: Array | None = None) -> Array:
@@ -334,16 +192,9 @@ def pca_start(x: Array, offsets: Array | None = None) -> Array:
         If the rows are not finite.
     """
     xp, x = check_array(x, STAGE, "x", 2)
-    limits = checked_offsets(offsets, int(x.shape[0]), STAGE)
+    limits = check_offsets(offsets, int(x.shape[0]), STAGE)
     if namespace.is_cupy(xp):
-        from motifgpu.cuda import relaxation as cuda
-
-        return cuda.pca_start(x, limits, EXTENT)
-    from motifgpu.cpu import relaxation as cpu
-
-    components = cpu.principal_components(np.require(namespace.to_numpy(x), requirements=["C", "W"]), limits)
-    for a, b in pairwise(limits):
-        largest = np.abs(components[a:b]).max(initial=0.0)
-        if largest > 0:
-            components[a:b] *= EXTENT / largest
-    return namespace.from_numpy(components.astype(np.float32), x)
+        from motifgpu.cuda.relaxation import pca_start as twin
+    else:
+        from motifgpu.cpu.relaxation import pca_start as twin
+    return twin(x, limits)

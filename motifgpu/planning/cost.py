@@ -19,8 +19,8 @@ from typing import Any
 from motifgpu.columns.patch_size import estimate_patch_size
 from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
+from motifgpu.core.forces import ENOUGH
 from motifgpu.features.disc import n_moments
-from motifgpu.graph.relaxation import ENOUGH
 from motifgpu.io.micrograph import Micrograph, read
 from motifgpu.options import RULES, Options
 from motifgpu.pipeline import STAGES, sampling

@@ -10,8 +10,8 @@ from host_cuda import device
 from motifgpu import affinity_graph, nearest_neighbors, pca_start, relax
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
+from motifgpu.core.forces import Stage
 from motifgpu.cuda import loader
-from motifgpu.graph.relaxation import Stage
 
 pytestmark = pytest.mark.skipif(device.missing() is not None, reason=str(device.missing()))
 
@@ -63,10 +63,14 @@ def test_from_features_to_layout_on_the_device(on_device, x: np.ndarray) -> None
     np.testing.assert_allclose(result._array, wanted, atol=1e-3 * np.abs(wanted).max())
 
 
-def test_constant_rows_are_named(on_device, x: np.ndarray) -> None:
-    x[[4, 7]] = 3
-    with pytest.raises(StageError, match="neighbors: rows 4, 7 of x are constant"):
-        nearest_neighbors(on_device[2](x), 9)
+def test_constant_rows_are_named_as_on_the_cpu(on_device, x: np.ndarray) -> None:
+    x[[4, 47]] = 3
+    messages = []
+    for given in (on_device[2](x), x):
+        with pytest.raises(StageError, match="neighbors: rows 4, 47 of x are constant") as error:
+            nearest_neighbors(given, 9, offsets=OFFSETS)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
 
 
 def test_more_neighbours_than_the_kernels_hold_are_refused(on_device, x: np.ndarray) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from motifgpu import extract_patches, simulate, zernike_moments
 from motifgpu.core import device, namespace
+from motifgpu.core.forces import STAGES, Forces
 from motifgpu.cuda import affinity, loader, neighbors, relaxation, warmup
-from motifgpu.graph.relaxation import STAGES, pca_start, schedules
+from motifgpu.graph.relaxation import pca_start
 from motifgpu.motifs.kmeans import kmeans
 
 pytestmark = pytest.mark.gpu
@@ -61,10 +62,12 @@ def test_neighbours_do_not_depend_on_batch_memory_or_width(cupy, monkeypatch: py
     x, offsets = clouds([1200, 10, 333, 5000], 1e-3)
     there = cupy.asarray(x)
     reference = [a.get() for a in neighbors.nearest(there, 9, offsets)]
-    results = [neighbors.nearest(there, 9, offsets, memory=1)]
     alone = neighbors.nearest(there[1200:1210], 9, np.array([0, 10]))
-    monkeypatch.setattr(loader, "_WIDE", 1)
-    results.append(neighbors.nearest(there, 9, offsets))
+    results = []
+    for module, name in ((neighbors, "MEMORY"), (loader, "_WIDE")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 1)
+            results.append(neighbors.nearest(there, 9, offsets))
     for result in results:
         for mine, wanted in zip(result, reference, strict=True):
             np.testing.assert_array_equal(mine.get(), wanted)
@@ -107,16 +110,14 @@ def test_both_forms_of_the_relaxation_give_the_same_bits_and_agree_with_the_cpu(
     start = cupy.random.default_rng(2).standard_normal((x.shape[0], 2), dtype=cupy.float32)
     short = [stage._replace(sweeps=1) for stage in STAGES]
     for stages in (short, STAGES):
-        forms = [
-            relaxation.relax(*graph, offsets, start, stages, 10.0, 7, 4.0, None, 16, one_block=one).get()
-            for one in (True, False, True)
-        ]
-        np.testing.assert_array_equal(forms[0], forms[1])
-        np.testing.assert_array_equal(forms[0], forms[2])
+        forces = Forces(stages, n_repulsions=10.0, clip=4.0, seed=7)
+        layout, again = (relaxation.relax(*graph, offsets, start, forces, None, 16).get() for _ in range(2))
+        launched = relaxation.relax_by_launches(*graph, offsets, start, forces).get()
+        np.testing.assert_array_equal(layout, again)
+        np.testing.assert_array_equal(layout, launched)
         if stages is short:
-            plans = schedules(np.diff(offsets), stages, 10.0, 7)
-            host = cpu.relax(*(a.get() for a in graph), offsets, start.get(), plans, 4.0, None, 16)
-            np.testing.assert_allclose(forms[0], host, atol=1e-3 * np.abs(host).max())
+            host = cpu.relax(*(a.get() for a in graph), offsets, start.get(), forces, None, 16)
+            np.testing.assert_allclose(layout, host, atol=1e-3 * np.abs(host).max())
 
 
 def test_rows_sum_to_the_target(cupy) -> None:
@@ -130,7 +131,7 @@ def test_rows_sum_to_the_target(cupy) -> None:
 def test_start_is_that_of_the_cpu(cupy) -> None:
     cpu_twin("relaxation")
     x, offsets = clouds([900, 333, 12], 0.3)
-    mine = relaxation.pca_start(cupy.asarray(x), offsets, 10.0).get()
+    mine = relaxation.pca_start(cupy.asarray(x), offsets).get()
     np.testing.assert_allclose(mine, pca_start(x, offsets), atol=1e-3)
 
 

@@ -41,10 +41,11 @@ def exact(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tupl
     return np.concatenate(indices), np.concatenate(distances)
 
 
-def search(x, k: int, offsets, schedule: int = 0, **options):
+def search(x, k: int, offsets, schedule: int = 0, unit: bool = True, memory: int = neighbors.MEMORY):
     host = device.HostDevice(schedule=schedule)
-    with loader.running_on(host):
-        indices, distances = neighbors.nearest(x, k, offsets, **options)
+    with pytest.MonkeyPatch.context() as patch, loader.running_on(host):
+        patch.setattr(neighbors, "MEMORY", memory)
+        indices, distances = neighbors.nearest(x, k, offsets, unit)
     return indices, distances, host.launches
 
 

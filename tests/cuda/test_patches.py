@@ -10,9 +10,10 @@ from scipy import ndimage
 
 from motifgpu import extract_patches
 from motifgpu.core import namespace
+from motifgpu.core.sampling import Sampling
+from motifgpu.cpu import patches as cpu
 from motifgpu.cuda import loader
 from motifgpu.cuda import patches as cuda
-from motifgpu.features import patches as public
 
 pytestmark = pytest.mark.skipif(device.missing() is not None, reason=str(device.missing()))
 
@@ -30,7 +31,7 @@ def case(size: int, side: float, n: int = 5, dtype: type = np.float32, shape: tu
     pixel = rng.integers(-3, 20, (n, 2))
     fraction = rng.random((n, 2)).astype(dtype)
     fraction[0], fraction[1 % n] = 0.0, 1.0
-    return coefficients, pixel, fraction, public.Sampling(size, side / size)
+    return coefficients, pixel, fraction, Sampling(size, side / size)
 
 
 def sampled(coefficients, pixel, fraction, sampling, **options) -> np.ndarray:
@@ -42,7 +43,7 @@ def sampled(coefficients, pixel, fraction, sampling, **options) -> np.ndarray:
 @pytest.mark.parametrize(("size", "side"), SAMPLINGS)
 def test_patches_are_those_of_the_array_code(size: int, side: float, schedule: int) -> None:
     given = case(size, side)
-    wanted = public._sampled(*given, namespace.array_namespace(given[0]))
+    wanted = cpu.sample(*given)
     found = sampled(*given, schedule=schedule)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(given[0]).max())
@@ -62,7 +63,7 @@ def test_float64_keeps_its_digits() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3)])
 def test_images_of_few_pixels_are_mirrored_many_times(shape: tuple[int, int]) -> None:
     given = case(1, 1.0, shape=shape)
-    wanted = public._sampled(*given, namespace.array_namespace(given[0]))
+    wanted = cpu.sample(*given)
     np.testing.assert_allclose(sampled(*given), wanted, atol=1e-5)
 
 
@@ -90,14 +91,11 @@ def test_a_gpu_of_little_shared_memory_takes_smaller_tiles() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(83, 91), (1, 30), (3, 200), (2, 2)])
 def test_coefficients_by_the_impulse_response_are_those_of_the_recursion(
-    shape: tuple[int, int], dtype: str, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, int], dtype: str
 ) -> None:
     image = 5 + np.random.default_rng(0).normal(size=shape).astype(dtype)
-    xp = namespace.array_namespace(image)
-    wanted = ndimage.spline_filter(image.astype(np.float64), 5, mode="mirror")
-    monkeypatch.setattr(namespace, "is_cupy", lambda xp: True)
-    monkeypatch.setattr(namespace, "ndimage", lambda xp: ndimage)
-    found = public._coefficients(image, xp)
+    wanted = cpu.coefficients(image.astype(np.float64))
+    found = cuda.coefficients(image)
     assert found.dtype == image.dtype
     np.testing.assert_allclose(
         found, wanted, atol=(2e-6 if dtype == "float32" else 1e-13) * np.abs(wanted).max()

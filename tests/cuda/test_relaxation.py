@@ -11,16 +11,15 @@ import pytest
 from host_cuda import device, faults, sanitizers
 
 from motifgpu.core import namespace
+from motifgpu.core.forces import STAGES, Forces, Stage, sample_fractions
 from motifgpu.cpu import relaxation as cpu
 from motifgpu.cuda import loader
 from motifgpu.cuda import relaxation as cuda
-from motifgpu.graph import relaxation
-from motifgpu.graph.relaxation import Stage
 
 pytestmark = pytest.mark.skipif(device.missing() is not None, reason=str(device.missing()))
 
 SHORT = (Stage(1, 1, 0, 2, sweeps=2), Stage(5, 1, 2, 5, sweeps=1), Stage(5, 1, 2, 4, sweeps=1, gamma=0.2))
-ALONE = 16 * 10 + 104  # bytes of shared memory in which graphs of up to 10 vertices fit
+ALONE = 10 * cuda.VERTEX_BYTES + 2 * cuda.PLAN_BYTES  # bytes that graphs of up to 10 vertices need
 
 
 def graphs(counts, degree: int = 4, hubs: int = 0, seed: int = 0) -> tuple:
@@ -48,7 +47,7 @@ def literal(graph, offsets, start, stages, n_repulsions: float = 10.0, seed: int
         mean = (indptr[b] - indptr[a]) / max(n, 1)
         for number, stage in enumerate(stages):
             total = 16 * stage.sweeps_for(n)
-            samples = relaxation.sample_fractions(seed, number, total).astype(np.int64) * n >> 32
+            samples = sample_fractions(seed, number, total).astype(np.int64) * n >> 32
             for q in range(total):
                 gamma, before = stage.gamma * (1 - q / total), y.copy()
                 for i in range(n):
@@ -71,10 +70,14 @@ def literal(graph, offsets, start, stages, n_repulsions: float = 10.0, seed: int
     return result
 
 
+def forces(stages) -> Forces:
+    return Forces(stages, n_repulsions=10.0, clip=4.0, seed=7)
+
+
 def relax(graph, offsets, start, stages=SHORT, callback=None, every: int = 16, **options):
     host = device.HostDevice(**options)
     with loader.running_on(host):
-        layout = cuda.relax(*graph, offsets, start, stages, 10.0, 7, 4.0, callback, every)
+        layout = cuda.relax(*graph, offsets, start, forces(stages), callback, every)
     return layout, set(host.launches)
 
 
@@ -89,13 +92,17 @@ def test_both_forms_are_the_formulas(hubs: int) -> None:
     both, launched = relax(graph, offsets, start, shared_bytes=ALONE)
     assert launched == {"relax_graphs", "relax_graph_step"}
     np.testing.assert_array_equal(both, one_block)
+    host = device.HostDevice()
+    with loader.running_on(host):
+        launches = cuda.relax_by_launches(*graph, offsets, start, forces(SHORT))
+    assert set(host.launches) == {"relax_graph_step"}
+    np.testing.assert_array_equal(launches, one_block)
 
 
 def test_agrees_with_the_cpu_over_a_whole_relaxation() -> None:
     graph, offsets, start = graphs([120, 40])
-    stages = [stage._replace(sweeps=stage.sweeps // 5) for stage in relaxation.STAGES]
-    plans = relaxation.schedules(np.diff(offsets), stages, 10.0, 7)
-    wanted = cpu.relax(*graph, offsets, start, plans, 4.0, None, 16)
+    stages = [stage._replace(sweeps=stage.sweeps // 5) for stage in STAGES]
+    wanted = cpu.relax(*graph, offsets, start, forces(stages), None, 16)
     layout, _ = relax(graph, offsets, start, stages)
     assert np.abs(layout - wanted).max() < 1e-3 * np.abs(wanted).max()
 
@@ -105,9 +112,8 @@ def test_agrees_with_the_cpu_over_a_whole_relaxation() -> None:
 )
 def test_other_laws_agree_with_the_cpu(stage: Stage) -> None:
     graph, offsets, start = graphs([50])
-    plans = relaxation.schedules(np.diff(offsets), [stage], 10.0, 7)
     mine, theirs = [], []
-    cpu.relax(*graph, offsets, start, plans, 4.0, lambda q, y: theirs.append(y.copy()), 4)
+    cpu.relax(*graph, offsets, start, forces([stage]), lambda q, y: theirs.append(y.copy()), 4)
     relax(graph, offsets, start, [stage], lambda q, y: mine.append(y), 4)
     np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-4, atol=1e-4)
 
@@ -159,9 +165,9 @@ def test_start_is_that_of_the_cpu() -> None:
     x, offsets = rng.normal(size=(103, 12)) * np.arange(1, 13), np.array([0, 40, 41, 100, 103])
     x[100:] = 1
     there = array_api_strict.asarray(x, device=array_api_strict.Device("device1"))
-    mine = cuda.pca_start(there, offsets, relaxation.EXTENT)
+    mine = cuda.pca_start(there, offsets)
     assert mine.device == there.device
-    np.testing.assert_allclose(namespace.to_numpy(mine), relaxation.pca_start(x, offsets), atol=1e-4)
+    np.testing.assert_allclose(namespace.to_numpy(mine), cpu.pca_start(x, offsets), atol=1e-4)
 
 
 def test_a_graph_that_does_not_fit_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What is called on cuCIM has the arguments that it has in scikit-image; cuCIM is read, not imported."""
+"""Twins have one signature: our own for the CPU and a GPU, and cuCIM's, which is read and not imported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,28 @@ import re
 from pathlib import Path
 
 import pytest
+from support.crossings import STAGES, twins
 
 ROOT = Path(__file__).resolve().parents[2]
 CALL = re.compile(r'skimage\(xp, "(\w+)"\)\.(\w+)\(')
 CALLS = sorted(
     {call for path in (ROOT / "motifgpu").rglob("*.py") for call in CALL.findall(path.read_text())}
 )
+
+
+def test_every_stage_has_the_same_functions_for_both_devices() -> None:
+    assert {stage: list(twins(stage)) for stage in STAGES} == {
+        "patches": ["coefficients", "sample"],
+        "neighbors": ["nearest"],
+        "affinity": ["solve", "symmetrize"],
+        "relaxation": ["pca_start", "relax"],
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_both_devices_have_one_signature(stage: str) -> None:
+    for host, there in twins(stage).values():
+        assert inspect.signature(host) == inspect.signature(there)
 
 
 def test_the_calls_are_found() -> None:

@@ -477,10 +477,13 @@ GOOD = np.random.default_rng(0).normal(size=(30, 66)).astype(np.float32)
             lambda: MotifDictionary.learn_pooled(np.zeros((0, 66))),
             "no micrograph has 3 columns (the largest has 0)",
         ),
-        (lambda: MotifDictionary.learn_pooled(GOOD, [0, 20]), "offsets [0, 20] do not divide 30 columns"),
+        (
+            lambda: MotifDictionary.learn_pooled(GOOD, [0, 20]),
+            "offsets go from 0 to 20; let them",
+        ),
         (
             lambda: MotifDictionary.learn_pooled(GOOD, [0, 20, 10, 30]),
-            "do not divide 30 columns; give integers that rise from 0 to 30",
+            "dictionary: offsets fall after number 1; let them rise from 0",
         ),
         (
             lambda: MotifDictionary.learn_pooled(GOOD, sources=["a", "b"]),

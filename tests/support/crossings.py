@@ -7,6 +7,7 @@ and what CuPy, cuCIM and the kernels do on the device is done by their twins on 
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -19,15 +20,10 @@ import numpy as np
 import pytest
 
 from motifgpu.core import namespace
-from motifgpu.cuda import affinity as cuda_affinity
-from motifgpu.cuda import neighbors as cuda_neighbors
-from motifgpu.cuda import patches as cuda_patches
-from motifgpu.cuda import relaxation as cuda_relaxation
-from motifgpu.features import patches
-from motifgpu.graph import affinity, relaxation
 
 NUMPY = namespace.array_namespace(np.empty(0))
 DEVICE = array_api_strict.Device("device1")
+STAGES = ("patches", "neighbors", "affinity", "relaxation")  # with code of their own for each device
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def _caller() -> tuple[str, int]:
 
 @contextmanager
 def noted() -> Iterator[list[Crossing]]:
-    """Note every copy by `backend.to_numpy` and `backend.from_numpy`, whoever imported them."""
+    """Note every copy by `namespace.to_numpy` and `namespace.from_numpy`, whoever imported them."""
     seen: list[Crossing] = []
     down, up = namespace.to_numpy, namespace.from_numpy
 
@@ -111,17 +107,19 @@ class _Module:
         return on_host(getattr(self._module, name))
 
 
-def _cpu(stage: str) -> Any:
-    return pytest.importorskip(f"motifgpu.cpu.{stage}", exc_type=ImportError)
+def twins(stage: str) -> dict[str, tuple[Callable[..., Any], Callable[..., Any]]]:
+    """Return the functions that a stage has for the CPU and for a GPU, by the name that both have."""
 
+    def functions(room: str) -> dict[str, Callable[..., Any]]:
+        module = pytest.importorskip(f"motifgpu.{room}.{stage}", exc_type=ImportError)
+        return {
+            name: value
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+        }
 
-def _relax(indptr, indices, weights, offsets, start, stages, n_repulsions, seed, clip, callback, every):
-    plans = relaxation.schedules(np.diff(offsets), stages, n_repulsions, seed)
-    return _cpu("relaxation").relax(indptr, indices, weights, offsets, start, plans, clip, callback, every)
-
-
-def _sample(coefficients, pixel, fraction, sampling):
-    return patches._sampled(coefficients, pixel, fraction, sampling, NUMPY)
+    host, there = functions("cpu"), functions("cuda")
+    return {name: (host[name], there[name]) for name in sorted(host.keys() & there.keys())}
 
 
 @contextmanager
@@ -136,10 +134,7 @@ def as_on_a_gpu() -> Iterator[None]:
             lambda xp, host, gpu: importlib.import_module(host) if xp is NUMPY else _Module(host),
         )
         patch.setattr(namespace, "bincount", on_host(bincount))
-        patch.setattr(cuda_neighbors, "nearest", on_host(_cpu("neighbors").nearest))
-        patch.setattr(cuda_affinity, "solve", on_host(lambda d, target: affinity._solve(d, target, NUMPY)))
-        patch.setattr(cuda_affinity, "symmetrize", on_host(_cpu("affinity").symmetrize))
-        patch.setattr(cuda_relaxation, "relax", on_host(_relax))
-        patch.setattr(cuda_relaxation, "pca_start", on_host(lambda x, o, _: relaxation.pca_start(x, o)))
-        patch.setattr(cuda_patches, "sample", on_host(_sample))
+        for stage in STAGES:
+            for name, (host, _) in twins(stage).items():
+                patch.setattr(f"motifgpu.cuda.{stage}.{name}", on_host(host))
         yield
