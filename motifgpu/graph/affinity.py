@@ -23,18 +23,33 @@ class AffinityGraph:
     Attributes
     ----------
     indptr : (N + 1,) int32 or, where it must be, int64 array
-        Where each vertex's edges begin and end in the next two.
+        Where the edges of each vertex begin and end in `indices` and `weights`.
     indices : (nnz,) int32 array
-        Other ends of the edges, rising within a row, counted over all micrographs.
+        The vertices at the other ends of the edges, in increasing order within a row, numbered over all
+        micrographs.
     weights : (nnz,) float32 array
         Strength of the edges, up to 1 for a union and up to 2 for a sum.
     sigma : (N,) float32 array
         Distance over which a vertex's weights fall by e, in units of the neighbours' distances.
     tied : (N,) bool array
-        True where no sigma gives the wanted sum of weights, because too many neighbours are as near as the
+        True where no sigma gives the required sum of weights, because too many neighbours are as near as the
         nearest; sigma is then a thousandth of the mean distance.
     offsets : (m + 1,) int64 ndarray
         First vertex of each micrograph, and N; on the host.
+
+    Examples
+    --------
+    Every vertex has edges to its nearest neighbours and to those of which it is one:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.patches((30, 30), size=32, distance=8, sigma=2, gaussian=0.1)
+    >>> neighbors = motifgpu.nearest_neighbors(motifgpu.zernike_moments(made.patches), k=5)
+    >>> graph = motifgpu.affinity_graph(neighbors)
+    >>> len(graph.indptr) - 1, int(np.diff(graph.indptr).min()) >= 5
+    (60, True)
+    >>> bool(0 < graph.weights.min() and graph.weights.max() <= 1)
+    True
     """
 
     indptr: Array
@@ -45,7 +60,22 @@ class AffinityGraph:
     offsets: np.ndarray
 
     def part(self, micrograph: int) -> AffinityGraph:
-        """Return the graph of one micrograph, counted from its own first vertex."""
+        """Return the graph of one micrograph, with its vertices numbered from 0.
+
+        Examples
+        --------
+        The graphs of two micrographs with 30 columns each, and that of the second one:
+
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.patches((30, 30), size=32, distance=8, sigma=2, gaussian=0.1)
+        >>> offsets = np.array([0, 30, 60])
+        >>> neighbors = motifgpu.nearest_neighbors(motifgpu.zernike_moments(made.patches), 5, offsets)
+        >>> graph = motifgpu.affinity_graph(neighbors, offsets=offsets)
+        >>> second = graph.part(1)
+        >>> len(second.indptr) - 1, int(second.indices.max())
+        (30, 29)
+        """
         a, b = (int(limit) for limit in self.offsets[micrograph : micrograph + 2])
         if self.offsets.size == 2:
             return self
@@ -89,10 +119,10 @@ def affinity_graph(
     Parameters
     ----------
     neighbors : Neighbors
-        From `nearest_neighbors`, or a pair of indices (N, k), each row's distinct and in its own micrograph,
-        and distances (N, k), rising in each row.
+        From `nearest_neighbors`, or a pair of indices (N, k), distinct within a row and of the same
+        micrograph, and distances (N, k), increasing in each row.
     n_neighbors : int, optional
-        Counts the vertex itself, as in other packages: k + 1 by default.
+        Number of neighbours, the vertex itself included, as in other packages: k + 1 by default.
     combine : {"union", "sum"}
         How the two directions of an edge become one weight: q + q' - q q' (fuzzy union, the authors' code) or
         q + q' (the paper's text, with which strong pairs overshoot in the paper's own update).
@@ -112,6 +142,20 @@ def affinity_graph(
     References
     ----------
     Dan et al., Science Advances 8, eabk1005 (2022), supplement, "Construction of an Adjacency Matrix".
+
+    Examples
+    --------
+    The edges of a graph of patches of two kinds join patches of one kind:
+
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.patches(
+    ...     (30, 30), centers=(1.0, 0.5), gaussian=0.1, size=32, distance=8, sigma=2
+    ... )
+    >>> graph = motifgpu.affinity_graph(motifgpu.nearest_neighbors(motifgpu.zernike_moments(made.patches)))
+    >>> begins = np.repeat(np.arange(60), np.diff(graph.indptr))
+    >>> bool((made.labels[begins] == made.labels[graph.indices]).mean() > 0.95)
+    True
     """
     indices, distances = neighbors
     xp, distances = check_array(distances, STAGE, "distances", 2, finite=False)

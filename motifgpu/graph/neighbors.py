@@ -23,7 +23,8 @@ class Neighbors(NamedTuple):
     Attributes
     ----------
     indices : (N, k) int32 array
-        Rows of the input, of the same micrograph, by rising distance; ties by index. Never the row itself.
+        Rows of the input, of the same micrograph, without the row itself, by increasing distance; ties by
+        index.
     distances : (N, k) float32 array
         Their distances: 0 to 2 by correlation, in the unit of the features by the Euclidean distance.
     """
@@ -39,10 +40,10 @@ def nearest_neighbors(
 
     The paper's distance is one minus the correlation of two rows, computed as half the squared difference of
     the centred and normalised rows, which keeps its relative precision where neighbours are nearly equal. It
-    does not see how strong a pattern is, which helps where brightness is uneven and costs where strength says
-    what a column is: beside the Euclidean distance layouts lose 0.03 to 0.11 in AMI at low dose
-    (benchmarks/paper/bench_embeddings.py), and are the better ones on a real micrograph
-    (benchmarks/bench_relaxation.py). A micrograph's result is the same bits for any number of threads, and
+    does not depend on the contrast of a pattern, which is an advantage where brightness is uneven and a
+    disadvantage where contrast identifies a column: compared with the Euclidean distance layouts lose 0.03 to
+    0.11 in AMI at low dose (benchmarks/paper/bench_embeddings.py), and are better on a real micrograph
+    (benchmarks/bench_relaxation.py). The result for a micrograph is the same bits for any number of threads,
     alone or in a batch.
 
     Parameters
@@ -50,7 +51,7 @@ def nearest_neighbors(
     x : (N, D) array
         Features, such as moments, of all micrographs.
     k : int
-        Number of neighbours, the row itself not counted.
+        Number of neighbours, the row itself not included.
     offsets : (m + 1,) array of int, optional
         Where each micrograph's rows begin and end; one micrograph without.
     metric : {"correlation", "euclidean"}
@@ -59,18 +60,32 @@ def nearest_neighbors(
     Returns
     -------
     Neighbors
-        Unpacks as ``indices, distances``, in the namespace and on the device of `x`. Indices count all rows,
-        also in a batch.
+        Unpacks as ``indices, distances``, in the namespace and on the device of `x`. Indices refer to the
+        rows of `x`, also in a batch.
 
     Raises
     ------
     StageError
-        If a row is not finite, or constant where correlations are asked for (they are undefined), or a
-        micrograph has not more than k rows, or the metric is none of these.
+        If a row is not finite, or constant with the metric ``"correlation"``, which is then undefined, or a
+        micrograph has no more than k rows, or the metric is unknown.
 
     References
     ----------
     Dan et al., Science Advances 8, eabk1005 (2022), supplement, "Construction of an Adjacency Matrix".
+
+    Examples
+    --------
+    Nearest neighbours in the space of moments are columns of the same kind:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0)
+    >>> patches, inside = motifgpu.extract_patches(made.image, made.points, 28)
+    >>> indices, distances = motifgpu.nearest_neighbors(motifgpu.zernike_moments(patches), k=5)
+    >>> indices.shape == distances.shape == (inside.sum(), 5)
+    True
+    >>> labels = made.labels[inside]
+    >>> bool((labels[indices] == labels[:, None]).all())
+    True
     """
     xp, x = check_array(x, STAGE, "x", 2, finite=False)
     if metric not in METRICS:

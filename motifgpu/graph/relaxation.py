@@ -100,24 +100,24 @@ def relax(
     Parameters
     ----------
     graph : AffinityGraph
-        From `affinity_graph`; its graphs are relaxed each on its own.
+        From `affinity_graph`; the graphs of its micrographs are relaxed independently.
     start : (N, 2) array
-        Where the vertices begin, for instance `pca_start`.
+        Initial positions of the vertices, for instance from `pca_start`.
     stages : sequence of Stage
-        The paper's two and a short third one by default; `Stage` also makes those of LargeVis and UMAP. The
-        paper's Methods give its two in this order and its supplement in the other, which mixes the classes
-        up.
+        By default the paper's two and a short third one; `Stage` also makes those of LargeVis and UMAP. The
+        paper gives its two stages in this order in the Methods and in the opposite order in the supplement,
+        which mixes the classes.
     n_repulsions : float
-        k': vertices that a vertex is repelled from for each of its edges (the paper's figures have 5 or 10).
+        k': number of vertices that repel a vertex for each of its edges (5 or 10 in the paper's figures).
     clip : float
-        Longest move of a pair before weight and gamma; infinity for the paper's literal forces.
+        Longest displacement by one pair, before weight and gamma; infinity for the paper's literal forces.
     seed : int
-        Of the samples.
+        Seed of the samples.
     offsets : (m + 1,) array of int, optional
-        Where each graph begins and ends; must be those of `graph`, from where they are taken.
+        Where each graph begins and ends; those of `graph` by default, to which they must be equal.
     callback : callable, optional
         Called as ``callback(sweep, layout)`` after every `callback_every` sweeps and after the last, counted
-        over all stages. Smaller graphs of a batch are done earlier and then stay as they are.
+        over all stages. Smaller graphs of a batch finish earlier and do not change afterwards.
     callback_every : int
 
     Returns
@@ -133,6 +133,21 @@ def relax(
     References
     ----------
     Dan et al., Science Advances 8, eabk1005 (2022), Methods and supplement ("Force-relaxed Clustering").
+
+    Examples
+    --------
+    The layout of patches of two kinds. Almost every patch has one of its own kind nearest to it:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches(
+    ...     (30, 30), centers=(1.0, 0.5), gaussian=0.1, size=32, distance=8, sigma=2
+    ... )
+    >>> moments = motifgpu.zernike_moments(made.patches)
+    >>> graph = motifgpu.affinity_graph(motifgpu.nearest_neighbors(moments))
+    >>> layout = motifgpu.relax(graph, motifgpu.pca_start(moments))
+    >>> nearest, _ = motifgpu.nearest_neighbors(layout, 1, metric="euclidean")
+    >>> bool((made.labels[nearest[:, 0]] == made.labels).mean() > 0.95)
+    True
     """
     xp, start = check_array(start, STAGE, "start", 2)
     n = int(graph.indptr.shape[0]) - 1
@@ -171,7 +186,7 @@ def relax(
 def pca_start(x: Array, offsets: Array | None = None) -> Array:
     """Return the start of a relaxation: two principal components of each micrograph's rows.
 
-    A component's largest loading is positive, so that it does not come out mirrored elsewhere, and the
+    The largest loading of a component is positive, so that its sign is the same on every machine, and the
     largest coordinate is 10. Rows that are all the same start at zero.
 
     Parameters
@@ -190,6 +205,16 @@ def pca_start(x: Array, offsets: Array | None = None) -> Array:
     ------
     StageError
         If the rows are not finite.
+
+    Examples
+    --------
+    The start of a layout of 60 patches; its largest coordinate is 10:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.patches((30, 30), size=32, distance=8, sigma=2, gaussian=0.1)
+    >>> start = motifgpu.pca_start(motifgpu.zernike_moments(made.patches))
+    >>> start.shape, round(float(abs(start).max()), 3)
+    ((60, 2), 10.0)
     """
     xp, x = check_array(x, STAGE, "x", 2)
     limits = check_offsets(offsets, int(x.shape[0]), STAGE)
