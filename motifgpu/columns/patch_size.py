@@ -25,15 +25,16 @@ ALIKE = 1.25
 
 @dataclass(frozen=True)
 class PatchSize:
-    """A patch size and what it rests on.
+    """A patch size and what it was estimated from.
 
     Attributes
     ----------
     pixels : float
         Side of a patch, px.
     confidence : float
-        0 to 1. For the rule ``"environment"`` the share of the power on the first ring that stands above its
-        surroundings; for ``"lattice"`` that times the autocorrelation at the translation, noise apart.
+        0 to 1. For the rule ``"environment"`` the fraction of the power on the first ring that exceeds that
+        of its surroundings; for ``"lattice"`` this times the autocorrelation at the translation, without
+        noise.
     frequency : float or None
         Radius of the first ring of the power spectrum, cycles per pixel; None where there is none and the
         size was given.
@@ -41,6 +42,18 @@ class PatchSize:
         Frequencies in cycles per pixel and the radial mean of the power there, both (m,) float64 on the host.
     candidates : tuple of float
         ``2 / f`` of every clear peak f of the curve, px, in order of f.
+
+    Examples
+    --------
+    The first ring of the power spectrum, from which the size follows:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=16.0)
+    >>> size = motifgpu.estimate_patch_size(made.image)
+    >>> round(size.pixels * size.frequency, 6)  # periods of the first ring in a patch
+    2.0
+    >>> bool(size.confidence > 0.5)
+    True
     """
 
     pixels: float
@@ -61,7 +74,7 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
         ``"environment"`` is the paper's size (Fig. S30), two periods of the first ring of the power spectrum:
         1.73 lattice constants on a hexagonal lattice and 2 on a square one. It shows a column with its
         surroundings. ``"lattice"`` is the lattice constant, the mean length of the shortest lattice
-        translations from the autocorrelation; a little less suits the identity of a column.
+        translations from the autocorrelation; a slightly smaller size is suited to the identity of a column.
 
     Returns
     -------
@@ -72,6 +85,17 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
     StageError
         If the image is not a finite, varying, two-dimensional array of at least 16 x 16 real numbers, the
         rule is unknown, or no peak of the power spectrum is clear.
+
+    Examples
+    --------
+    The two rules, in lattice constants of a monolayer:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), lattice_constant=16.0)
+    >>> for rule in ("environment", "lattice"):
+    ...     print(rule, round(motifgpu.estimate_patch_size(made.image, rule).pixels / 16.0, 1))
+    environment 1.7
+    lattice 1.0
     """
     if rule not in ("environment", "lattice"):
         raise StageError("patch_size", f"there is no rule {rule!r}", "choose environment or lattice")
