@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 class MotifDictionary:
     """Motifs with numbers and names that stay, learned on some micrographs and found again in others.
 
-    Make one with `learn` or `learn_pooled`. A column is named by its own patch and by what its micrograph as
-    a whole says about detector, orientation and dose. So the same micrograph has the same labels, to the bit,
-    in whatever company it is assigned.
+    Make one with `learn` or `learn_pooled`. A column is named from its own patch and from what its whole
+    micrograph shows of detector, orientation and dose. A micrograph therefore has the same labels, to the
+    bit, whatever other micrographs are assigned together with it.
 
     Attributes
     ----------
     chapters : tuple of Chapter
-        The motifs, those learned first in the first one.
+        The motifs; the first chapter holds those learned first.
     environments : Environments
         Their environments.
     counts : (c,) int64 ndarray
@@ -51,16 +51,35 @@ class MotifDictionary:
     names : tuple of str
         Of the motifs; ``"motif 0"`` and so on unless renamed.
     provenance : dict
-        What it was learned on and with: order, size of the patches, sample, micrographs.
+        How it was learned: order, size of the patches, sample, micrographs.
 
     Notes
     -----
-    Between micrographs may differ: gain and offset of the detector; dose; a slow background; the share of
-    defects; the magnification, as long as patches have the paper's size, two periods; the width of columns by
-    20 %; the orientation of the crystal, also from grain to grain; drift and strain of a few per cent. Where
-    more differs, another crystal or a detector with other contrast, all columns are unseen rather than wrong.
-    Twins are told apart from about 3 counts a pixel on; below, half of their columns get wrong names. Moments
-    of another order and patches of another size in nm are errors.
+    Micrographs may differ in: gain and offset of the detector; dose; a slow background; the fraction of
+    defects; the magnification, as long as patches have the paper's size, two periods; the width of columns,
+    by 20 %; the orientation of the crystal, also from grain to grain; drift and strain of a few per cent.
+    Where they differ more, such as another crystal or a detector with other contrast, all columns are unseen
+    rather than wrong. Twins are distinguished from about 3 counts per pixel on; below, half of their columns
+    get wrong names. Moments of another order and patches of another size in nm are errors.
+
+    Examples
+    --------
+    Learn the motifs of one micrograph and find them in another one, where they have the same numbers:
+
+    >>> import motifgpu
+    >>> first, second = (
+    ...     motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1, seed=seed)
+    ...     for seed in (0, 1)
+    ... )
+    >>> dictionary = motifgpu.MotifDictionary.learn(motifgpu.analyze(first.image))
+    >>> dictionary = dictionary.renamed({0: "Mo", 1: "Se2", 2: "V_Se"})
+    >>> analysis = motifgpu.analyze(second.image, dictionary=dictionary)
+    >>> match = motifgpu.match_points(analysis.points, second.points, radius=3.0)
+    >>> same = analysis.motifs.labels[match.found] == second.labels[match.reference]
+    >>> bool(same.mean() > 0.95)
+    True
+    >>> dictionary.names
+    ('Mo', 'Se2', 'V_Se')
     """
 
     chapters: tuple[Chapter, ...]
@@ -124,6 +143,19 @@ class MotifDictionary:
         ------
         StageError
             If there is none, or their moments are of different orders or of patches of different sizes.
+
+        Examples
+        --------
+        The motifs of one micrograph; they are numbered as in the analysis:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> dictionary = motifgpu.MotifDictionary.learn(analysis)
+        >>> dictionary.names
+        ('motif 0', 'motif 1', 'motif 2')
+        >>> bool(dictionary.counts.sum() == len(analysis.points))
+        True
         """
         moments, offsets, more = pooled.of_analyses(analyses)
         return cls.learn_pooled(moments, offsets, min_size=min_size, sample=sample, seed=seed, **more)
@@ -146,33 +178,54 @@ class MotifDictionary:
         Parameters
         ----------
         moments : (N, n_moments) array
-            Zernike moments as `motifgpu.find_motifs` takes them; or anything that gives rows by
-            slices, an array on disk say, of which one micrograph at a time is read.
+            Zernike moments as `motifgpu.find_motifs` takes them; or any object that returns rows for slices,
+            such as an array on disk, of which one micrograph at a time is read.
         offsets : (m + 1,) int array, optional
             Where each micrograph begins, the last one N; one micrograph by default.
         min_size : int
-            Fewest columns of a motif.
+            Smallest number of columns of a motif.
         sample : int
-            Columns that are looked at, at most: of each micrograph its share, drawn without replacement.
+            Largest number of columns used, drawn without replacement from each micrograph in proportion to
+            its columns.
         seed : int
-            Of that sample.
+            Seed of that sample.
         patch_nm : float, optional
             Side of the patches in nm, if it is known.
         sources : sequence of str, optional
-            What the micrographs are called.
+            Names of the micrographs.
         more : mapping, optional
-            What else `provenance` shall say, as JSON can hold it.
+            Further entries of `provenance`, of types that JSON can hold.
 
         Returns
         -------
         MotifDictionary
-            Micrographs that do not show the crystal of most of them are left out and named in its
+            Micrographs that do not show the same crystal as most of them are left out and named in its
             provenance.
 
         Raises
         ------
         StageError
             If the moments are not those of an order, not finite or too few, or the offsets do not fit.
+
+        Examples
+        --------
+        The moments of two micrographs, one after the other:
+
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> moments = []
+        >>> for seed in (0, 1):
+        ...     made = motifgpu.simulate.monolayer(
+        ...         shape=(160, 160), lattice_constant=16.0, vacancies=0.1, seed=seed
+        ...     )
+        ...     patches, _ = motifgpu.extract_patches(made.image, made.points, 28)
+        ...     moments.append(motifgpu.zernike_moments(patches))
+        >>> offsets = np.array([0, len(moments[0]), len(moments[0]) + len(moments[1])])
+        >>> dictionary = motifgpu.MotifDictionary.learn_pooled(np.concatenate(moments), offsets)
+        >>> len(dictionary.names)
+        3
+        >>> bool(dictionary.counts.sum() == offsets[-1])
+        True
         """
         min_size = check_integer(min_size, STAGE, "min_size", 1)
         sample = check_integer(sample, STAGE, "sample", 1)
@@ -201,7 +254,25 @@ class MotifDictionary:
         return cls((chapter,), environments, counts, _names(0, len(counts)), provenance)
 
     def extended(self, analyses: Analysis | Sequence[Analysis], *, min_size: int = 3) -> MotifDictionary:
-        """Return a dictionary that also has the motifs of further micrographs; see `extended_pooled`."""
+        """Return a dictionary that also has the motifs of further micrographs; see `extended_pooled`.
+
+        Examples
+        --------
+        A second micrograph has tungsten on some molybdenum sites, which becomes a fourth motif:
+
+        >>> import motifgpu
+        >>> pure = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+        >>> doped = motifgpu.simulate.monolayer(
+        ...     shape=(192, 192), lattice_constant=16.0, dopants={"W": 0.1}, seed=4
+        ... )
+        >>> dictionary = motifgpu.MotifDictionary.learn(motifgpu.analyze(pure.image, structure=False))
+        >>> analysis = motifgpu.analyze(doped.image, structure=False)
+        >>> extended = dictionary.extended(analysis)
+        >>> extended.names
+        ('motif 0', 'motif 1', 'motif 2', 'motif 3')
+        >>> bool(extended.assign(analysis).unseen.sum() < dictionary.assign(analysis).unseen.sum())
+        True
+        """
         moments, offsets, more = pooled.of_analyses(analyses)
         pooled.check_patch(self.patch_nm, more["patch_nm"])
         return self.extended_pooled(moments, offsets, min_size=min_size, sources=more["sources"])
@@ -216,16 +287,16 @@ class MotifDictionary:
     ) -> MotifDictionary:
         """Return a dictionary that also has the motifs of further columns.
 
-        What is unseen is looked through for motifs: intensities that the known sites did not have, and
-        patterns that come again and again. They get numbers after those that are there. Every column that
-        the old dictionary names has the same label after the new one.
+        New motifs are searched for among the unseen columns: intensities that the known sites did not have,
+        and patterns that occur repeatedly. Their numbers follow the existing ones. Every column that the old
+        dictionary names has the same label with the new one.
 
         Parameters
         ----------
         moments, offsets, sources
-            As for `learn_pooled`; all columns are looked at.
+            As for `learn_pooled`; all columns are used.
         min_size : int
-            Fewest columns of a new motif; 12 of those of a new pattern, if that is more.
+            Smallest number of columns of a new motif; for a new pattern at least 12.
 
         Returns
         -------
@@ -264,7 +335,7 @@ class MotifDictionary:
     def assign(
         self, columns: Analysis | Array, offsets: Any = None, *, frames: Sequence[Frame] | None = None
     ) -> Assignment:
-        """Say which of the dictionary's motifs columns are, seen or never seen.
+        """Find which of the dictionary's motifs columns are, and which columns it has never seen.
 
         Parameters
         ----------
@@ -273,14 +344,14 @@ class MotifDictionary:
         offsets : (m + 1,) int array, optional
             Where each micrograph begins in the moments, the last one N; one micrograph by default.
         frames : sequence of Frame, optional
-            Of each micrograph, from an assignment before. To name some columns of a micrograph as they are
-            named among all of them.
+            Frame of each micrograph, from an earlier assignment, so that some columns of a micrograph are
+            named as they are among all of its columns.
 
         Returns
         -------
         Assignment
-            For the columns of an analysis that have a patch, as its `motifs`. Arrays in the moments'
-            namespace and on their device; rows of a micrograph are the same bits alone and in any company.
+            For the columns of an analysis that have a patch, as its `motifs`. Arrays in the namespace and on
+            the device of the moments; the rows of a micrograph are the same bits alone and in any batch.
 
         Raises
         ------
@@ -291,7 +362,24 @@ class MotifDictionary:
         Notes
         -----
         Gain, offset, orientation and noise are found from up to 4,096 columns of each micrograph, at least
-        about twelve a site; with fewer everything may be unseen.
+        about twelve per site; with fewer, all columns may be unseen.
+
+        Examples
+        --------
+        The same crystal at twice the dose and turned by 20 degrees; its columns have the same numbers:
+
+        >>> import motifgpu
+        >>> moments = []
+        >>> for counts, angle in ((30.0, 0.0), (60.0, 20.0)):
+        ...     made = motifgpu.simulate.monolayer(
+        ...         shape=(160, 160), lattice_constant=16.0, vacancies=0.1, counts=counts, angle=angle
+        ...     )
+        ...     patches, inside = motifgpu.extract_patches(made.image, made.points, 28)
+        ...     moments.append(motifgpu.zernike_moments(patches))
+        >>> dictionary = motifgpu.MotifDictionary.learn_pooled(moments[0])
+        >>> assignment = dictionary.assign(moments[1])
+        >>> bool((assignment.labels == made.labels[inside]).mean() > 0.95)
+        True
         """
         if hasattr(columns, "moments"):
             pooled.check_patch(self.patch_nm, pooled.patch_nm(columns))
@@ -316,6 +404,23 @@ class MotifDictionary:
         -------
         Motifs
             Counts and means up to the largest label that occurs; zeros for labels without columns.
+
+        Examples
+        --------
+        The dictionary's motifs in another micrograph, with the numbers of the dictionary:
+
+        >>> import motifgpu
+        >>> moments = []
+        >>> for seed in (0, 1):
+        ...     made = motifgpu.simulate.monolayer(
+        ...         shape=(160, 160), lattice_constant=16.0, vacancies=0.1, seed=seed
+        ...     )
+        ...     patches, inside = motifgpu.extract_patches(made.image, made.points, 28)
+        ...     moments.append(motifgpu.zernike_moments(patches))
+        >>> dictionary = motifgpu.MotifDictionary.learn_pooled(moments[0])
+        >>> motifs = dictionary.motifs(moments[1])
+        >>> bool((motifs.labels == made.labels[inside]).mean() > 0.95)
+        True
         """
         found = self.assign(moments)
         moments = pooled.checked(moments, self.order)
@@ -333,7 +438,7 @@ class MotifDictionary:
         )
 
     def patch_pixels(self, periods: float, pixel_size_nm: float | None) -> float:
-        """Return how large patches of a micrograph must be to be compared with the dictionary's.
+        """Return the patch size with which a micrograph can be compared with the dictionary.
 
         Parameters
         ----------
@@ -345,9 +450,9 @@ class MotifDictionary:
         Returns
         -------
         float
-            Side in pixels: the measured one, which no calibration enters; but the dictionary's size in nm
-            where both are calibrated and the measured one is more than 15 % from it, since then another ring
-            of the spectrum was taken for the first.
+            Side in pixels: the measured one, which does not depend on a calibration. Where both are
+            calibrated and the measured one differs by more than 15 % from the dictionary's size in nm, that
+            size, because then another ring of the spectrum was taken for the first.
         """
         if self.patch_nm is None or pixel_size_nm is None:
             return periods
@@ -355,7 +460,19 @@ class MotifDictionary:
         return periods if abs(periods / calibrated - 1) <= pooled.OTHER_RING else calibrated
 
     def renamed(self, names: Mapping[int, str]) -> MotifDictionary:
-        """Return the dictionary with other names for some motifs; their numbers stay."""
+        """Return the dictionary with other names for some motifs; their numbers stay.
+
+        Examples
+        --------
+        Name the two motifs of a perfect monolayer:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0)
+        >>> patches, _ = motifgpu.extract_patches(made.image, made.points, 28)
+        >>> dictionary = motifgpu.MotifDictionary.learn_pooled(motifgpu.zernike_moments(patches))
+        >>> dictionary.renamed({0: "Mo", 1: "Se2"}).names
+        ('Mo', 'Se2')
+        """
         changed = list(self.names)
         for number, name in names.items():
             changed[check_integer(number, STAGE, "the number of a motif", 0, len(changed) - 1)] = str(name)
@@ -377,6 +494,22 @@ class MotifDictionary:
         ------
         OSError
             If it cannot be written.
+
+        Examples
+        --------
+        A dictionary that is read again is the same in everything that labels depend on:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0)
+        >>> patches, _ = motifgpu.extract_patches(made.image, made.points, 28)
+        >>> dictionary = motifgpu.MotifDictionary.learn_pooled(motifgpu.zernike_moments(patches))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = dictionary.save(Path(folder) / "MoSe2.npz")
+        ...     again = motifgpu.MotifDictionary.load(path)
+        >>> again.digest == dictionary.digest
+        True
         """
         about = {"names": list(self.names), "provenance": dict(self.provenance), "digest": self.digest}
         return files.write(

@@ -20,28 +20,46 @@ _CHUNK = 2**16  # columns at a time
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """What N columns are after a dictionary.
+    """The motifs of N columns according to a dictionary.
 
     Attributes
     ----------
     labels : (N,) int32 array
-        Number of the motif; -1 where `unseen`, and where the column belongs to a kind that was too rare to be
+        Number of the motif; -1 where `unseen`, and where the column is of a kind that was too rare to be
         named when the dictionary was learned.
     environments : (N,) int32 array
         Number of the environment, by motif and by the kinds of the neighbours in their directions on the
-        crystal; -1 where the dictionary knows no such one, the column's motif aside.
+        crystal; -1 where the dictionary has no such environment, even if the motif is known.
     confidence : (N,) array
         Posterior probability of the label among the motifs of the column's site; 0 where there is no label.
     unseen : (N,) bool array
-        Columns like no column of the dictionary.
+        Columns that resemble no motif of the dictionary.
     reason : (N,) int8 array
-        Why: 0 is not unseen, 1 the intensity is that of no motif of the site, 2 the patch is that of no site,
-        3 the micrograph does not show the dictionary's crystal.
+        Why a column is unseen: 0 is not unseen, 1 the intensity is that of no motif of the site, 2 the patch
+        is that of no site, 3 the micrograph does not show the dictionary's crystal.
     strangeness : (N,) array
-        How far the column is from what its motif or site can be; 1 is the limit, above which it is unseen.
-        Infinite for reason 3.
+        Distance of the column from its motif or site; 1 is the limit above which it is unseen. Infinite for
+        reason 3.
     frames : tuple of Frame
         Gain, offset, orientation and noise of each micrograph.
+
+    Examples
+    --------
+    Which columns does a dictionary of pure MoSe2 not know in a doped one, and why?
+
+    >>> import motifgpu
+    >>> pure = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+    >>> doped = motifgpu.simulate.monolayer(
+    ...     shape=(192, 192), lattice_constant=16.0, dopants={"W": 0.1}, seed=4
+    ... )
+    >>> patches, _ = motifgpu.extract_patches(pure.image, pure.points, 28)
+    >>> dictionary = motifgpu.MotifDictionary.learn_pooled(motifgpu.zernike_moments(patches))
+    >>> patches, inside = motifgpu.extract_patches(doped.image, doped.points, 28)
+    >>> assignment = dictionary.assign(motifgpu.zernike_moments(patches))
+    >>> {doped.names[label] for label in doped.labels[inside][assignment.unseen]}
+    {'W'}
+    >>> set(assignment.reason[assignment.unseen].tolist())  # their intensity is that of no motif
+    {1}
     """
 
     labels: Array
