@@ -101,7 +101,7 @@ def to_hyperspy(run: Run, micrograph: str | None = None) -> Any:
     StageError
         If HyperSpy is not installed, there is no micrograph of this name, or no motif has an average.
     MicrographReadError
-        If its file is not there any more, or changed.
+        If its file is missing or has changed.
     """
     try:
         import hyperspy.api as hs

@@ -23,7 +23,7 @@ def read_again(found: Run, micrograph: str) -> Micrograph:
     StageError
         If there is none of this name.
     MicrographReadError
-        If its file is not there any more, or changed.
+        If its file is missing or has changed.
     """
     return _read(found, micrograph)[0].micrographs[0]
 

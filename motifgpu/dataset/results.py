@@ -36,6 +36,25 @@ class Run:
     ------
     StageError
         If the folder holds no run, or one of another schema.
+
+    Examples
+    --------
+    Which motifs does each micrograph of a run have, and how many columns of each?
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder) / "scan.npy", made.image)
+    ...     _ = motifgpu.run(folder, Path(folder) / "out", workers=1)
+    ...     run = motifgpu.Run(Path(folder) / "out")
+    ...     counts = run.counts.to_pydict()
+    >>> counts["motif"]
+    [0, 1, 2]
+    >>> counts["count"][0] > counts["count"][1] > counts["count"][2]
+    True
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -52,26 +71,26 @@ class Run:
 
     @property
     def micrographs(self) -> pa.Table:
-        """A row a micrograph, in the order of their paths."""
+        """One row per micrograph, in the order of their paths."""
         return self._table(layout.MICROGRAPHS, "MICROGRAPHS")
 
     @property
     def counts(self) -> pa.Table:
-        """A row a micrograph and motif, with density and its 95 % interval."""
+        """One row per micrograph and motif, with density and its 95 % interval."""
         return self._table(layout.COUNTS, "COUNTS")
 
     @property
     def motifs(self) -> pa.Table:
-        """A row a motif, with its count, density and mean patch."""
+        """One row per motif, with its count, density and mean patch."""
         return self._table(layout.MOTIFS, "MOTIFS")
 
     @property
     def occurrences(self) -> pa.Table:
-        """A row a place where a motif-cell occurs."""
+        """One row per place where a motif-cell occurs."""
         return self._table(layout.OCCURRENCES, "OCCURRENCES")
 
     def columns(self, micrograph: str | None = None) -> pa.Table:
-        """Return a row an atom column.
+        """Return one row per atom column.
 
         Parameters
         ----------
@@ -82,6 +101,26 @@ class Run:
         ------
         StageError
             If there is none of this name.
+
+        Examples
+        --------
+        A table with one row per atom column:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder) / "scan.npy", made.image)
+        ...     run = motifgpu.run(folder, Path(folder) / "out", workers=1, structure=False)
+        ...     micrograph = run.micrographs["micrograph"][0].as_py()
+        ...     columns = run.columns(micrograph)
+        ...     found = run.micrographs["columns"][0].as_py()
+        >>> columns.column_names[:5]
+        ['micrograph', 'row_px', 'col_px', 'prominence', 'occupied']
+        >>> columns.num_rows == found
+        True
         """
         if micrograph is None:
             return self._table(layout.COLUMNS, "COLUMNS")
@@ -98,6 +137,24 @@ class Run:
         ------
         StageError
             If there is none of this name.
+
+        Examples
+        --------
+        The moments of the columns that have a patch:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder) / "scan.npy", made.image)
+        ...     run = motifgpu.run(folder, Path(folder) / "out", workers=1, structure=False)
+        ...     micrograph = run.micrographs["micrograph"][0].as_py()
+        ...     moments = np.array(run.moments(micrograph))
+        ...     points = run.micrographs["points"][0].as_py()
+        >>> moments.shape == (points, 66)
+        True
         """
         from motifgpu.store.arrays import read_array
 
@@ -130,14 +187,31 @@ class Run:
         return base64.b64decode(details(self.path, micrograph)["thumbnail"])
 
     def analysis(self, micrograph: str) -> Analysis:
-        """Analyse one micrograph again, from its file and as in the run; it comes out the same.
+        """Analyse one micrograph again, from its file and as in the run; the result is the same.
 
         Raises
         ------
         StageError
             If there is none of this name.
         MicrographReadError
-            If its file is not there any more, or changed.
+            If its file is missing or has changed.
+
+        Examples
+        --------
+        The whole analysis of one micrograph, computed again:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder) / "scan.npy", made.image)
+        ...     run = motifgpu.run(folder, Path(folder) / "out", workers=1, structure=False)
+        ...     micrograph = run.micrographs["micrograph"][0].as_py()
+        ...     analysis = run.analysis(micrograph)
+        >>> analysis.micrograph.title, len(analysis.motifs.counts)
+        ('scan', 2)
         """
         from motifgpu.dataset.reanalyze import analyze_again
 
@@ -150,6 +224,21 @@ class Run:
         ----------
         micrograph : str, optional
             Name of a micrograph, whose page goes to ``pages/<name>/report.html``.
+
+        Examples
+        --------
+        The report of the whole run:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> import numpy as np
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder) / "scan.npy", made.image)
+        ...     run = motifgpu.run(folder, Path(folder) / "out", workers=1, structure=False)
+        ...     run.report().name
+        'report.html'
         """
         if micrograph is not None:
             return self.analysis(micrograph).report(self.path / "pages" / micrograph)

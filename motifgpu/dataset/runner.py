@@ -40,9 +40,10 @@ def run(
 ) -> Run:
     """Analyse many micrographs and keep what was found in one folder.
 
-    A file that cannot be analysed is put on the quarantine list and stops nothing. Results stand under a key
-    of the file's content, the parameters and the version, so a run that was ended in any way goes on with
-    what is missing when it is called again, and calling it again when all is done costs next to nothing.
+    A file that cannot be analysed is put on the quarantine list and does not stop the run. Results are stored
+    under a key of the content of the file, the parameters and the version. A run that ended early, in any
+    way, therefore continues with what is missing when it is called again, and calling it again when all is
+    done takes little time.
 
     Parameters
     ----------
@@ -50,24 +51,24 @@ def run(
         Files; folders, in which files of known formats are found at any depth; patterns such as
         ``"scans/**/*.dm4"``.
     out : path-like
-        Folder of the run, made if missing. One that holds a run is added to, if the parameters are the same.
+        Folder of the run, made if missing. A folder that holds a run with the same parameters is added to.
     client : distributed.Client, optional
         Workers of a Dask cluster that see the same files under the same paths, best of one thread each;
         processes of this machine by default.
     shard : (int, int), optional
-        (i, n): do every n-th file from the i-th on, counted from 1. Several of these may run in one folder at
-        once; `motifgpu.merge` makes the tables when all are done.
+        (i, n): analyse every n-th file from the i-th on, counted from 1. Several shards may run in one folder
+        at once; `motifgpu.merge` makes the tables when all are done.
     dictionary : path-like or MotifDictionary, optional
         Label all micrographs with its motifs, so that they mean the same in all of them and in other runs. By
         default every micrograph has motifs of its own.
     pooled : bool
-        Learn such a dictionary first, from 64 micrographs drawn evenly from the sorted files, and leave it in
-        the folder as ``dictionary.npz``.
+        Learn such a dictionary first, from 64 micrographs evenly spaced in the sorted list of files, and save
+        it in the folder as ``dictionary.npz``.
     workers : int, optional
         Processes of this machine; 1 works in this process. By default as many as there are processors, or as
         GPUs where those compute; each then has a GPU of its own.
     retry : bool
-        Try files again that are in quarantine.
+        Try again the files that are in quarantine.
     signal : str, optional
         Which image, where a file holds several; all of them by default.
     seconds : float
@@ -85,12 +86,33 @@ def run(
     ------
     StageError
         If a path means no file, an option is none, the folder holds a run with other parameters, another
-        process works in it, the input folder vanished, or results cannot be written. What was finished before
-        is kept.
+        process works in it, the input folder was removed, or results cannot be written. What was finished
+        before is kept.
     OSError
         If the folder cannot be made or written.
     RunInterrupted
-        After Ctrl-C; the same call goes on.
+        After Ctrl-C; the same call continues the run.
+
+    Examples
+    --------
+    Two micrographs, and a file that is not a micrograph:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for seed in (0, 1):
+    ...         made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0, seed=seed)
+    ...         np.save(Path(folder) / f"scan{seed}.npy", made.image)
+    ...     _ = (Path(folder) / "notes.npy").write_text("no image")
+    ...     run = motifgpu.run(folder, Path(folder) / "out", workers=1, structure=False)
+    ...     run.micrographs["title"].to_pylist()
+    ...     run.micrographs["motifs"].to_pylist()
+    ...     [Path(entry["path"]).name for entry in run.quarantine]
+    ['scan0', 'scan1']
+    [2, 2]
+    ['notes.npy']
     """
     root = Path(out)
     everything = expand(paths, root)
@@ -167,22 +189,23 @@ def watch(
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
-    """Analyse what a microscope writes, as it appears, until Ctrl-C.
+    """Analyse the files that a microscope writes as they appear, until Ctrl-C.
 
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        Folders or patterns, which may mean no file yet.
+        Folders or patterns, which need not match a file yet.
     out : path-like
         Folder of the run.
     settle : float
-        Seconds for which a file must not have changed: one that is being written waits.
+        Seconds for which a file must not have changed, so that files being written are not read.
     every : float
-        Seconds between two looks.
+        Seconds between two searches for files.
     stop : callable, optional
         Ends the watch when it returns True.
     updated : callable, optional
-        Called with the run whenever something came to it and its tables are made, to renew a report, say.
+        Called with the run whenever micrographs were added and its tables are made, for instance to renew a
+        report.
     dictionary, workers, signal, seconds, progress, **options
         As in `run`.
 
@@ -193,7 +216,32 @@ def watch(
     Raises
     ------
     StageError, OSError
-        As in `run`, but no file and no folder need be there.
+        As in `run`, but files and folders need not exist yet.
+
+    Examples
+    --------
+    Analyse the files of a folder as they appear, until something was analysed:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+    >>> runs = []
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder) / "scan.npy", made.image)
+    ...     run = motifgpu.watch(
+    ...         folder,
+    ...         Path(folder) / "out",
+    ...         settle=0.0,
+    ...         every=0.01,
+    ...         updated=runs.append,
+    ...         stop=lambda: len(runs) > 0,
+    ...         workers=1,
+    ...         structure=False,
+    ...     )
+    ...     run.micrographs["title"].to_pylist()
+    ['scan']
     """
     root = Path(out)
     chosen = make_options(options)
@@ -244,14 +292,14 @@ def merge(
     stores: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str] | None = None,
 ) -> Run:
-    """Put the tables of a run together from what its shards, or several runs, have found.
+    """Make the tables of a run from the results of its shards, or of several runs.
 
     Parameters
     ----------
     stores : path-like or iterable of path-like
         Folder of a run, or several with the same parameters.
     out : path-like, optional
-        Folder to put them together in; needed for several, and one of them if wanted.
+        Folder of the merged run; required for several, may be one of them.
 
     Returns
     -------
@@ -260,9 +308,27 @@ def merge(
     Raises
     ------
     StageError
-        If one holds no run, parameters differ, or one is being worked in.
+        If a folder holds no run, parameters differ, or another process works in one of them.
     OSError
         If the folder cannot be written.
+
+    Examples
+    --------
+    Two shards of a run, which may be two jobs of a cluster, and then their tables:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for seed in (0, 1):
+    ...         made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0, seed=seed)
+    ...         np.save(Path(folder) / f"scan{seed}.npy", made.image)
+    ...     out = Path(folder) / "out"
+    ...     for shard in ((1, 2), (2, 2)):
+    ...         _ = motifgpu.run(folder, out, shard=shard, workers=1, structure=False)
+    ...     motifgpu.merge(out).micrographs.num_rows
+    2
     """
     from motifgpu.dataset.merging import merge_into
 

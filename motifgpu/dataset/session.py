@@ -27,7 +27,29 @@ _BATCH, _GPU_BATCH = 4, 64  # files; a GPU wants many micrographs in a launch, a
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run was interrupted; its message says how far it is and how to go on."""
+    """A run was interrupted; the message says how far it is and how to continue it.
+
+    Examples
+    --------
+    The same call continues a run that was interrupted, here by its progress callback:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import motifgpu
+    >>> import numpy as np
+    >>> def interrupt(text, fraction):
+    ...     raise KeyboardInterrupt
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+    ...     np.save(Path(folder) / "scan.npy", made.image)
+    ...     out = Path(folder) / "out"
+    ...     try:
+    ...         motifgpu.run(folder, out, workers=1, structure=False, progress=interrupt)
+    ...     except motifgpu.RunInterrupted:
+    ...         run = motifgpu.run(folder, out, workers=1, structure=False)
+    ...     run.micrographs.num_rows
+    1
+    """
 
 
 class Campaign:
