@@ -66,9 +66,9 @@ class Analysis:
         What surrounds each motif.
     patch_size : PatchSize
     cells : Cells or None
-        Motif-cells of the lattice, which is `cells.lattice`; None where no lattice was found or looked for.
+        Motif-cells of the lattice, which is `cells.lattice`; None where no lattice was found or searched for.
     hierarchy : Hierarchy or None
-        What the motif-cells that are not the crystal's grow into; None like `cells`.
+        Motif-cells of increasing size, composed of the cells that are not the crystal's; None like `cells`.
     no_lattice : str
         Why there are no motif-cells, empty where there are.
     parameters : dict
@@ -77,6 +77,19 @@ class Analysis:
         Seconds by stage.
     versions : dict of str to str or None
         Of this package and what it computed with.
+
+    Examples
+    --------
+    Shapes of what was found in m columns that have a patch:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+    >>> analysis = motifgpu.analyze(made.image)
+    >>> m = len(analysis.points)
+    >>> analysis.moments.shape == (m, 66), analysis.layout.shape == (m, 2), int(analysis.mask.sum()) == m
+    (True, True, True)
+    >>> 0 < m < len(analysis.columns.points)
+    True
     """
 
     micrograph: Micrograph
@@ -141,7 +154,20 @@ class Analysis:
         return max(height - side, 0) * max(width - side, 0) * nm**2 if nm else None
 
     def summary(self) -> dict[str, Any]:
-        """Return the main numbers as a dict that JSON can hold."""
+        """Return the main numbers as a dict that JSON can hold.
+
+        Examples
+        --------
+        How many columns are vacancies, the third motif?
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+        >>> summary = motifgpu.analyze(made.image).summary()
+        >>> summary["n_motifs"]
+        3
+        >>> 0.02 < summary["motifs"][2]["fraction"] < 0.1
+        True
+        """
         labels = to_numpy(self.motifs.labels)
         environments = to_numpy(self.motifs.environments)
         confidence = to_numpy(self.motifs.confidence)
@@ -194,7 +220,19 @@ class Analysis:
         return f"{names or 'nothing'} ({100 * share:.0f} %)"
 
     def reconstruct(self, *, classes: Any = 30, hide: Any = (), weights: str = "auto") -> Reconstruction:
-        """Rebuild the micrograph from its motifs; see `motifgpu.reconstruct`."""
+        """Rebuild the micrograph from its motifs; see `motifgpu.reconstruct`.
+
+        Examples
+        --------
+        Rebuild the image without its largest motif, molybdenum; less of the image is covered:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> whole, part = analysis.reconstruct(classes=4), analysis.reconstruct(classes=4, hide=0)
+        >>> whole.uncovered < part.uncovered
+        True
+        """
         from motifgpu.reconstruction.rebuild import reconstruct
 
         # A patch is rebuilt on the image's own pixels, at least three of them.
@@ -205,13 +243,39 @@ class Analysis:
         )
 
     def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:
-        """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy.sites.site_grid`."""
+        """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy.sites.site_grid`.
+
+        Examples
+        --------
+        The selenium sites as a grid: 1 where there are two atoms, 0 at a vacancy, -1 where it is not known:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+        >>> analysis = motifgpu.analyze(made.image)
+        >>> sites = analysis.site_grid(filled=1, hollow=2)
+        >>> bool((sites.grid == 1).sum() == analysis.motifs.counts[1])
+        True
+        """
         from motifgpu.occupancy.sites import site_grid
 
         return site_grid(self.points, self.motifs.labels, filled, hollow)
 
     def table(self) -> str:
-        """Return all columns as CSV: a row a column, empty fields where it has no patch."""
+        """Return all columns as CSV: one row per atom column, with empty fields where it has no patch.
+
+        Examples
+        --------
+        One line for every column, after a line of names:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> lines = analysis.table().splitlines()
+        >>> lines[0]
+        'row_px,col_px,prominence,occupied,motif,environment,confidence,layout_x,layout_y'
+        >>> len(lines) == 1 + len(analysis.columns.points)
+        True
+        """
         points, mask = to_numpy(self.columns.points), to_numpy(self.mask)
         prominence, occupied = to_numpy(self.columns.prominence), to_numpy(self.columns.occupied)
         labels, environments = to_numpy(self.motifs.labels), to_numpy(self.motifs.environments)
@@ -231,13 +295,39 @@ class Analysis:
 
     @cached_property
     def plot(self) -> Plots:
-        """The figures one by one, such as ``analysis.plot.layout(ax)``; see `motifgpu.figures.Plots`."""
+        """The figures one by one, such as ``analysis.plot.layout(ax)``; see `motifgpu.figures.Plots`.
+
+        Examples
+        --------
+        Draw the layout and save it:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> axes = analysis.plot.layout(color="confidence")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     axes.figure.savefig(Path(folder) / "layout.png")
+        """
         from motifgpu.figures import Plots
 
         return Plots(self)
 
     def figures(self, **options: Any) -> dict[str, Figure]:
-        """Draw the figures of the report; options as of `motifgpu.figures.figures`."""
+        """Draw the figures of the report; options as of `motifgpu.figures.figures`.
+
+        Examples
+        --------
+        The figures of the report by name, without a lattice and the rebuilt image:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> figures = analysis.figures(reconstruction=False)
+        >>> "layout" in figures and "class_averages" in figures
+        True
+        """
         from motifgpu.figures import figures
 
         return figures(self, **options)
@@ -260,6 +350,20 @@ class Analysis:
             If the path ends in something else, or in .mp4 and ffmpeg is missing.
         OSError
             If the file cannot be written.
+
+        Examples
+        --------
+        A short movie of the layout:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     movie = analysis.movie(Path(folder) / "layout.gif", frames=2, frames_per_second=1)
+        ...     movie.name, movie.stat().st_size > 0
+        ('layout.gif', True)
         """
         from threadpoolctl import threadpool_limits
 
@@ -291,7 +395,7 @@ class Analysis:
             Show layout and micrograph as linked pictures, where Bokeh is installed: what is selected in one
             lights up in the other. Still pictures otherwise.
         **options
-            What is drawn beyond the usual, as of `motifgpu.figures.figures`: ``reconstruction=True``,
+            What is drawn in addition, as of `motifgpu.figures.figures`: ``reconstruction=True``,
             ``occupancy=(filled, hollow)``, ``twist=True``.
 
         Returns
@@ -304,7 +408,21 @@ class Analysis:
         OSError
             If the folder cannot be written.
         StageError
-            If what was asked for beyond the usual cannot be made.
+            If what was requested in addition cannot be made.
+
+        Examples
+        --------
+        What is written beside the report:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report = analysis.report(folder, linked=False)
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['columns.csv', 'figures', 'report.html', 'summary.json']
         """
         from motifgpu.core.files import write_text
         from motifgpu.report import render
@@ -323,7 +441,23 @@ class Analysis:
         return write_text(folder / "report.html", render(self, drawn, linked=linked))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything into one file, whole or not at all; see `motifgpu.store.archive.save`."""
+        """Write everything into one file, whole or not at all; see `motifgpu.store.archive.save`.
+
+        Examples
+        --------
+        What is read again is the same to the bit:
+
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = analysis.save(Path(folder) / "analysis.npz")
+        ...     again = motifgpu.Analysis.load(path)
+        >>> bool((again.layout == analysis.layout).all() and (again.moments == analysis.moments).all())
+        True
+        """
         from motifgpu.store.archive import save
 
         return save(self, path)

@@ -240,30 +240,31 @@ def analyze(
     smoothing : {"auto", "fft", "svd"}
         How the image is smoothed to find the columns.
     remove_background : bool
-        Take the slow background off before the moments. Off by default: the motifs allow for a background
-        themselves, and the filter costs contrast of defects (WS2 at 10 counts: AMI 0.96 against 0.98).
+        Subtract the slow background before the moments. Not by default: the motifs correct for a background
+        themselves, and the filter lowers the contrast of defects (WS2 at 10 counts: AMI 0.96 instead of
+        0.98).
     patch_size : float, optional
         Side of a patch, px; the paper's size by default (`estimate_patch_size`).
     order : int, optional
         Highest Zernike order; by default 10, and 6 in coarse images, whose patches are less than 20 px wide.
     rotation_invariant : bool
-        Let the neighbour graph see the lengths ``|A_p|q||`` alone, so that turned patches are alike.
+        Build the neighbour graph from the lengths ``|A_p|q||`` only, so that rotated patches are alike.
     n_neighbors : int
-        Neighbours in the graph, the column itself counted.
+        Neighbours in the graph, the column itself included.
     metric : {"correlation", "euclidean"}
         Distance in the graph and so in the layout, see `nearest_neighbors`; motifs do not depend on it.
     n_motifs : int, optional
         Number of motifs; found by default.
     structure : bool
-        Also fit the lattice and compose the motifs into motif-cells and their hierarchy, where there is one.
+        Also fit the lattice, where there is one, and compose the motifs into motif-cells and their hierarchy.
     dictionary : MotifDictionary, optional
-        Name the columns by its motifs instead of finding motifs, with patches and moments like its own;
-        columns that it does not know have label -1.
+        Name the columns by the motifs of the dictionary instead of finding motifs, with patches and moments
+        like its own; columns that it does not know have label -1.
     seed : int
-        Of the random numbers of the layout.
+        Seed of the random numbers of the layout.
     backend : {"auto", "numpy", "cupy"}
-        Where to compute; ``"auto"`` takes a GPU where one is usable and leaves an array that is on a device
-        where it is.
+        Where to compute; ``"auto"`` uses a GPU where one is usable, and computes on the device of an array
+        that is on one.
     progress : callable, optional
         Called as ``progress(stage, fraction)`` before each stage.
 
@@ -284,6 +285,21 @@ def analyze(
     are sampled at 24 points a side. Measured on TiWSe2 (patches of 15 px, published labels): identity AMI
     0.905 with the 15 px as they are and order 10, 0.921 with 24 samples, 0.925 with 24 samples and order 6;
     on simulations of that sampling at 10 counts order 6 finds two thirds of the vacancies, order 10 half.
+
+    Examples
+    --------
+    Find the motifs of a monolayer of MoSe2 in which some selenium columns lack an atom:
+
+    >>> import motifgpu
+    >>> made = motifgpu.simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.1)
+    >>> analysis = motifgpu.analyze(made.image, pixel_size_nm=made.pixel_size_nm)
+    >>> len(analysis.motifs.counts)  # molybdenum, selenium and vacancies
+    3
+    >>> match = motifgpu.match_points(analysis.points, made.points, radius=3.0)
+    >>> bool((analysis.motifs.labels[match.found] == made.labels[match.reference]).all())
+    True
+    >>> analysis.cells.lattice.kind
+    'hexagonal'
     """
     given = locals()  # the arguments by name, which are those of `Options`
     options = Options(**{name: given[name] for name in NAMES})
