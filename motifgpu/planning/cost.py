@@ -60,7 +60,7 @@ class Plan:
     shape : (int, int)
         Rows and columns of the image, px.
     columns : int
-        Atom columns that are counted on.
+        Number of atom columns assumed.
     patch_size_px : float
     patch_samples : int
         Samples along a patch.
@@ -131,7 +131,7 @@ def plan(
     backend: str = "numpy",
     calibration: str | os.PathLike[str] | None = None,
 ) -> Plan:
-    """Say what `motifgpu.analyze` will take for a micrograph, without analysing it.
+    """Estimate the memory and time that `motifgpu.analyze` takes for a micrograph, without analysing it.
 
     Parameters
     ----------
@@ -140,15 +140,15 @@ def plan(
     signal : str, optional
         Which image, where a file holds several.
     columns : int, optional
-        How many atom columns there are; by default as many as a honeycomb lattice of that patch size has,
-        which is more than other lattices have.
+        Number of atom columns; by default that of a honeycomb lattice with this patch size, which is larger
+        than for other lattices.
     patch_size, order, n_neighbors, structure
         As `motifgpu.analyze` will get them. The patch size is measured where there is an image, and 38 px
         where there is none.
     backend : {"numpy"}
         Where the analysis will run.
     calibration : path-like, optional
-        A file of ``python -m motifgpu.planning.calibration``; the one of the package by default.
+        A file written by ``python -m motifgpu.planning.calibration``; by default that of the package.
 
     Returns
     -------
@@ -161,6 +161,19 @@ def plan(
     StageError
         If the image has no patch size, an argument is out of range, or the calibration is for another
         backend or no calibration.
+
+    Examples
+    --------
+    Four times as many pixels hold about four times as many columns, and take more memory and time:
+
+    >>> import motifgpu
+    >>> small, large = motifgpu.plan((512, 512)), motifgpu.plan((1024, 1024))
+    >>> 3 < large.columns / small.columns < 5
+    True
+    >>> [stage.name for stage in large.stages][:3]
+    ['columns', 'patch size', 'moments']
+    >>> large.bytes > small.bytes and large.seconds > small.seconds
+    True
     """
     if isinstance(source, tuple):
         shape = source
