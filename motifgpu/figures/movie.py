@@ -99,7 +99,7 @@ def layout_movie(
     >>> start = motifgpu.pca_start(moments)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     movie = Path(folder) / "layout.gif"
-    ...     layout = motifgpu.layout_movie(graph, start, movie, labels=made.labels, frames=3)
+    ...     layout = motifgpu.layout_movie(graph, start, movie, frames=3, frames_per_second=1)
     ...     movie.stat().st_size > 0
     True
     >>> layout.shape

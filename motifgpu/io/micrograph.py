@@ -102,8 +102,8 @@ class Micrograph:
         Parameters
         ----------
         source : Micrograph, path-like, HyperSpy Signal2D or (H, W) array_like
-            A file is read as `read` does. A signal is known by its `data` and `axes_manager`; its pixel size
-            comes from its axes, its title from its metadata.
+            A file is read as by `read`. A signal is recognised by its `data` and `axes_manager`; its pixel
+            size comes from its axes, its title from its metadata.
 
         Raises
         ------
