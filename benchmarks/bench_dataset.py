@@ -58,7 +58,7 @@ def generate(folder: Path, number: int) -> None:
 _RUN = """
 import json, resource, sys, time
 from motifgpu import dataset
-from motifgpu.dataset.worker import peak_bytes
+from motifgpu.dataset.memory import peak_bytes
 begun = time.perf_counter()
 run = dataset.run(sys.argv[1], sys.argv[2], **json.loads(sys.argv[3]))
 used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from motifgpu.core.errors import StageError
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.tasks import Summary
+from motifgpu.dataset.memory import peak_bytes
+from motifgpu.dataset.tasks import Summary, process
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -131,9 +132,6 @@ class Cluster:
 
 def _process(paths: list[str], job: str) -> dict[str, Any]:
     """Do a batch on a worker of the cluster."""
-    from motifgpu.dataset.tasks import process
-    from motifgpu.dataset.worker import peak_bytes
-
     os.environ.setdefault("MOTIFGPU_THREADS", "1")  # the cluster's threads share the processors
     return {"files": process(paths, Job.from_json(job)), "peak_bytes": peak_bytes()}
 

@@ -1,4 +1,4 @@
-"""Who works on batches of files: this process, or processes of this machine."""
+"""Who works on batches of files: this process, processes of this machine, or the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from motifgpu.core import device
+from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
+from motifgpu.dataset.cluster import Cluster
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.prefetch import Lane
+from motifgpu.dataset.memory import peak_bytes
+from motifgpu.dataset.prefetch import Prefetcher
 from motifgpu.dataset.tasks import Summary
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 STARTS = 5  # workers that may die before they are ready
 AHEAD = 3  # batches a worker has: one computed, one read ahead, one on the way
@@ -56,14 +62,14 @@ class ThisProcess:
 
     def __init__(self, job: Job) -> None:
         self._answers: deque[_Answer] = deque()
-        self._lane = Lane(job, lambda number, summaries: self._answers.append((number, summaries)))
+        self._prefetcher = Prefetcher(
+            job, lambda number, summaries: self._answers.append((number, summaries))
+        )
         self._taken = 0
 
     @property
     def peak_bytes(self) -> int:
         """The most memory that this process has used."""
-        from motifgpu.dataset.worker import peak_bytes
-
         return peak_bytes()
 
     def has_room(self, alone: bool) -> bool:
@@ -73,21 +79,21 @@ class ThisProcess:
     def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
         """Take a batch on."""
         self._taken += 1
-        self._lane.submit(number, paths)
+        self._prefetcher.submit(number, paths)
 
     def wait(self) -> _Answer:
         """Compute until a batch is done."""
         while not self._answers:
-            if self._lane.busy:
-                self._lane.step()
+            if self._prefetcher.busy:
+                self._prefetcher.step()
             else:
-                self._lane.flush()
+                self._prefetcher.flush()
         self._taken -= 1
         return self._answers.popleft()
 
     def close(self) -> None:
         """Drop what is not computed."""
-        self._lane.close()
+        self._prefetcher.close()
 
 
 @dataclass(eq=False)
@@ -223,3 +229,25 @@ class Processes:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+
+
+def usual_workers(job: Job) -> int:
+    """Return how many processes work by default: one for each GPU, or for each processor."""
+    return max(1, device.gpu_count()) if job.on_gpu else device.threads()
+
+
+def choose_executor(job: Job, client: Client | None, workers: int | None) -> Executor:
+    """Return the workers of a cluster if there is one, else this process or as many as are asked for.
+
+    Raises
+    ------
+    StageError
+        If `workers` is given beside a cluster, is no whole number above 0, or the cluster is gone.
+    """
+    if client is not None:
+        if workers is not None:
+            problem = f"workers is {workers} and there is a client"
+            raise StageError("run", problem, "leave workers out: the cluster has its own")
+        return Cluster(job, client)
+    workers = usual_workers(job) if workers is None else check_integer(workers, "run", "workers", 1)
+    return ThisProcess(job) if workers == 1 else Processes(job, workers, job.on_gpu)

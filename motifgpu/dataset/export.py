@@ -10,11 +10,12 @@ import numpy as np
 
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
+from motifgpu.core.namespace import to_numpy
+from motifgpu.store.read import RunFolder
+from motifgpu.store.tables import COLUMNS
 
 if TYPE_CHECKING:
     import anndata
-
-    from motifgpu.dataset.results import Run
 
 
 def _missing(package: str, extra: str, error: ImportError) -> StageError:
@@ -23,12 +24,12 @@ def _missing(package: str, extra: str, error: ImportError) -> StageError:
     )
 
 
-def to_anndata(run: Run) -> anndata.AnnData:
+def to_anndata(run: RunFolder) -> anndata.AnnData:
     """Return all columns that have a patch, with their moments, as annotated data.
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
 
     Returns
     -------
@@ -80,12 +81,12 @@ def to_anndata(run: Run) -> anndata.AnnData:
     )
 
 
-def to_hyperspy(run: Run, micrograph: str | None = None) -> Any:
+def to_hyperspy(run: RunFolder, micrograph: str | None = None) -> Any:
     """Return class averages, or one micrograph with its columns, as a HyperSpy signal.
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
     micrograph : str, optional
         Name of a micrograph, which is read again from its file.
 
@@ -110,7 +111,7 @@ def to_hyperspy(run: Run, micrograph: str | None = None) -> Any:
     return _averages(run, hs) if micrograph is None else _marked(run, micrograph, hs)
 
 
-def _averages(run: Run, hs: Any) -> Any:
+def _averages(run: RunFolder, hs: Any) -> Any:
     rows = [row for row in run.motifs.to_pylist() if row["average"] is not None]
     if not rows:
         raise StageError("export", f"{run.path} has no motif with an average", "run on more micrographs")
@@ -132,13 +133,12 @@ def _averages(run: Run, hs: Any) -> Any:
     return found
 
 
-def _marked(run: Run, micrograph: str, hs: Any) -> Any:
-    from motifgpu.core.namespace import to_numpy
-    from motifgpu.dataset.reanalyze import read_again
+def _marked(run: RunFolder, micrograph: str, hs: Any) -> Any:
+    from motifgpu.dataset.reanalyze import reread
     from motifgpu.figures.drawing import per_label
     from motifgpu.figures.palette import motif_color
 
-    source = read_again(run, micrograph)
+    source = reread(run, micrograph)
     found = hs.signals.Signal2D(to_numpy(source.image))
     found.metadata.General.title = source.title
     scale = source.pixel_size_nm or 1.0
@@ -154,12 +154,12 @@ def _marked(run: Run, micrograph: str, hs: Any) -> Any:
     return found
 
 
-def export(run: Run, path: Path) -> Path:
+def export(run: RunFolder, path: Path) -> Path:
     """Write a run in the format of the path's ending.
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
     path : Path
         ``.parquet`` or ``.csv``: all columns, with the micrograph's file beside each; ``.h5ad``:
         `to_anndata`; ``.hspy``: the class averages.
@@ -189,12 +189,10 @@ def export(run: Run, path: Path) -> Path:
     return path
 
 
-def _export_columns(run: Run, path: Path) -> None:
+def _export_columns(run: RunFolder, path: Path) -> None:
     """Write all columns, micrograph by micrograph, in the order of their paths."""
     import pyarrow as pa
     from pyarrow import csv, parquet
-
-    from motifgpu.store.tables import COLUMNS
 
     names = run.micrographs.select(["micrograph", "source", "title"]).to_pylist()
     schema = COLUMNS.append(pa.field("source", pa.string())).append(pa.field("title", pa.string()))

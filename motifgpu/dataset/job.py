@@ -5,17 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from motifgpu.core.device import select, versions
+from motifgpu.core.device import gpu_problem, select, versions
 from motifgpu.core.errors import StageError
+from motifgpu.dictionary import MotifDictionary
 from motifgpu.options import NAMES, Options
 from motifgpu.store.layout import DICTIONARY, SCHEMA
-
-if TYPE_CHECKING:
-    from motifgpu.dictionary import MotifDictionary
 
 SECONDS = 60.0  # that reading a file may take
 
@@ -64,7 +63,7 @@ class Job:
         return cls(**{**values, "options": Options(**values["options"])})
 
     @property
-    def analysis(self) -> Options:
+    def full_options(self) -> Options:
         """Options of the analysis, with the dictionary.
 
         Raises
@@ -79,6 +78,12 @@ class Job:
         return replace(self.options, dictionary=_dictionary(str(self.root / DICTIONARY), self.digest))
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes, as far as this machine can tell."""
+        wanted = self.options.backend
+        return wanted == "cupy" or (wanted == "auto" and gpu_problem() is None)
+
+    @property
     def root(self) -> Path:
         """Folder of the run."""
         return Path(self.out)
@@ -86,8 +91,6 @@ class Job:
 
 @functools.lru_cache(maxsize=2)
 def _dictionary(path: str, digest: str) -> MotifDictionary:
-    from motifgpu.dictionary import MotifDictionary
-
     found = MotifDictionary.load(path)
     if found.digest != digest:
         raise StageError(
@@ -114,3 +117,49 @@ def make_options(given: dict[str, Any]) -> Options:
     options.check("run")
     select(options.backend)
     return options
+
+
+def make_job(
+    root: Path,
+    options: Options,
+    signal: str | None,
+    seconds: float,
+    dictionary: MotifDictionary | None = None,
+) -> Job:
+    """Return the job of a run in a folder, which any process finds under the same path."""
+    digest = dictionary.digest if dictionary else None
+    return Job(str(root.absolute()), options, signal, seconds, digest)
+
+
+def check_motifs(options: Options) -> None:
+    """Refuse a number of motifs beside a dictionary.
+
+    Raises
+    ------
+    StageError
+        If the options have one.
+    """
+    if options.n_motifs is not None:
+        raise StageError(
+            "run", f"n_motifs is {options.n_motifs}", "leave it out: the dictionary has its own motifs"
+        )
+
+
+def load_dictionary(
+    dictionary: str | os.PathLike[str] | MotifDictionary | None, options: Options
+) -> MotifDictionary | None:
+    """Return the dictionary of a run, loaded where it is a file.
+
+    Raises
+    ------
+    StageError
+        If it is damaged, or the options ask for a number of motifs beside it.
+    FileNotFoundError
+        If there is no such file.
+    """
+    if dictionary is None:
+        return None
+    check_motifs(options)
+    if isinstance(dictionary, MotifDictionary):
+        return dictionary
+    return MotifDictionary.load(dictionary)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motifgpu.core import device
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.records import complaints, stored
+from motifgpu.dataset.records import complaints
+from motifgpu.dictionary import MotifDictionary
 from motifgpu.store import layout
 from motifgpu.store.assemble import assemble
-
-if TYPE_CHECKING:
-    from motifgpu.dataset.schedule import Schedule
-    from motifgpu.dictionary import MotifDictionary
+from motifgpu.store.read import read_records
 
 
 def _now() -> str:
@@ -50,7 +49,7 @@ def begin(root: Path, job: Job, dictionary: MotifDictionary | None) -> bool:
     if dictionary is not None:
         if not (root / layout.DICTIONARY).exists():
             dictionary.save(root / layout.DICTIONARY)
-        _ = job.analysis  # sees that it is this one
+        _ = job.full_options  # sees that it is this one
     was_complete = about.get("state") == "complete"
     about |= {
         "schema": layout.SCHEMA,
@@ -81,44 +80,44 @@ def check_same(root: Path, about: dict[str, Any], parameters: dict[str, Any]) ->
         )
 
 
-def end(root: Path, state: str, schedule: Schedule) -> None:
-    """Say in run.json how a call ended, and write the quarantine list."""
-    quarantined = write_quarantine(root)
+def end(root: Path, state: str, last_call: Mapping[str, Any], found: Mapping[str, int] | None = None) -> None:
+    """Say in run.json how a call ended and what it did, and write the quarantine list.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the run.
+    state : {"complete", "sharded", "interrupted", "stopped"}
+    last_call : mapping
+        What `Schedule.summary` says of the call.
+    found : mapping, optional
+        What `make_tables` counted, where the tables were made.
+    """
     about = layout.read_json(root / layout.RUN)
     about |= {
         "state": state,
         "ended": _now(),
-        "last_call": {
-            "files": schedule.analysed,
-            "points": schedule.points,
-            "seconds": round(schedule.seconds, 3),
-            "peak_bytes": schedule.peak_bytes,
-        },
+        "last_call": dict(last_call),
+        "found": {**about["found"], **(found or {}), "quarantined": write_quarantine(root)},
     }
-    about["found"] = about["found"] | {"quarantined": quarantined}
     layout.write_json(root / layout.RUN, about)
 
 
-def complete(root: Path, schedule: Schedule) -> None:
-    """Write the tables, and say in run.json that all is there."""
-    found = assemble(root, stored(root), shared_motifs(root))
-    end(root, "complete", schedule)
-    about = layout.read_json(root / layout.RUN)
-    layout.write_json(root / layout.RUN, about | {"found": about["found"] | found})
+def make_tables(root: Path) -> dict[str, int]:
+    """Write the tables of all that is known; return the numbers of micrographs, columns and points."""
+    return assemble(root, read_records(root), shared_motifs(root))
 
 
 def shared_motifs(root: Path) -> tuple[str, ...] | None:
     """Return the names of the motifs of the dictionary of a run; None where every micrograph has its own."""
     if layout.read_json(root / layout.RUN)["parameters"]["dictionary"] is None:
         return None
-    from motifgpu.dictionary import MotifDictionary
-
     return MotifDictionary.load(root / layout.DICTIONARY).names
 
 
 def write_quarantine(root: Path) -> int:
     """Write the quarantine list, a line a file or image, by path; return how many there are."""
-    lines = [line for record in stored(root) for line in complaints(record)]
+    lines = [line for record in read_records(root) for line in complaints(record)]
     lines.sort(key=lambda line: (line["path"], line["title"] or ""))
     write_text(root / layout.QUARANTINE, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
     return len(lines)

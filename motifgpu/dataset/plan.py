@@ -16,11 +16,12 @@ from motifgpu.core import device
 from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.dataset import pooled as pool
-from motifgpu.dataset import session, tasks
+from motifgpu.dataset import tasks
+from motifgpu.dataset.executors import usual_workers
 from motifgpu.dataset.inputs import expand
 from motifgpu.dataset.job import SECONDS, Job, make_options
-from motifgpu.dataset.schedule import batches
-from motifgpu.dataset.worker import peak_bytes
+from motifgpu.dataset.memory import peak_bytes
+from motifgpu.dataset.schedule import batch_size, batches
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.store import layout
 
@@ -127,7 +128,7 @@ def plan_run(
             dictionary.save(root / layout.DICTIONARY)
         job = Job(folder, make_options(options), signal, seconds, dictionary.digest if dictionary else None)
         if workers is None:
-            workers = session.usual_workers(job)
+            workers = usual_workers(job)
         sizes = np.array([os.path.getsize(path) for path in files])
         chosen = [files[k] for k in _probes(sizes, check_integer(probes, "plan", "probes", 1))]
         tasks.process(chosen[:1], job)  # compiles and fills caches
@@ -156,7 +157,7 @@ def plan_run(
         columns=round(columns),
         points=round(points),
         workers=workers,
-        batches=len(batches(files, session.batch_size(job), workers)),
+        batches=len(batches(files, batch_size(job), workers)),
         cpu_seconds=shared + alone,
         seconds=_START * (1 + pooled) + shared / min(workers, device.threads()) + alone,
         memory_bytes=round((workers + (workers > 1)) * peak_bytes() + _LEARN_BYTES * looked_at),

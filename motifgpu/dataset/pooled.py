@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from motifgpu.core.errors import StageError
-from motifgpu.dataset.results import Run
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.dictionary.pooled import OTHER_RING
 from motifgpu.store import layout
+from motifgpu.store.read import RunFolder
 
 MICROGRAPHS = 64  # files that a dictionary is learned from
 COLUMNS = 100_000  # columns of theirs that are looked at
@@ -36,7 +35,7 @@ def sampled(files: Sequence[str], number: int, seed: int) -> list[str]:
 class _Rows:
     """Moments of several micrographs as one array (N, n_moments), of which one is read at a time."""
 
-    def __init__(self, run: Run, names: Sequence[str], limits: np.ndarray) -> None:
+    def __init__(self, run: RunFolder, names: Sequence[str], limits: np.ndarray) -> None:
         self._run, self._names, self._limits = run, names, limits
 
     def __len__(self) -> int:
@@ -48,29 +47,15 @@ class _Rows:
         return np.array(self._run.moments(self._names[place])[rows.start - begin : rows.stop - begin])
 
 
-def learned(
-    files: Sequence[str],
-    root: Path,
-    run: Callable[..., Run],
-    seed: int,
-    micrographs: int = MICROGRAPHS,
-    columns: int = COLUMNS,
-) -> MotifDictionary:
-    """Return the dictionary in a folder of a run, learned and put there first where there is none.
+def learn_from_run(sample: RunFolder, seed: int) -> MotifDictionary:
+    """Learn a dictionary from the columns of a run.
 
     Parameters
     ----------
-    files : sequence of str
-        All files of the run, sorted.
-    root : Path
-        Folder of the run.
-    run : callable
-        Called as ``run(files, out)``: analyses the sample into a folder of its own, which can be interrupted
-        and goes on like any run.
+    sample : RunFolder
+        Run over the sampled files.
     seed : int
-        Of the sample.
-    micrographs, columns : int
-        Size of the sample.
+        Of the columns that are looked at, at most 100,000.
 
     Returns
     -------
@@ -81,10 +66,6 @@ def learned(
     StageError
         If no micrograph of the sample can be analysed, or they show no motifs.
     """
-    path = root / layout.DICTIONARY
-    if path.exists():
-        return MotifDictionary.load(path)
-    sample = run(sampled(files, micrographs, seed), root / "sample.motif")
     rows = _comparable(sample)
     if not rows:
         raise StageError(
@@ -93,35 +74,36 @@ def learned(
             f"see {sample.path / layout.QUARANTINE}, or give a dictionary",
         )
     names = [row["micrograph"] for row in rows]
-    limits = np.cumsum([0, *(row["points"] for row in rows)])
-    sizes = [row["patch_size_px"] * row["pixel_size_nm"] for row in rows if row["pixel_size_nm"]]
-    dictionary = MotifDictionary.learn_pooled(
+    limits = np.cumsum([0] + [row["points"] for row in rows])
+    return MotifDictionary.learn_pooled(
         _Rows(sample, names, limits),
         limits,
-        sample=columns,
+        sample=COLUMNS,
         seed=seed,
-        patch_nm=float(np.median(sizes)) if sizes else None,
+        patch_nm=_usual_patch_nm(rows),
         sources=[row["source"] for row in rows],
         more={name: sample.about["parameters"][name] for name in ("remove_background", "rotation_invariant")},
     )
-    dictionary.save(path)
-    return dictionary
 
 
-def _comparable(sample: Run) -> list[dict[str, Any]]:
+def _patch_nm(row: dict[str, Any]) -> float | None:
+    size = row["pixel_size_nm"]
+    return row["patch_size_px"] * size if size else None
+
+
+def _usual_patch_nm(rows: Sequence[dict[str, Any]]) -> float | None:
+    sizes = [size for size in map(_patch_nm, rows) if size]
+    return float(np.median(sizes)) if sizes else None
+
+
+def _comparable(sample: RunFolder) -> list[dict[str, Any]]:
     """Return the micrographs whose moments are of the commonest order, and patches of the usual size."""
     rows = sample.micrographs.to_pylist()
     widths = [sample.moments(row["micrograph"]).shape[1] for row in rows]
-    sizes = [row["patch_size_px"] * row["pixel_size_nm"] for row in rows if row["pixel_size_nm"]]
-    usual = float(np.median(sizes)) if sizes else None
+    usual = _usual_patch_nm(rows)
     common = Counter(widths).most_common(1)[0][0] if widths else 0
-    return [
-        row
-        for row, width in zip(rows, widths, strict=True)
-        if width == common
-        and not (
-            usual
-            and row["pixel_size_nm"]
-            and abs(row["patch_size_px"] * row["pixel_size_nm"] / usual - 1) > OTHER_RING
-        )
-    ]
+
+    def fits(size: float | None) -> bool:
+        return not (usual and size and abs(size / usual - 1) > OTHER_RING)
+
+    return [row for row, width in zip(rows, widths, strict=True) if width == common and fits(_patch_nm(row))]

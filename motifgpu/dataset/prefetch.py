@@ -13,7 +13,7 @@ from motifgpu.dataset.tasks import Loaded, Summary
 Done = Callable[[int, list[Summary]], None]
 
 
-class Lane:
+class Prefetcher:
     """Works on batches one after another: the next one is read and the last one written meanwhile.
 
     At most one batch is read ahead and one waits to be written, so memory does not depend on how many there

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from motifgpu.dataset.tasks import DONE, KNOWN, QUARANTINED, UNREAD, Summary, unread_key
 from motifgpu.store import layout
+from motifgpu.store.read import read_records
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,6 @@ class _Entry:
     status: str
     bytes: int | None
     mtime_ns: int | None
-
-
-def stored(root: Path) -> Iterator[dict[str, Any]]:
-    """Read the records of a run, in the order of their keys.
-
-    Raises
-    ------
-    StageError
-        If one is damaged or of another schema.
-    """
-    for path in sorted((root / layout.FILES).glob("*.json")):
-        if not path.name.startswith("."):
-            record = layout.read_json(path)
-            layout.check_schema(record.get("schema"), path, "that wrote run.json")
-            yield record
 
 
 def complaints(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,7 +47,7 @@ class Records:
         self._paths: dict[str, set[str]] = {}  # of this run's files, by key
         self._named: dict[str, str] = {}  # paths that records say, by key
         self.quarantine: set[str] = set()  # paths that are in it, wholly or in part
-        for record in stored(root):
+        for record in read_records(root):
             path = self._named[record["key"]] = record["path"]
             self._by_path[path] = _Entry(
                 record["key"], record["status"], record.get("bytes"), record.get("mtime_ns")

@@ -6,16 +6,15 @@ import html
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from motifgpu.core.files import write_text
 from motifgpu.figures import runs
 from motifgpu.figures.palette import motif_color
 from motifgpu.report.markup import Cell, data_uri, facts, folded, pairs, picture, table
 from motifgpu.store import layout
-
-if TYPE_CHECKING:
-    from motifgpu.dataset.results import Run
+from motifgpu.store.read import RunFolder
+from motifgpu.structure.hierarchy.export import to_table
 
 Row = dict[str, Any]
 _OUTLIERS, _CELLS, _QUARANTINE = 16, 20, 100  # rows that are shown
@@ -25,12 +24,12 @@ _OWN = (
 )
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: RunFolder) -> Path:
     """Write report.html into the folder of a run.
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
 
     Returns
     -------
@@ -46,7 +45,7 @@ def write_report(run: Run) -> Path:
     return write_text(run.path / layout.REPORT, render(run))
 
 
-def render(run: Run) -> str:
+def render(run: RunFolder) -> str:
     """Return the report of a run as one HTML document that needs no network."""
     micrographs, motifs = run.micrographs.to_pylist(), run.motifs.to_pylist()
     shared = bool(motifs) and motifs[0]["micrograph"] is None
@@ -121,7 +120,7 @@ def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], s
     return facts(shown)
 
 
-def _outliers(run: Run, micrographs: list[Row]) -> str:
+def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
     rows: list[Iterable[Cell]] = []
     for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
         page = Path("pages") / row["micrograph"] / "report.html"
@@ -193,12 +192,10 @@ def _names(motifs: list[Row], shared: bool) -> list[str]:
     return [f"motif {label}" for label in range(1 + max((row["motif"] for row in motifs), default=-1))]
 
 
-def _hierarchy(run: Run, names: list[str]) -> str:
+def _hierarchy(run: RunFolder, names: list[str]) -> str:
     hierarchy = run.hierarchy
     if hierarchy is None or not hierarchy.nodes:
         return ""
-    from motifgpu.structure.hierarchy.export import to_table
-
     found = sorted(to_table(hierarchy, names), key=lambda row: (-row["count"], row["key"]))
     rows = [
         [

@@ -1,4 +1,4 @@
-"""Which batch goes when, and what happens when a worker dies over one."""
+"""What a run does next: which files need work, which batch goes when, and what a worker's death means."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from motifgpu.core.errors import StageError
 from motifgpu.dataset.executors import Executor
@@ -16,6 +17,7 @@ from motifgpu.dataset.tasks import DONE, QUARANTINED, STOP, Loaded, Summary, fac
 
 DEATHS = 3  # of workers that had nothing but this file, after which it is left out
 MOST_BYTES = 2**26  # of files in a batch
+_BATCH, _GPU_BATCH = 4, 64  # files; a GPU wants many micrographs in a launch, a core's cache few
 Report = Callable[[str, float], None]
 
 
@@ -24,6 +26,11 @@ class _Batch:
     paths: tuple[str, ...]
     alone: bool = False
     deaths: int = 0
+
+
+def batch_size(job: Job) -> int:
+    """Return how many files go in a batch at most."""
+    return _GPU_BATCH if job.on_gpu else _BATCH
 
 
 def batches(files: Sequence[str], most: int, sharers: int) -> list[tuple[str, ...]]:
@@ -50,7 +57,7 @@ def _size(path: str) -> int:
 
 
 class Schedule:
-    """Takes files through an executor and keeps the records.
+    """Decides what is done next, gives it to an executor and keeps the records.
 
     Parameters
     ----------
@@ -63,25 +70,31 @@ class Schedule:
 
     def __init__(self, executor: Executor, records: Records, job: Job, report: Report | None) -> None:
         self._executor, self._records, self._job, self._report = executor, records, job, report
-        self._number = 0
-        self.analysed = 0  # files
-        self.points = 0
-        self.seconds = 0.0
+        self._number = 0  # of the last batch
+        self.missing = 0  # files that the last call of `work` found to do
+        self.analysed = 0  # files, in all calls
+        self._points = 0
+        self._seconds = 0.0
 
-    def work(self, files: Sequence[Sequence[str]], known: int) -> None:
-        """Do all batches; `known` files were done before, which the report counts in.
+    def work(self, files: Sequence[str], retry: bool = False) -> None:
+        """Do those of the files that are not done; with `retry` those in quarantine too.
 
         Raises
         ------
         StageError
             If something is wrong that is no file's fault. What was finished is kept.
         """
-        waiting = deque(_Batch(tuple(paths)) for paths in files)
+        missing = [path for path in files if not self._records.settled(path, retry)]
+        if retry:
+            for path in missing:
+                self._records.forget(path)
+        self.missing = len(missing)
+        waiting = deque(
+            _Batch(paths) for paths in batches(missing, batch_size(self._job), self._executor.sharers)
+        )
         flying: dict[int, _Batch] = {}
-        total = known + sum(map(len, files))
-        begun = time.monotonic()
-        done = 0
-        self._say(known, total, 0, 0.0)
+        begun, done = time.monotonic(), 0
+        self._say(len(files), done, 0.0)
         while waiting or flying:
             while waiting and self._executor.has_room(waiting[0].alone):
                 self._number += 1
@@ -97,14 +110,18 @@ class Schedule:
                 summaries = [self._killer(path, deaths) for path in batch.paths]
             for summary in summaries:
                 self._take(summary)
-                done += 1
-            self.seconds = time.monotonic() - begun
-            self._say(known + done, total, done, self.seconds)
+            done += len(summaries)
+            self._seconds = time.monotonic() - begun
+            self._say(len(files), done, self._seconds)
 
-    @property
-    def peak_bytes(self) -> int:
-        """The most memory that one worker used."""
-        return self._executor.peak_bytes
+    def summary(self) -> dict[str, Any]:
+        """Return what was done so far: files, points, seconds of the last call, most bytes of a worker."""
+        return {
+            "files": self.analysed,
+            "points": self._points,
+            "seconds": round(self._seconds, 3),
+            "peak_bytes": self._executor.peak_bytes,
+        }
 
     def _take(self, summary: Summary) -> None:
         if summary["status"] == STOP:
@@ -115,7 +132,7 @@ class Schedule:
             )
         self._records.take(summary)
         self.analysed += summary["status"] in (DONE, QUARANTINED)
-        self.points += summary["points"]
+        self._points += summary["points"]
 
     def _killer(self, path: str, deaths: int) -> Summary:
         """Put a file into quarantine that ended every process that worked on it."""
@@ -127,15 +144,17 @@ class Schedule:
         key = self._job.key(facts["sha256"]) if facts else ""
         return save([Loaded(path, QUARANTINED, reason, key, facts)], self._job)[0]
 
-    def _say(self, settled: int, total: int, done: int, elapsed: float) -> None:
+    def _say(self, files: int, done: int, seconds: float) -> None:
+        """Report how many of the files are settled, those done before included."""
         if self._report is None:
             return
-        text = f"{settled:,} of {total:,} files"
-        if done and elapsed > 0:
-            rate = done / elapsed
-            text += f", {rate:.3g}/s, {_duration((total - settled) / rate)} left"
+        settled = files - self.missing + done
+        text = f"{settled:,} of {files:,} files"
+        if done and seconds > 0:
+            rate = done / seconds
+            text += f", {rate:.3g}/s, {_duration((files - settled) / rate)} left"
         bad = len(self._records.quarantine)
-        self._report(text + (f", {bad:,} in quarantine" if bad else ""), settled / max(total, 1))
+        self._report(text + (f", {bad:,} in quarantine" if bad else ""), settled / max(files, 1))
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""One process at work in the folder of a run: its lock, its workers and its records."""
+"""One process at work in the folder of a run: its lock, its workers, its records and how it ends."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from motifgpu.core import device
-from motifgpu.core.checks import check_integer
-from motifgpu.core.errors import StageError
 from motifgpu.dataset import manifest
-from motifgpu.dataset.executors import Executor, Processes, ThisProcess
+from motifgpu.dataset.executors import Executor, choose_executor
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.lock import locked
 from motifgpu.dataset.records import Records, sweep
-from motifgpu.dataset.schedule import Schedule, batches
+from motifgpu.dataset.schedule import Schedule
 from motifgpu.store import layout
 
 if TYPE_CHECKING:
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
 
 Progress = Callable[[str, float], None]
-_BATCH, _GPU_BATCH = 4, 64  # files; a GPU wants many micrographs in a launch, a core's cache few
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -52,13 +48,13 @@ class RunInterrupted(KeyboardInterrupt):
     """
 
 
-class Campaign:
-    """Works on files, as often as asked; `opened` makes one."""
+class Session:
+    """Works on files, as often as asked; `open_session` makes one."""
 
     def __init__(self, job: Job, executor: Executor, progress: Progress | None, complete: bool) -> None:
-        self.job, self.records = job, Records(job.root)
-        self._schedule = Schedule(executor, self.records, job, progress)
-        self._executor, self._progress = executor, progress
+        self._root, self._records = job.root, Records(job.root)
+        self._schedule = Schedule(executor, self._records, job, progress)
+        self._progress = progress
         self._complete = complete  # whether the tables hold all that is known
 
     def work(self, files: Sequence[str], retry: bool = False) -> None:
@@ -71,52 +67,49 @@ class Campaign:
         StageError
             If something is wrong that is no file's fault.
         """
-        missing = [path for path in files if not self.records.settled(path, retry)]
-        if retry:
-            for path in missing:
-                self.records.forget(path)
-        before = self._schedule.analysed
+        schedule, before = self._schedule, self._schedule.analysed
         try:
-            self._schedule.work(
-                batches(missing, batch_size(self.job), self._executor.sharers), len(files) - len(missing)
-            )
+            schedule.work(files, retry)
         except KeyboardInterrupt:
-            manifest.end(self.job.root, "interrupted", self._schedule)
+            self._end("interrupted")
             raise RunInterrupted(
-                f"interrupted after {self._schedule.analysed - before:,} of {len(missing):,} files; all that "
+                f"interrupted after {schedule.analysed - before:,} of {schedule.missing:,} files; all that "
                 "is finished is kept, and the same command goes on"
             ) from None
         except BaseException:
             with suppress(OSError):  # on a full disk the reason that is on its way says more
-                manifest.end(self.job.root, "stopped", self._schedule)
+                self._end("stopped")
             raise
-        self._complete &= self._schedule.analysed == before
+        self._complete &= schedule.analysed == before
 
     def finish(self) -> None:
         """Make the tables, unless they hold all that is known."""
-        if self.records.name_by_first_path() or not self._complete:
+        found = None
+        if self._records.name_by_first_path() or not self._complete:
             if self._progress:
                 self._progress("putting the tables together", 1.0)
-            manifest.complete(self.job.root, self._schedule)
-        else:
-            manifest.end(self.job.root, "complete", self._schedule)
+            found = manifest.make_tables(self._root)
+        self._end("complete", found)
         self._complete = True
 
     def leave(self) -> None:
         """End a shard's work, without tables."""
-        manifest.end(self.job.root, "sharded", self._schedule)
+        self._end("sharded")
+
+    def _end(self, state: str, found: dict[str, int] | None = None) -> None:
+        manifest.end(self._root, state, self._schedule.summary(), found)
 
 
 @contextmanager
-def opened(
+def open_session(
     job: Job,
     *,
-    client: Client | None,
-    workers: int | None,
-    shard: tuple[int, int] | None,
-    progress: Progress | None,
+    client: Client | None = None,
+    workers: int | None = None,
+    shard: tuple[int, int] | None = None,
+    progress: Progress | None = None,
     dictionary: MotifDictionary | None = None,
-) -> Iterator[Campaign]:
+) -> Iterator[Session]:
     """Lock the folder of a run, make what is missing in it, and end the workers in the end.
 
     Raises
@@ -131,37 +124,9 @@ def opened(
     with locked(root, shard):
         if shard is None and (root / layout.FILES).is_dir():
             sweep(root)
-        executor = _executor(job, client, workers)
+        executor = choose_executor(job, client, workers)
         try:
             complete = manifest.begin(root, job, dictionary)
-            yield Campaign(job, executor, progress, complete)
+            yield Session(job, executor, progress, complete)
         finally:
             executor.close()
-
-
-def on_gpu(job: Job) -> bool:
-    """Say whether a GPU computes, as far as this machine can tell."""
-    wanted = job.options.backend
-    return wanted == "cupy" or (wanted == "auto" and device.gpu_problem() is None)
-
-
-def usual_workers(job: Job) -> int:
-    """Return how many processes work by default: one for each GPU, or for each processor."""
-    return max(1, device.gpu_count()) if on_gpu(job) else device.threads()
-
-
-def batch_size(job: Job) -> int:
-    """Return how many files go in a batch at most."""
-    return _GPU_BATCH if on_gpu(job) else _BATCH
-
-
-def _executor(job: Job, client: Client | None, workers: int | None) -> Executor:
-    if client is not None:
-        if workers is not None:
-            problem = f"workers is {workers} and there is a client"
-            raise StageError("run", problem, "leave workers out: the cluster has its own")
-        from motifgpu.dataset.cluster import Cluster
-
-        return Cluster(job, client)
-    workers = usual_workers(job) if workers is None else check_integer(workers, "run", "workers", 1)
-    return ThisProcess(job) if workers == 1 else Processes(job, workers, on_gpu(job))

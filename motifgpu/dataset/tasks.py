@@ -115,7 +115,7 @@ def compute(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
     """Analyse the micrographs of files that were read, all in one set of launches."""
     micrographs = [micrograph for file in batch for micrograph in file.micrographs]
     try:
-        options = job.analysis if micrographs else job.options
+        options = job.full_options if micrographs else job.options
         found = [
             one
             for first in range(0, len(micrographs), _AT_ONCE)

@@ -16,7 +16,8 @@ import threading
 import traceback
 
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.prefetch import Lane
+from motifgpu.dataset.memory import peak_bytes
+from motifgpu.dataset.prefetch import Prefetcher
 from motifgpu.dataset.tasks import Summary
 from motifgpu.io.formats import guard
 
@@ -42,32 +43,18 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     answers.write('{"ready": true}\n')
     answers.flush()
-    lane = Lane(job, done)
+    prefetcher = Prefetcher(job, done)
     try:
         while True:
-            while not lane.busy or not requests.empty():
+            while not prefetcher.busy or not requests.empty():
                 request = json.loads(requests.get())
-                lane.submit(request["batch"], request["paths"])
-            lane.step()
+                prefetcher.submit(request["batch"], request["paths"])
+            prefetcher.step()
     except BaseException:  # a bug: say so, whatever it is
         answers.write(json.dumps({"error": traceback.format_exc()}) + "\n")
         answers.flush()
         guard.close()
         os._exit(1)
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has used, 0 where the system does not say."""
-    try:  # what getrusage says on Linux includes what the process was before it became this program
-        with open("/proc/self/status", encoding="ascii") as status:
-            return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -76,10 +76,10 @@ class MicrographStack:
         return page
 
     def _scaled(self, k: int) -> np.ndarray:
-        from motifgpu.dataset.reanalyze import read_again
+        from motifgpu.dataset.reanalyze import reread
 
         try:
-            image = to_numpy(read_again(self._run, self._names[k]).image)
+            image = to_numpy(reread(self._run, self._names[k]).image)
         except (MicrographReadError, StageError) as error:
             warnings.warn(f"{error}; its small picture is shown", stacklevel=2)
             image = self._thumbnail(k)

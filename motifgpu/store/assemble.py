@@ -14,6 +14,7 @@ from scipy import special
 
 from motifgpu.core.files import write_text
 from motifgpu.store import layout, tables
+from motifgpu.store.read import read_details
 from motifgpu.store.write import unpacked
 from motifgpu.structure.hierarchy import Hierarchy
 from motifgpu.structure.hierarchy.export import from_json, to_graphml, to_json
@@ -123,22 +124,9 @@ def _counts(rows: Iterable[dict[str, Any]], names: Sequence[str] | None) -> Iter
             }
 
 
-def details(root: Path, name: str) -> dict[str, Any]:
-    """Read hierarchy, class averages and thumbnail of one micrograph.
-
-    Raises
-    ------
-    StageError
-        If they are missing or damaged.
-    """
-    found = layout.read_json(root / layout.DETAILS / f"{name}.json")
-    layout.check_schema(found.get("schema"), root / layout.DETAILS / f"{name}.json", "that wrote run.json")
-    return found
-
-
 def _own_motifs(root: Path, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in rows:
-        found = details(root, row["micrograph"])
+        found = read_details(root, row["micrograph"])
         averages = unpacked(found["averages"], found["average_side"])
         for label, count, confidence in row["kinds"]:
             yield {
@@ -161,13 +149,13 @@ def _shared_motifs(root: Path, rows: list[dict[str, Any]], names: Sequence[str])
     areas = [row["area_nm2"] for row in rows]
     area = sum(areas) if rows and None not in areas else None
     total = sum(row["points"] for row in rows)
-    sides = [details(root, row["micrograph"])["average_side"] for row in rows]
+    sides = [read_details(root, row["micrograph"])["average_side"] for row in rows]
     side = max(sorted(set(sides)), key=sides.count, default=0)
     sums, members = np.zeros((n_motifs, side, side)), np.zeros(n_motifs)
     counts, seen = np.zeros(n_motifs + 1, np.int64), np.zeros(n_motifs + 1, np.int64)
     certain = np.zeros(n_motifs + 1)
     for row, own in zip(rows, sides, strict=True):
-        found = details(root, row["micrograph"])
+        found = read_details(root, row["micrograph"])
         averages = unpacked(found["averages"], own)
         for label, count, confidence in row["kinds"]:
             counts[label] += count
@@ -199,7 +187,7 @@ def _write_hierarchies(root: Path, names: Sequence[str], own_motifs: bool) -> No
     members: dict[tuple[Any, ...], list[str]] = {}
     for name in names:
         # What is said of a micrograph stands in its row of the table, and would be one of thousands here.
-        one = replace(from_json(details(root, name)["hierarchy"]), warnings=())
+        one = replace(from_json(read_details(root, name)["hierarchy"]), warnings=())
         kind = (*one.context, one.linking)
         members.setdefault(kind, []).append(name)
         waiting.setdefault(kind, []).append(one)

@@ -17,6 +17,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.dataset import executors
 from motifgpu.dataset.executors import Processes
 from motifgpu.dataset.results import Run
+from motifgpu.store.read import read_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups of POSIX")
 
@@ -56,7 +57,7 @@ def alive(process: int) -> bool:
 def _check_nothing_half_is_read(out: Path) -> None:
     """Read everything that a killed run left and that has a name of its own."""
     run = Run(out)
-    for record in dataset.records.stored(out):
+    for record in read_records(out):
         for image in record["micrographs"]:
             name = image["micrograph"]
             table = run.columns(name)

@@ -225,8 +225,8 @@ def test_run_is_a_stack_that_is_read_as_it_is_looked_at(
     from motifgpu.dataset import reanalyze
 
     asked: list[str] = []
-    read = reanalyze.read_again
-    monkeypatch.setattr(reanalyze, "read_again", lambda run, name: asked.append(name) or read(run, name))
+    read = reanalyze.reread
+    monkeypatch.setattr(reanalyze, "reread", lambda run, name: asked.append(name) or read(run, name))
     run = motifgpu.Run(run_folder)
     made = by_name(stack.run_layers(run))
     assert list(made) == ["out", "titles", "columns"]
