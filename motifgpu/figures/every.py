@@ -29,10 +29,6 @@ class Plots:
     Parameters
     ----------
     analysis : Analysis
-
-    Examples
-    --------
-    >>> analysis.plot.layout(color="confidence").figure.savefig("layout.png")  # doctest: +SKIP
     """
 
     def __init__(self, analysis: Analysis) -> None:

@@ -4,6 +4,11 @@ A simulated micrograph is a sum of Gaussian columns whose height follows the ato
 (incoherent annular dark field), dosed to a number of counts at the peak of the brightest pristine column.
 Every function takes a seed, returns the same bits for the same arguments, and says what is true about its
 picture in a frozen dataclass.
+
+>>> from motifgpu import simulate
+>>> made = simulate.monolayer("WS2", shape=(128, 128), vacancies=0.05, counts=100.0, seed=1)
+>>> made.image.shape, made.names[:3]
+((128, 128), ('W', 'S2', 'V_S'))
 """
 
 from motifgpu.simulate.bilayer import STACKINGS, TWIST_CASES, bilayer, twist_case
