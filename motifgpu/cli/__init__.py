@@ -96,7 +96,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return USAGE
     try:
-        return _module(args.command).run(args)
+        code: int = _module(args.command).run(args)
+        return code
     except KeyboardInterrupt:
         log("interrupted")
         return INTERRUPTED

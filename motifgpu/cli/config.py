@@ -44,7 +44,8 @@ def given_config(argv: list[str]) -> str | None:
     """Return the run file that command-line arguments name, None if they name none."""
     finder = argparse.ArgumentParser(add_help=False)
     finder.add_argument("--config", nargs="?")  # without a file it is for the command's parser to refuse
-    return finder.parse_known_args(argv)[0].config
+    file: str | None = finder.parse_known_args(argv)[0].config
+    return file
 
 
 def apply(path: str | os.PathLike[str], parser: argparse.ArgumentParser) -> None:

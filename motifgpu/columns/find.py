@@ -54,7 +54,8 @@ class Columns:
     sigma_px: float
 
     def __len__(self) -> int:
-        return self.points.shape[0]
+        number: int = self.points.shape[0]
+        return number
 
     def select(self, mask: Array) -> Columns:
         """Return the columns where `mask` (n,) is True.

@@ -163,7 +163,8 @@ def score_detection(
     match = match_points(points, truth, radius)
 
     def inside(x: np.ndarray) -> np.ndarray:
-        return np.all((x >= margin) & (x <= np.array(shape) - 1 - margin), axis=1)
+        within: np.ndarray = np.all((x >= margin) & (x <= np.array(shape) - 1 - margin), axis=1)
+        return within
 
     scored_sites = inside(truth) & atom
     scored_points = inside(points)

@@ -97,7 +97,8 @@ def _prominence(curve: np.ndarray, peak: int) -> float:
 def _parabola(curve: np.ndarray, peak: int) -> float:
     """Position of the vertex of the parabola through a peak and its neighbours."""
     left, top, right = curve[peak - 1 : peak + 2]
-    return peak + 0.5 * (left - right) / (left - 2 * top + right)
+    vertex: float = peak + 0.5 * (left - right) / (left - 2 * top + right)
+    return vertex
 
 
 def band_edge(spectrum: Spectrum) -> float | None:

@@ -65,7 +65,8 @@ def gpu_name() -> str:
     """Return the name of the current GPU; call only when `gpu_problem` is None."""
     import cupy
 
-    return cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+    name: bytes = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
+    return name.decode()
 
 
 def gpu_count() -> int:

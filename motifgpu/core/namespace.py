@@ -41,7 +41,8 @@ def to_numpy(x: Array) -> np.ndarray:
     if isinstance(x, np.ndarray):
         return x
     if array_api_compat.is_cupy_array(x):
-        return x.get()
+        host: np.ndarray = x.get()
+        return host
     xp = array_namespace(x)
     if xp.__name__ == "array_api_strict":
         return np.asarray(xp.asarray(x, device=xp.Device("CPU_DEVICE")))

@@ -53,7 +53,7 @@ class Cluster:
 
     def __init__(self, job: Job, client: Client) -> None:
         self._job, self._client = job.to_json(), client
-        self._futures: dict[int, Future] = {}
+        self._futures: dict[int, Future[dict[str, Any]]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.peak_bytes = 0
         self.sharers = max(1, self._threads())

@@ -190,14 +190,16 @@ def _correlations(sample: np.ndarray, means: np.ndarray, order: int) -> np.ndarr
         pattern = v[:, cosine] + 1j * turning * v[:, sine]
         pattern[:, 0] = 0.0
         length = np.linalg.norm(pattern, axis=1, keepdims=True)
-        return pattern / np.where(length > 0, length, 1.0)
+        unit: np.ndarray = pattern / np.where(length > 0, length, 1.0)
+        return unit
 
     a, b = as_complex(sample), as_complex(means)
     spectrum = np.stack(
         [a[:, q[cosine] == f] @ np.conj(b[:, q[cosine] == f]).T for f in range(order + 1)], axis=2
     )
     phase = np.radians(np.outer(np.arange(order + 1), np.arange(0, 360, _STEP)))
-    return spectrum.real @ np.cos(phase) + spectrum.imag @ np.sin(phase)
+    correlation: np.ndarray = spectrum.real @ np.cos(phase) + spectrum.imag @ np.sin(phase)
+    return correlation
 
 
 def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tuple[Frame, np.ndarray] | None:

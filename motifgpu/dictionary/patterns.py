@@ -172,7 +172,8 @@ def _span(own: np.ndarray, mean: np.ndarray, order: int) -> np.ndarray:
 
     def columns(width: float, shift: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
         apart = (x[:, None] - places[:, 0] - shift[0]) ** 2 + (y[:, None] - places[:, 1] - shift[1]) ** 2
-        return inverse @ np.exp(-0.5 * apart / width**2)
+        heights: np.ndarray = inverse @ np.exp(-0.5 * apart / width**2)
+        return heights
 
     flat = np.eye(len(mean))[:, :1]
     fits = []
@@ -204,4 +205,7 @@ def _ring(mean: np.ndarray, order: int) -> np.ndarray:
     ring = neighbor_positions(mean, order).tolist()
     if not ring:
         return np.zeros((len(mean), 0))
-    return np.stack([window(order, x, y) for x, y in ring], axis=1) - gaps(mean, order)[:, None]
+    weights: np.ndarray = (
+        np.stack([window(order, x, y) for x, y in ring], axis=1) - gaps(mean, order)[:, None]
+    )
+    return weights

@@ -95,4 +95,5 @@ def _inside() -> np.ndarray:
     """Return which pixels (64, 64) of the disc are away from its rim."""
     disc_mask = np.zeros((_GRID, _GRID), dtype=bool)
     disc_mask[disc.pixels(_GRID, _GRID)] = True
-    return ndimage.binary_erosion(disc_mask, iterations=_RIM)
+    inside: np.ndarray = ndimage.binary_erosion(disc_mask, iterations=_RIM)
+    return inside

@@ -21,7 +21,7 @@ from motifgpu.motifs.find import ENVIRONMENTS, IDENTITIES, find_motifs
 _LEAST_ORDER = 4  # of moments that "auto" takes for moments: fewer numbers may well be something else
 
 
-class MotifClusterer(ClusterMixin, BaseEstimator):
+class MotifClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Labels columns by identity: moments -> neighbours -> layout -> motifs, as `motifgpu.analyze` does.
 
     Parameters

@@ -18,7 +18,7 @@ from motifgpu.features import disc
 from motifgpu.features.zernike import rotation_invariants, zernike_indices, zernike_moments
 
 
-class ZernikeFeatures(TransformerMixin, BaseEstimator):
+class ZernikeFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Zernike moments of patches.
 
     Nothing is learned: `fit` checks that the order suits the patches and remembers their size.

@@ -20,7 +20,7 @@ from motifgpu.graph.relaxation import STAGES, Stage, pca_start, relax
 _NEVER = 2**31  # sweeps
 
 
-class ForceRelaxation(TransformerMixin, BaseEstimator):
+class ForceRelaxation(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Two-dimensional layout of features by force relaxation of their neighbour graph.
 
     Parameters

@@ -271,7 +271,8 @@ def _dense(
     """
     xp, image = check_array(image, "symmetry", "image", 2)
     order = check_integer(order, "symmetry", "order", 0, disc.MAX_ORDER)
-    if not isinstance(size, int | float | np.integer | np.floating) or not 1 <= size < float("inf"):
+    real = isinstance(size, int | float | np.integer | np.floating)
+    if not real or not 1 <= size < float("inf"):
         raise StageError(
             "symmetry", f"size is {size!r}", "give the diameter of the disc in pixels, 1 or more"
         )

@@ -38,7 +38,7 @@ def window(order: int, x: float = 0.0, y: float = 0.0) -> np.ndarray:
     rows, cols = disc.pixels(_GRID, _GRID)
     along_x, along_y = (2 * cols + 1 - _GRID) / _GRID - x, -(2 * rows + 1 - _GRID) / _GRID - y
     weight = np.maximum(1.0 - (along_x**2 + along_y**2) / _WINDOW**2, 0.0)
-    result = disc.values(order, _GRID, _GRID) @ (weight / weight.sum())
+    result: np.ndarray = disc.values(order, _GRID, _GRID) @ (weight / weight.sum())
     result.flags.writeable = False
     return result
 
@@ -56,7 +56,8 @@ def gaps(mean: np.ndarray, order: int) -> np.ndarray:
     values = disc.values(order, _GRID, _GRID)
     patch = mean @ values
     darkest = patch <= np.quantile(patch, _GAPS)
-    return values @ (darkest / darkest.sum())
+    weights: np.ndarray = values @ (darkest / darkest.sum())
+    return weights
 
 
 def neighbor_positions(mean: np.ndarray, order: int) -> np.ndarray:
@@ -116,7 +117,8 @@ def turned_correlation(a: np.ndarray, b: np.ndarray, order: int) -> float:
     turning = np.where(q[cosine] > 0, 1.0, 0.0)
 
     def as_complex(v: np.ndarray) -> np.ndarray:
-        return v[cosine] + 1j * turning * v[sine]
+        pattern: np.ndarray = v[cosine] + 1j * turning * v[sine]
+        return pattern
 
     product = np.conj(as_complex(a)) * as_complex(b)
     product[0] = 0.0

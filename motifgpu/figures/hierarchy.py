@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -175,8 +175,7 @@ def plot_hierarchy(
         ax = ax or Figure(figsize=(5, 2), layout="constrained", dpi=150).add_subplot()
         ax.axis("off")
         ax.set_title("; ".join(hierarchy.warnings) or "no motif-cell", fontsize=9, wrap=True)
-        empty: Any = ax.figure
-        return empty
+        return cast(Figure, ax.figure)
     present = np.unique(hierarchy.levels)
     rows = _rows(hierarchy, cells, present[:levels], limit)
     left_out = present[levels:]
@@ -205,8 +204,7 @@ def plot_hierarchy(
     ax.set_title(title, fontsize=10)
     shown = [(node, d) for _, row, _ in rows for node, d in row]
     motif_legend(ax, [label for _, d in shown for c in d.contents for label in c] + list(crystal), names)
-    whole: Any = ax.figure
-    return whole
+    return cast(Figure, ax.figure)
 
 
 _Row = list[tuple[int, _Drawing]]

@@ -80,7 +80,8 @@ def mean_confidence(analysis: Analysis) -> np.ndarray:
     member, kinds = labels >= 0, len(analysis.motifs.counts)
     total = np.bincount(labels[member], confidence[member], minlength=kinds)
     number = np.bincount(labels[member], minlength=kinds)
-    return np.divide(total, number, out=np.full(kinds, np.nan), where=number > 0)
+    mean: np.ndarray = np.divide(total, number, out=np.full(kinds, np.nan), where=number > 0)
+    return mean
 
 
 def symmetry_scores(analysis: Analysis) -> np.ndarray:

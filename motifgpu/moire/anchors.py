@@ -213,7 +213,7 @@ def _by_place(places: list[np.ndarray], count: int) -> np.ndarray:
         chosen.append(int(np.argmax(apart[chosen].min(axis=0))))
     between = apart[np.ix_(chosen, chosen)][~np.eye(count, dtype=bool)]
     limit = _SAME_PLACE * between.min() if count > 1 else np.inf
-    labels = np.argmin(apart[chosen], axis=0).astype(np.int32)
+    labels: np.ndarray = np.argmin(apart[chosen], axis=0).astype(np.int32)
     labels[apart[chosen].min(axis=0) > limit] = -1
     labels[chosen] = np.arange(count)
     return labels

@@ -138,11 +138,13 @@ class Fit:
 
     def left(self, parameters: np.ndarray, peaks: slice = slice(None)) -> np.ndarray:
         """Return what some of the peaks leave over of the coefficients (2 m,)."""
-        return self.data - self.explained_part(self.shapes(parameters)[peaks])[1]
+        left: np.ndarray = self.data - self.explained_part(self.shapes(parameters)[peaks])[1]
+        return left
 
     def residual(self, parameters: np.ndarray) -> np.ndarray:
         """Return what all peaks leave over (2 m,), weighted."""
-        return self.left(parameters) * np.tile(self.of_ring, 2)
+        weighted: np.ndarray = self.left(parameters) * np.tile(self.of_ring, 2)
+        return weighted
 
     def explained(self, parameters: np.ndarray) -> float:
         """Return the power that all peaks explain."""
@@ -196,7 +198,8 @@ def _bilinear(grid: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarra
     a, b = rows - r, cols - c
     upper = grid[r, c] * (1 - b) + grid[r, c + 1] * b
     lower = grid[r + 1, c] * (1 - b) + grid[r + 1, c + 1] * b
-    return upper * (1 - a) + lower * a
+    between: np.ndarray = upper * (1 - a) + lower * a
+    return between
 
 
 def _without(block: Block, parameters: np.ndarray) -> np.ndarray:
@@ -204,7 +207,7 @@ def _without(block: Block, parameters: np.ndarray) -> np.ndarray:
     fit = Fit(block, parameters)
     real, imaginary = np.split(fit.left(parameters, slice(0, 9)), 2)
     left = real + 1j * imaginary
-    values = block.values.copy()
+    values: np.ndarray = block.values.copy()
     down, across = block.radius
     values[down + fit.rows, across + fit.cols] = left
     values[down - fit.rows, across - fit.cols] = np.conj(left)

@@ -278,7 +278,8 @@ class IdentityModel:
         """Which components (s, k, k) of a site are of one class."""
         labels = self._labels
         alike = (labels[:, :, None] == labels[:, None, :]) & (labels[:, :, None] >= 0)
-        return (alike | np.eye(labels.shape[1], dtype=bool)).astype(np.float64)
+        same: np.ndarray = (alike | np.eye(labels.shape[1], dtype=bool)).astype(np.float64)
+        return same
 
     @cached_property
     def _labels(self) -> np.ndarray:

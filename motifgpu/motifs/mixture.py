@@ -54,7 +54,8 @@ class Mixture:
         """Return the probability (n, k) that each row of `x` (n, d) belongs to each component."""
         log_joint = _log_joint(x, self.weights, self.means, self.covariances)
         joint = np.exp(log_joint - log_joint.max(axis=0))
-        return (joint / joint.sum(axis=0)).T
+        probability: np.ndarray = (joint / joint.sum(axis=0)).T
+        return probability
 
 
 def fit_mixtures(
@@ -162,7 +163,8 @@ class Classes:
     def posterior(self, x: np.ndarray) -> np.ndarray:
         """Return the probability (n, c) that each number of `x` (n,) belongs to each class."""
         member = self.classes[:, None] == np.arange(self.classes.max() + 1)
-        return self.mixture.posterior(x[:, None]) @ member.astype(np.float64)
+        probability: np.ndarray = self.mixture.posterior(x[:, None]) @ member.astype(np.float64)
+        return probability
 
 
 def fit_classes(
@@ -275,23 +277,29 @@ def _log_density(x: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> n
     whiten = np.linalg.inv(np.linalg.cholesky(covariances))
     white = whiten @ np.swapaxes(x - means[:, None], 1, 2)
     log_det = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1)
-    return -0.5 * (white * white).sum(axis=1) + (log_det - 0.5 * x.shape[1] * np.log(2 * np.pi))[:, None]
+    density: np.ndarray = (
+        -0.5 * (white * white).sum(axis=1) + (log_det - 0.5 * x.shape[1] * np.log(2 * np.pi))[:, None]
+    )
+    return density
 
 
 def _log_joint(x: np.ndarray, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-    return np.log(weights)[:, None] + _log_density(x, means, covariances)
+    joint: np.ndarray = np.log(weights)[:, None] + _log_density(x, means, covariances)
+    return joint
 
 
 def _log_sum(log_joint: np.ndarray) -> np.ndarray:
     """Return the logarithm of the density (n,) of each sample."""
     top = log_joint.max(axis=0)
-    return top + np.log(np.exp(log_joint - top).sum(axis=0))
+    logarithm: np.ndarray = top + np.log(np.exp(log_joint - top).sum(axis=0))
+    return logarithm
 
 
 def _cost(log_joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return -2 log likelihood + 2 entropy of the assignment, which is -2 sum r log(joint)."""
     joint = np.exp(log_joint - log_joint.max(axis=0))
-    return -2.0 * ((joint * log_joint).sum(axis=0) / joint.sum(axis=0)) @ counts
+    cost: np.ndarray = -2.0 * ((joint * log_joint).sum(axis=0) / joint.sum(axis=0)) @ counts
+    return cost
 
 
 def _prior_cost(covariances: np.ndarray, pooled: np.ndarray) -> float:

@@ -57,7 +57,8 @@ def layout_regions(layout: np.ndarray, method: str = "regions", n_regions: int |
     layout = layout.astype(np.float64)
     if method == "kmeans":
         count = check_integer(n_regions, "regions", "n_regions", 1, len(layout))
-        return kmeans(layout, count, starts=10).labels
+        labels: np.ndarray = kmeans(layout, count, starts=10).labels
+        return labels
     if len(layout) <= _NEIGHBORS:
         return np.zeros(len(layout), dtype=np.int64)
     if method == "hdbscan":

@@ -41,13 +41,13 @@ class _Stopped(Exception):
     """The user asked to stop."""
 
 
-class _Told(QObject):
+class _Told(QObject):  # type: ignore[misc]
     """Brings progress from the thread that works to the one that draws."""
 
     progress = Signal(str, float)
 
 
-class AnalyzeWidget(QWidget):
+class AnalyzeWidget(QWidget):  # type: ignore[misc]
     """Runs `motifgpu.analyze` on an image layer in a thread of its own and adds what it finds as layers.
 
     Of an image with more than two axes the page in view is analysed.

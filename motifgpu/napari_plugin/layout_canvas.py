@@ -40,7 +40,7 @@ class LayoutCanvas(FigureCanvasQTAgg):
     """
 
     def __init__(self, chosen: Callable[[np.ndarray, str], None]) -> None:
-        super().__init__(Figure(figsize=(4, 4)))
+        super().__init__(Figure(figsize=(4, 4)))  # type: ignore[no-untyped-call]
         self._chosen = chosen
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set(xticks=[], yticks=[])
@@ -69,7 +69,7 @@ class LayoutCanvas(FigureCanvasQTAgg):
         self.figure.set_facecolor(color)
         self.axes.set_facecolor(color)
         self._lasso.set_props(color=ink)
-        self.draw_idle()
+        self.draw_idle()  # type: ignore[no-untyped-call]
 
     def set_columns(
         self, places: np.ndarray, colors: np.ndarray, labels: np.ndarray, environments: np.ndarray
@@ -113,7 +113,7 @@ class LayoutCanvas(FigureCanvasQTAgg):
         shown = self._order[selected[self._order]]
         self._picked.set_offsets(self._places[shown])
         self._picked.set_facecolor(self._colors[shown])
-        self.draw_idle()
+        self.draw_idle()  # type: ignore[no-untyped-call]
 
     def show_all(self) -> None:
         """Fit the view to all columns."""
@@ -128,7 +128,7 @@ class LayoutCanvas(FigureCanvasQTAgg):
         half = self._scale * np.array(self.figure.bbox.size) / 2
         (left, right), (bottom, top) = np.stack([self._middle - half, self._middle + half], axis=1)
         self.axes.set(xlim=(left, right), ylim=(bottom, top))
-        self.draw_idle()
+        self.draw_idle()  # type: ignore[no-untyped-call]
 
     def on_screen(self, places: Any) -> np.ndarray:
         """Return where (k, 2) places of the layout are in the widget: x and y in its own pixels, y down."""

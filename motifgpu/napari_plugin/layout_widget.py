@@ -43,7 +43,7 @@ _HELP = (
 )
 
 
-class LayoutWidget(QWidget):
+class LayoutWidget(QWidget):  # type: ignore[misc]
     """Layout of the columns in a points layer, where a selection in one is a selection in the other.
 
     Any points layer serves whose features hold layout_x, layout_y, motif, environment and confidence, so also
@@ -175,7 +175,8 @@ class LayoutWidget(QWidget):
         return self._layer.features
 
     def _feature(self, name: str) -> np.ndarray:
-        return self._table()[name].to_numpy()[self._rows]
+        values: np.ndarray = self._table()[name].to_numpy()[self._rows]
+        return values
 
     def _take_layer(self) -> None:
         layer = self.layers.layer

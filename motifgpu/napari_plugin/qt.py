@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-class LayerBox(QComboBox):
+class LayerBox(QComboBox):  # type: ignore[misc]
     """A list of the viewer's layers from which one is chosen; a new one that fits is chosen at once.
 
     Parameters

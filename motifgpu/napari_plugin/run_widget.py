@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SHOWN = ("title", "columns", "motifs", "explained")
 
 
-class RunWidget(QWidget):
+class RunWidget(QWidget):  # type: ignore[misc]
     """Micrographs of a run, the strangest first; the one that is chosen comes into view.
 
     Parameters

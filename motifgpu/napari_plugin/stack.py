@@ -54,7 +54,8 @@ class MicrographStack:
         first, *rest = index if isinstance(index, tuple) else (index,)
         chosen = np.arange(len(self))[first]
         if np.ndim(chosen) == 0:
-            return self._one(int(chosen))[tuple(rest)]
+            plane: np.ndarray = self._one(int(chosen))[tuple(rest)]
+            return plane
         pages = [self._one(int(k))[tuple(rest)] for k in chosen]
         return np.stack(pages) if pages else np.zeros((0, *self.shape[1:]), np.float32)[:, *rest]
 

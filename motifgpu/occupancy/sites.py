@@ -197,7 +197,8 @@ def _arrangement(basis: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.nd
 def _wrapped(place: np.ndarray, downward: np.ndarray, offset: np.ndarray, block: np.ndarray) -> np.ndarray:
     """Return places counted on beyond the cell, for the copy of each site that lies in the cell itself."""
     copies = np.round(downward - (place / block + offset)).astype(np.int64)
-    return place + copies * block
+    whole: np.ndarray = place + copies * block
+    return whole
 
 
 def classify_sites(image: Any, centers: Any, diameter: float, *, seed: int = 0) -> np.ndarray:

@@ -216,7 +216,8 @@ def _windows(values: np.ndarray, side: int, stride: int) -> np.ndarray:
     along = np.lib.stride_tricks.sliding_window_view(values, side, axis=1)[:, ::stride]
     rows = along @ (1 << np.arange(side))
     down = np.lib.stride_tricks.sliding_window_view(rows, side, axis=0)[::stride]
-    return down @ (1 << (side * np.arange(side)))
+    sums: np.ndarray = down @ (1 << (side * np.arange(side)))
+    return sums
 
 
 def _frequencies(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -296,7 +296,7 @@ def calibrated(path: str | os.PathLike[str] | None, name: str) -> Mapping[str, A
 @functools.lru_cache(maxsize=4)
 def _loaded(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         missing = {*STAGES, SAVED} - set(content["stages"])
         if missing or not {"backend", "processor"} <= set(content):
             raise KeyError(*sorted(missing))

@@ -134,7 +134,7 @@ def bilayer(
     >>> np.linalg.norm(made.moire, axis=1).round().astype(int).tolist()  # px; 20 px / (2 sin 2.5 degrees)
     [229, 229]
     """
-    if isinstance(materials, str) or len(materials) != 2:
+    if isinstance(materials, str) or len(materials) != 2:  # type: ignore[redundant-expr]
         raise checks.problem(f"materials is {materials!r}", "give one material for each of the two layers")
     layers = []
     first_nm = MATERIALS[checks.choice(materials[0], "material", tuple(MATERIALS))][2]
@@ -343,4 +343,5 @@ def _nearest_stacking(slips: np.ndarray, wanted: np.ndarray, cell: np.ndarray) -
     away -= np.round(away)
     images = np.array([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)])
     squared = (((away[:, :, None] + images) @ cell.T) ** 2).sum(-1).min(-1)
-    return np.argmin(squared, axis=1).astype(np.int32)
+    nearest: np.ndarray = np.argmin(squared, axis=1).astype(np.int32)
+    return nearest

@@ -47,7 +47,8 @@ def displaced(points: np.ndarray, largest: float, rng: np.random.Generator) -> n
     """Return the points, each moved by a random vector that is uniform in the disc of radius `largest`."""
     angle = rng.uniform(0, 2 * np.pi, len(points))
     length = largest * np.sqrt(rng.uniform(0, 1, len(points)))
-    return points + length[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    moved: np.ndarray = points + length[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    return moved
 
 
 def neighbour_environments(

@@ -20,4 +20,5 @@ MATERIALS = {
 
 def column_intensity(atoms: Sequence[str], exponent: float) -> float:
     """Return the sum of the atomic numbers to a power over the atoms of a column."""
-    return sum(ATOMIC_NUMBERS[atom] ** exponent for atom in atoms)
+    total: float = sum(ATOMIC_NUMBERS[atom] ** exponent for atom in atoms)
+    return total

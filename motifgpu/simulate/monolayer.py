@@ -198,7 +198,8 @@ def _radius(
     """Return the radius of the disc of unstrained lattice whose columns reach into the image."""
     reach = lattice.half_diagonal(shape) + 5 * sigma * lattice_constant + 1.5 * np.hypot(*drift)
     stretch = np.linalg.svd(np.eye(2) + gradient, compute_uv=False).min()
-    return max(lattice.half_diagonal(shape) + 3 * lattice_constant, reach / stretch)
+    radius: float = max(lattice.half_diagonal(shape) + 3 * lattice_constant, reach / stretch)
+    return radius
 
 
 def _kinds(
@@ -313,7 +314,8 @@ def _grain_of(
         seeds = np.stack([extent / 2 - step, extent / 2 + step])
     else:
         seeds = rng.uniform(0.1, 0.9, (n_grains, 2)) * extent
-    return cKDTree(seeds).query(points)[1]
+    nearest: np.ndarray = cKDTree(seeds).query(points)[1]
+    return nearest
 
 
 def _apart(points: np.ndarray, grain: np.ndarray, distance: float) -> np.ndarray:

@@ -43,7 +43,8 @@ def poisson_noise(expected: np.ndarray, seed: Seed = 0) -> np.ndarray:
     _, expected = check_array(expected, "simulate", "the expected counts", (0, 1, 2, 3, 4))
     if expected.max(initial=0) > 1e18:
         raise checks.problem(f"{expected.max():g} counts are expected in a pixel", "give at most 1e18")
-    return np.random.default_rng(seed).poisson(np.maximum(expected, 0)).astype(expected.dtype)
+    counts: np.ndarray = np.random.default_rng(seed).poisson(np.maximum(expected, 0)).astype(expected.dtype)
+    return counts
 
 
 def gaussian_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarray:

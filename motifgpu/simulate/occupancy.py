@@ -195,7 +195,8 @@ def ising_window_probabilities(coupling: float, side: int) -> np.ndarray:
             low, high = pair[..., 0, :], pair[..., 1, :]
             result = np.stack([same * low + other * high, other * low + same * high], axis=-2)
             result = result.reshape(states.shape)
-        return result * within
+        weighted: np.ndarray = result * within
+        return weighted
 
     leading = np.ones(2**length)
     for _ in range(2000):  # power iteration
@@ -217,7 +218,7 @@ def ising_window_probabilities(coupling: float, side: int) -> np.ndarray:
 
     after = (side - 1) // 2
     joint = np.einsum("hob,cob->hbc", rows(side - 1 - after), rows(after), optimize=True)
-    result = joint.reshape((2**side,) * side).transpose().reshape(-1)
+    result: np.ndarray = joint.reshape((2**side,) * side).transpose().reshape(-1)
     result /= result.sum()
     result.flags.writeable = False
     return result

@@ -75,7 +75,8 @@ def principal_components(patches: Array, number: int = 66, *, kernel: bool = Fal
 def _linear(rows: np.ndarray, number: int) -> np.ndarray:
     from sklearn.decomposition import PCA
 
-    return PCA(number, random_state=0).fit_transform(rows)
+    scores: np.ndarray = PCA(number, random_state=0).fit_transform(rows)
+    return scores
 
 
 def _kernel(rows: np.ndarray, number: int) -> np.ndarray:
@@ -83,4 +84,5 @@ def _kernel(rows: np.ndarray, number: int) -> np.ndarray:
 
     gamma = 1.0 / (rows.shape[1] * float(rows.var()))
     model: Any = KernelPCA(number, kernel="rbf", gamma=gamma, random_state=0)
-    return model.fit_transform(rows)
+    scores: np.ndarray = model.fit_transform(rows)
+    return scores

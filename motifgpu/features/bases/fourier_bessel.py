@@ -49,7 +49,8 @@ class FourierBessel(DiscBasis):
     def radial(self, p: int, q: int, rho: np.ndarray) -> np.ndarray:
         """Return J_q(z rho) / J_q(z)."""
         z = frequency(p, q)
-        return jv(q, z * rho) / jv(q, z)
+        values: np.ndarray = jv(q, z * rho) / jv(q, z)
+        return values
 
     def mean_square(self, p: int, q: int) -> float:
         """Return 1 - q^2 / z^2."""

@@ -30,7 +30,8 @@ class PseudoZernike(DiscBasis):
 
     def radial(self, p: int, q: int, rho: np.ndarray) -> np.ndarray:
         """Return rho^q P_(p-q)^(0, 2q+1)(2 rho - 1) with Jacobi's P, free of sums of factorials."""
-        return rho**q * eval_jacobi(p - q, 0, 2 * q + 1, 2 * rho - 1)
+        values: np.ndarray = rho**q * eval_jacobi(p - q, 0, 2 * q + 1, 2 * rho - 1)
+        return values
 
     def mean_square(self, p: int, q: int) -> float:
         """Return 1 / (p + 1)."""

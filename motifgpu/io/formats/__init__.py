@@ -46,7 +46,8 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     Exception
         Whatever the reader of the format throws; `motifgpu.read` makes one kind of it.
     """
-    return _module(path).contents(path, opened)
+    found: Contents = _module(path).contents(path, opened)
+    return found
 
 
 def prepare(path: Path) -> None:

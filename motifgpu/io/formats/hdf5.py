@@ -79,7 +79,7 @@ def _check_dataset(item: Any) -> int:
     if item.external or item.is_virtual:
         raise ValueError(f"its dataset {item.name} keeps its values in another file, which is not opened")
     stored = item.id.get_storage_size()
-    announced = (item.size or 0) * item.dtype.itemsize
+    announced: int = (item.size or 0) * item.dtype.itemsize
     if not could_hold(stored, announced):
         raise ValueError(f"its dataset {item.name} announces {item.shape} values in {stored} bytes")
     return announced

@@ -66,7 +66,7 @@ def _loader(part: Any, image: tuple[int, ...], pages: int, colours: int) -> Call
             page = part.pages[index]
             if page is None:
                 raise ValueError(f"page {index} is missing")
-            pixels = page.asarray(maxworkers=1)
+            pixels: np.ndarray = page.asarray(maxworkers=1)
         else:  # one directory for the whole stack
             pixels = whole().reshape(pages, -1)[index]
         if colours == 1:

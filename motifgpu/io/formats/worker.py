@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def main() -> None:
             answers.flush()
 
 
-def _answer(request: dict, answers: BinaryIO) -> None:
+def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
     path, chosen = request["path"], request["signal"]
     try:
         if request["one"]:

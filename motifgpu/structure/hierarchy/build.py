@@ -149,7 +149,8 @@ class Hierarchy:
 
     def positions(self, node: int) -> np.ndarray:
         """Return where (count, 2) px a motif-cell occurs."""
-        return self.occurrences.positions[self.occurrences.node == node]
+        places: np.ndarray = self.occurrences.positions[self.occurrences.node == node]
+        return places
 
     def linked(self, linking: int | str) -> Hierarchy:
         """Return the same hierarchy with other edges, `linking` as in `build_hierarchy`."""

@@ -76,10 +76,13 @@ def standard_setting(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def metric(kind: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Return the Gram matrix of the basis with the lengths and angles that its kind makes equal set equal."""
     gram = np.array([[u @ u, u @ v], [u @ v, v @ v]], float)
+    equal: np.ndarray
     if kind == "hexagonal":
-        return (gram[0, 0] + gram[1, 1]) / 2 * np.array([[1.0, -0.5], [-0.5, 1.0]])
+        equal = (gram[0, 0] + gram[1, 1]) / 2 * np.array([[1.0, -0.5], [-0.5, 1.0]])
+        return equal
     if kind == "square":
-        return np.trace(gram) / 2 * np.eye(2)
+        equal = np.trace(gram) / 2 * np.eye(2)
+        return equal
     if kind == "rectangular":
         return np.diag(np.diag(gram))
     if kind == "centred rectangular":

@@ -43,10 +43,11 @@ def held_cells(occupied: np.ndarray, view: np.ndarray, chance: float | None) -> 
     outside[[0, -1]] = True
     outside[:, [0, -1]] = True
     leads_out = np.bincount(piece.reshape(-1), outside.reshape(-1), number + 1) > 0
-    held = ~empty | ~(leads_out | (size > _LARGEST_VACANCY))[piece]
+    held: np.ndarray = ~empty | ~(leads_out | (size > _LARGEST_VACANCY))[piece]
     if chance is None:
         return held
     share = local_share(occupied.sum(axis=2), view.sum(axis=2))
     whole = view.all(axis=2)
     usual = float(np.quantile(share[whole], 0.8)) if whole.any() else 1.0
-    return held & (share > max((chance + usual) / 2, 0.5 * usual))
+    held &= share > max((chance + usual) / 2, 0.5 * usual)
+    return held

@@ -41,7 +41,8 @@ class DriftMap:
 
     def __call__(self, q: np.ndarray) -> np.ndarray:
         """Return the pixels (n, 2) at lattice coordinates (n, 2)."""
-        return _monomials((q - self.centre) / self.scale, self.degree) @ self.coefficients
+        pixels: np.ndarray = _monomials((q - self.centre) / self.scale, self.degree) @ self.coefficients
+        return pixels
 
     def jacobian(self, q: np.ndarray) -> np.ndarray:
         """Return the local lattice vectors (n, 2, 2), u in the first column and v in the second."""
@@ -70,7 +71,8 @@ class DriftMap:
         """Return how far (n, 2) px the map moves lattice coordinates from its affine part."""
         affine = self.coefficients.copy()
         affine[3:] = 0.0
-        return self(q) - DriftMap(self.degree, self.centre, self.scale, affine)(q)
+        moved: np.ndarray = self(q) - DriftMap(self.degree, self.centre, self.scale, affine)(q)
+        return moved
 
     @cached_property
     def n_parameters(self) -> int:
@@ -88,7 +90,8 @@ def _powers(x: np.ndarray, degree: int) -> np.ndarray:
 
 def _monomials(x: np.ndarray, degree: int) -> np.ndarray:
     table, exponents = _powers(x, degree), _exponents(degree)
-    return table[0][:, exponents[:, 0]] * table[1][:, exponents[:, 1]]
+    products: np.ndarray = table[0][:, exponents[:, 0]] * table[1][:, exponents[:, 1]]
+    return products
 
 
 def fit_drift(q: np.ndarray, points: np.ndarray, degree: int) -> tuple[DriftMap, np.ndarray]:

@@ -162,13 +162,15 @@ class Lattice:
     def cells(self) -> np.ndarray:
         """Cells (c, 2) of the lattice all of whose sites are in view, in order of i and then j."""
         first, _, view, held = self._grid
-        return np.argwhere(view.all(axis=2) & held) + first
+        cells: np.ndarray = np.argwhere(view.all(axis=2) & held) + first
+        return cells
 
     @cached_property
     def occupants(self) -> np.ndarray:
         """Row (c, m) of the point on each site of each of `cells`, -1 where there is none."""
         first, holder, _, _ = self._grid
-        return holder[tuple((self.cells - first).T)]
+        rows: np.ndarray = holder[tuple((self.cells - first).T)]
+        return rows
 
     @cached_property
     def empty(self) -> tuple[np.ndarray, np.ndarray]:

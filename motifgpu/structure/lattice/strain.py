@@ -31,12 +31,14 @@ class CellStrain:
     @property
     def strain(self) -> np.ndarray:
         """Symmetric part (c, 2, 2): rows, columns, and shear off the diagonal."""
-        return (self.gradient + self.gradient.transpose(0, 2, 1)) / 2
+        symmetric: np.ndarray = (self.gradient + self.gradient.transpose(0, 2, 1)) / 2
+        return symmetric
 
     @property
     def rotation(self) -> np.ndarray:
         """Rotation (c,) in degrees, counter-clockwise as displayed."""
-        return np.rad2deg(self.gradient[:, 1, 0] - self.gradient[:, 0, 1]) / 2
+        degrees: np.ndarray = np.rad2deg(self.gradient[:, 1, 0] - self.gradient[:, 0, 1]) / 2
+        return degrees
 
 
 def cell_strain(lattice: Lattice) -> CellStrain:
@@ -68,7 +70,8 @@ def cell_strain(lattice: Lattice) -> CellStrain:
     def around(values: np.ndarray) -> np.ndarray:
         total = np.zeros(size)
         np.add.at(total, tuple((indices - first).T), values)
-        return ndimage.gaussian_filter(total, _REACH, mode="constant", truncate=2.0)
+        smooth: np.ndarray = ndimage.gaussian_filter(total, _REACH, mode="constant", truncate=2.0)
+        return smooth
 
     middle = q.mean(axis=0)
     x = [np.ones(len(q)), *(q - middle).T]
