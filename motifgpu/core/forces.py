@@ -82,7 +82,8 @@ class Stage(NamedTuple):
 
     def sweeps_for(self, n: int) -> int:
         """Return the number of sweeps for n vertices."""
-        return round(self.sweeps * max(1.0, n / ENOUGH) ** 0.25)
+        sweeps: int = round(self.sweeps * max(1.0, n / ENOUGH) ** 0.25)
+        return sweeps
 
     def laws(self, clip: float) -> tuple[Law, Law]:
         """Return the laws of attraction and of repulsion, in the simplest form that holds both."""

@@ -45,7 +45,7 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
 
 
 @njit(cache=True, nogil=True)
-def _turned(neighbors, weights, begin):
+def _turned(neighbors: np.ndarray, weights: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return sources and weights of the edges that arrive at each vertex, whose places end at begin[1:]."""
     n, k = neighbors.shape
     sources, values = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
@@ -60,7 +60,17 @@ def _turned(neighbors, weights, begin):
 
 
 @njit(cache=True, nogil=True)
-def _merge(neighbors, weights, begin, sources, arriving, union, indptr, indices, values):
+def _merge(
+    neighbors: np.ndarray,
+    weights: np.ndarray,
+    begin: np.ndarray,
+    sources: np.ndarray,
+    arriving: np.ndarray,
+    union: bool,
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+) -> None:
     """Merge each vertex's own edges with those that arrive; arrays of no length are only counted for."""
     n, k = neighbors.shape
     order = np.empty(k, np.int64)

@@ -26,7 +26,9 @@ TASK = 256  # rows of one task of a thread
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _shifted_rows(x, begin, end, columns, unit):
+def _shifted_rows(
+    x: np.ndarray, begin: int, end: int, columns: int, unit: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return rows less their mean row as (n, columns) float32, and their spreads (n,).
 
     With `unit` the rows are centred and of norm 1 before.
@@ -58,7 +60,15 @@ def _shifted_rows(x, begin, end, columns, unit):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
-def _search(rows, tiles, base, begin, end, indices, distances):
+def _search(
+    rows: np.ndarray,
+    tiles: np.ndarray,
+    base: int,
+    begin: int,
+    end: int,
+    indices: np.ndarray,
+    distances: np.ndarray,
+) -> None:
     """Fill the neighbours of rows begin ... end-1 of a micrograph, all rows of which are in `tiles`."""
     n, columns = rows.shape
     k = indices.shape[1]

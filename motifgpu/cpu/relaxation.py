@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -29,15 +30,16 @@ _PUSH_X, _PUSH_Y, _STIFF, _X, _Y, _WEIGHT = range(0, 6 * BLOCK, BLOCK)
 _ONE, _HALF, _TINY = np.float32(1), np.float32(0.5), np.float32(TINY)
 _GOLDEN, _WORD, _LOW = np.uint64(GOLDEN), np.uint64(32), np.uint64(0xFFFFFFFF)
 _FAST = {"contract", "nsz"}
+_Numbers = tuple[np.float32 | bool, ...]  # a law as `_coefficient` takes it
 
 
-def _coefficient(d2, law):
+def _coefficient(d2: Any, law: Any) -> Any:
     """Return the coefficient of a force at a squared distance, by one of two forms of `law`."""
 
 
 @overload(_coefficient, jit_options={"fastmath": _FAST, "error_model": "numpy"})
-def _coefficient_of(d2, law):
-    def integer(d2, law):
+def _coefficient_of(d2: Any, law: Any) -> Callable[[Any, Any], Any]:
+    def integer(d2: Any, law: Any) -> Any:
         # strength / (1 + d^m) for a whole m from 0 to 5: each factor is d2, d or 1.
         strength, once, twice, odd = law
         power = d2 * once + (_ONE - once)
@@ -46,7 +48,7 @@ def _coefficient_of(d2, law):
             power *= np.sqrt(d2)
         return strength / (_ONE + power)
 
-    def general(d2, law):
+    def general(d2: Any, law: Any) -> Any:
         # strength d^p / (1 + scale d^m), by choice divided by d^2 + softening, and at most clip / d.
         strength, scale, exponent, power, softening, clip = law
         d2 += _TINY
@@ -62,9 +64,24 @@ def _coefficient_of(d2, law):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _sweep(
-    positions, n, first, degree, share, indices, weights, base, fractions, strengths, pull, push, clip,
-    done, turn, begin, end,
-):  # fmt: skip
+    positions: np.ndarray,
+    n: int,
+    first: np.ndarray,
+    degree: np.ndarray,
+    share: np.ndarray,
+    indices: np.ndarray,
+    weights: np.ndarray,
+    base: int,
+    fractions: np.ndarray,
+    strengths: np.ndarray,
+    pull: _Numbers,
+    push: _Numbers,
+    clip: np.float32,
+    done: int,
+    turn: int,
+    begin: int,
+    end: int,
+) -> None:
     """Move the blocks begin ... end-1 through sub-sweeps; more than one only if these are all blocks.
 
     `positions` (2, 2, padded) holds two copies of x and y, of which `done` tells by its parity which is the
@@ -170,7 +187,7 @@ class _Layout:
         return self.positions[self.done & 1, :, : self.n].T
 
 
-def _numbers(law: Law) -> tuple[np.float32 | bool, ...]:
+def _numbers(law: Law) -> _Numbers:
     """Return a law as `_coefficient` takes it, in the simpler of its forms where that holds it."""
     number = np.float32
     if law.whole >= 0:
@@ -239,7 +256,7 @@ def _together(layouts: Sequence[_Layout]) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _scatter(x, begin, end):
+def _scatter(x: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean row of x[begin:end] and the sum of outer products of what differs from it."""
     columns = x.shape[1]
     mean, row = np.zeros(columns), np.empty(columns)
@@ -260,7 +277,7 @@ def _scatter(x, begin, end):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _project(x, begin, mean, axes, result):
+def _project(x: np.ndarray, begin: int, mean: np.ndarray, axes: np.ndarray, result: np.ndarray) -> None:
     """Set result (n, 2) to the rows of x from `begin` on, less `mean`, along the two `axes`."""
     for i in range(result.shape[0]):
         first = second = 0.0

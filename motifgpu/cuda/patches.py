@@ -53,7 +53,8 @@ class _Tables(NamedTuple):
 
     def shared_bytes(self, itemsize: int) -> int:
         """Return what a block needs of shared memory."""
-        groups, width = self.tile // GROUP, self.reach.shape[1]
+        groups = self.tile // GROUP
+        width: int = self.reach.shape[1]
         values = GROUP * (2 * groups * self.span + width * (groups | 1)) + width * (width | 1)
         return values * itemsize + 2 * width * 4
 
