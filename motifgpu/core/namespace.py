@@ -15,7 +15,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-Array = Any  # any array of a namespace that follows the array API standard
+Array = np.ndarray | Any  # any array of a namespace that follows the array API standard
 
 
 def array_namespace(*arrays: Any) -> ModuleType:
