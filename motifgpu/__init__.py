@@ -10,7 +10,7 @@ from typing import Any
 
 import lazy_loader
 
-_load, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+_load, _, _names = lazy_loader.attach_stub(__name__, __file__)
 
 __all__ = ["__version__", *_names]
 
@@ -23,3 +23,7 @@ def __getattr__(name: str) -> Any:
     if name not in _names:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

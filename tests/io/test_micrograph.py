@@ -232,10 +232,3 @@ def test_from_array_checks() -> None:
         Micrograph.from_array(np.zeros((2, 3)), -1)
     with pytest.raises(StageError, match="not empty"):
         Micrograph.from_array(np.zeros((0, 3)))
-
-
-def test_public_names_load() -> None:
-    for name in motifgpu.__all__:
-        assert getattr(motifgpu, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        motifgpu.nothing  # noqa: B018
