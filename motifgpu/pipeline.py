@@ -282,7 +282,7 @@ def analyze(
     Notes
     -----
     The stages are those of Dan et al., Science Advances 8, eabk1005 (2022), Fig. 1. In coarse images patches
-    are sampled at 24 points a side. Measured on TiWSe2 (patches of 15 px, published labels): identity AMI
+    are sampled at 24 points per side. Measured on TiWSe2 (patches of 15 px, published labels): identity AMI
     0.905 with the 15 px as they are and order 10, 0.921 with 24 samples, 0.925 with 24 samples and order 6;
     on simulations of that sampling at 10 counts order 6 finds two thirds of the vacancies, order 10 half.
 

@@ -132,7 +132,7 @@ def given_patch_size(image: Any, pixels: float) -> PatchSize:
     Raises
     ------
     StageError
-        If the image is none that `estimate_patch_size` takes.
+        If `estimate_patch_size` does not take the image.
     """
     return _patch_size(float(pixels), 1.0, StandardImage.of(image, "patch_size").single)
 

@@ -93,8 +93,8 @@ def to_hyperspy(run: RunFolder, micrograph: str | None = None) -> Any:
     Returns
     -------
     hyperspy.api.signals.Signal2D
-        With `micrograph` its image with a scale and permanent markers, a colour a motif; without it the mean
-        patches, a motif a navigation step, whose motifs, counts and micrographs are in
+        With `micrograph` its image with a scale and permanent markers, one colour per motif; without it the
+        mean patches, one motif per navigation step, whose motifs, counts and micrographs are in
         ``metadata.motifgpu``.
 
     Raises

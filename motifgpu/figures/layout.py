@@ -27,7 +27,7 @@ def dot_area(n: int) -> float:
 
 
 def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif") -> Axes:
-    """Draw the force-relaxed layout, a point a column and a disc an environment.
+    """Draw the force-relaxed layout, one point per column and one disc per environment.
 
     Parameters
     ----------

@@ -175,7 +175,7 @@ def plot_shells(analysis: Analysis, shell: int = 0, ax: Axes | None = None, limi
 
 
 def _heat_map(ax: Axes, values: np.ndarray, most: float | None, style: str) -> None:
-    """Draw a row a motif, its name in its colour, and the numbers where they can be read."""
+    """Draw one row per motif, its name in its colour, and the numbers where they can be read."""
     top = float(values.max(initial=0.0)) if most is None else most
     options: dict[str, Any] = {"cmap": "Blues", "vmin": 0.0, "vmax": top or 1.0, "aspect": "auto"}
     if values.size:

@@ -69,7 +69,7 @@ def kmeans(x: Any, n_clusters: int, *, starts: int = 3, seed: int = 0) -> KMeans
     Lloyd's iteration (S. P. Lloyd, IEEE Trans. Inf. Theory 28, 129, 1982) from greedy k-means++ starts (D.
     Arthur and S. Vassilvitskii, SODA 2007: of 2 + ln k candidates drawn by squared distance, the one that
     leaves the least is taken), by random numbers that are counted. A cluster that runs empty starts again at
-    the point farthest from its centre. A few numbers a step come to the host.
+    the point farthest from its centre. A few numbers per step are copied to the host.
     """
     xp, x = check_array(x, STAGE, "x", 2)
     n = int(x.shape[0])

@@ -11,7 +11,7 @@ beside it. `fit_classes` therefore also looks at the density that BIC chooses (C
 Classif. 4, 3, 2010): its modes are classes where there are at least as many of them, each with all its
 Gaussians; a class that is only a shoulder of another one takes the likelihood to be seen.
 
-Everything here runs on the host, on a few numbers a column.
+Everything here runs on the host, on a few numbers per column.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clusters of a layout: regions of connected density, HDBSCAN, k-means.
 
-All of this runs on the host, on two numbers a column.
+All of this runs on the host, on two numbers per column.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What surrounds what: the motifs in the neighbour shells of each motif (paper, Fig. 1H and 3E).
 
-Runs on the host, on two numbers and a label a column.
+Runs on the host, on two numbers and a label per column.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A site is a pattern of surroundings: on a crystal with one atom exchanged or missing here and there, patches
 of one site stay correlated, and those of different sites do not. On simulated dichalcogenide monolayers the
 mean patches of the two sublattices correlate by -0.3, and the two halves into which one sublattice splits
-best by 0.57 or more, even where half the metal atoms are exchanged and at any dose from 1 count a pixel on.
+best by 0.57 or more, even where half the metal atoms are exchanged and at any dose from 1 count per pixel on.
 """
 
 from __future__ import annotations

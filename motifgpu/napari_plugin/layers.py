@@ -60,7 +60,7 @@ def analysis_layers(analysis: Analysis, placed: Mapping[str, Any] | None = None)
             Crosses: columns too near the border.
         columns
             Rings in the colour of the motif, squares for lattice sites where no atom is seen. The features
-            are a row a column of the table; the layer's metadata holds the analysis.
+            are a table with one row per column; the layer's metadata holds the analysis.
     """
     micrograph = analysis.micrograph
     where = dict(placement(micrograph.pixel_size_nm)) if placed is None else dict(placed)

@@ -27,7 +27,7 @@ REPLACE, ADD, REMOVE = "replace", "add", "remove"
 
 
 class LayoutCanvas(FigureCanvasQTAgg):
-    """The layout: a dot a column, a pale disc an environment.
+    """The layout: one dot per column, one pale disc per environment.
 
     The left button draws round columns or taps one; with Shift they are added to the selection, with Ctrl
     taken from it. The wheel zooms, the right or middle button moves, a double click shows all.

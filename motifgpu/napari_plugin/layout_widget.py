@@ -131,7 +131,7 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         return kept
 
     def save_selection(self, path: str | Path) -> Path:
-        """Write the features of the selected columns as CSV, a row a column, with the selection's name.
+        """Write the features of the selected columns as CSV, one row per column, with the selection's name.
 
         Raises
         ------

@@ -195,7 +195,7 @@ def _arrangement(basis: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.nd
 
 
 def _wrapped(place: np.ndarray, downward: np.ndarray, offset: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Return places counted on beyond the cell, for the copy of each site that lies in the cell itself."""
+    """Return places continued beyond the cell, for the copy of each site that lies in the cell itself."""
     copies = np.round(downward - (place / block + offset)).astype(np.int64)
     whole: np.ndarray = place + copies * block
     return whole

@@ -215,7 +215,7 @@ def _rows(shape: tuple[int, int], lattice_constant: float, sigma: float) -> tupl
 
 
 def _part(right: np.ndarray, up: np.ndarray, label: int, sublattice: int, grain: int) -> np.ndarray:
-    """Return a row a site: place along and across the boundary in lattice constants, and three numbers."""
+    """Return one row per site: place along and across the boundary, lattice constants, and three numbers."""
     return np.column_stack([right, up, *(np.full(len(right), n) for n in (label, sublattice, grain))])
 
 

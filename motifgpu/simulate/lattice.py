@@ -54,7 +54,7 @@ def displaced(points: np.ndarray, largest: float, rng: np.random.Generator) -> n
 def neighbour_environments(
     points: np.ndarray, labels: np.ndarray, distance: float, degrees: float
 ) -> np.ndarray:
-    """Return a row of codes a point: its label, and the labels within `distance` in twelve directions.
+    """Return one row of codes per point: its label, and the labels within `distance` in twelve directions.
 
     Directions are counted from `degrees` in sectors of 30 degrees centred on the directions of a hexagonal
     lattice; of several neighbours in one sector the last counts, so choose `distance` below the second shell.

@@ -29,7 +29,7 @@ class _Kind(NamedTuple):
 
 
 class _Sites(NamedTuple):
-    """Sites of all grains, a row a site."""
+    """Sites of all grains, one row per site."""
 
     points: np.ndarray
     labels: np.ndarray
@@ -294,7 +294,7 @@ def _join(
 
 
 def _environment(codes: np.ndarray, base: int) -> np.ndarray:
-    """Return one number a site for its identity and those of its three nearest sites, by direction."""
+    """Return one number per site for its identity and those of its three nearest sites, by direction."""
     result = codes.astype(np.int64)
     for site in (0, 1):
         for step in _NEAREST[site]:

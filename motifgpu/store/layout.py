@@ -4,16 +4,16 @@
 
     out.motif/
       run.json                 parameters, versions, state, counts
-      quarantine.jsonl         a line a file or image that could not be analysed, and why
-      columns/<id>.parquet     a row an atom column of one micrograph
+      quarantine.jsonl         one line per file or image that could not be analysed, and why
+      columns/<id>.parquet     one row per atom column of one micrograph
       moments.zarr/<id>        moments of the columns that have a patch, (m, n_moments) float32
       details/<id>.json        hierarchy, class averages and thumbnail of one micrograph
       files/<key>.json         what became of one input file; written last, so it says that all else is there
       dictionary.npz           the motifs that all micrographs share, where they do
-      micrographs.parquet      a row a micrograph          counts.parquet   a row a micrograph and motif
-      motifs.parquet           a row a motif
+      micrographs.parquet      one row per micrograph      counts.parquet   one per micrograph and motif
+      motifs.parquet           one row per motif
       hierarchy.json           all micrographs' motif-cells, merged by hash (and hierarchy.graphml)
-      occurrences.parquet      a row a place where a motif-cell occurs
+      occurrences.parquet      one row per place where a motif-cell occurs
       report.html              thumbnails and figures inside
 
 The first half is written while the run goes on, every file under the key of what it was made from; the second

@@ -109,7 +109,7 @@ MOTIFS = _schema(
 
 
 def columns_table(name: str, analysis: Analysis) -> pa.Table:
-    """Return the columns of one micrograph, a row a column."""
+    """Return the columns of one micrograph, one row per column."""
     mask = to_numpy(analysis.mask)
     row = np.cumsum(mask) - 1
     points, layout = to_numpy(analysis.columns.points), to_numpy(analysis.layout)

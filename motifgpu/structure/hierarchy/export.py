@@ -196,7 +196,7 @@ def to_graphml(hierarchy: Hierarchy, names: Sequence[str] | None = None) -> str:
 
 
 def to_table(hierarchy: Hierarchy, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return a row a motif-cell.
+    """Return one row per motif-cell.
 
     Parameters
     ----------

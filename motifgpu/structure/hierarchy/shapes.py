@@ -135,7 +135,7 @@ def site_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str)
 
 @dataclass(frozen=True, eq=False)
 class Forms:
-    """Canonical forms of shapes; a row a shape.
+    """Canonical forms of shapes; one row per shape.
 
     Attributes
     ----------
