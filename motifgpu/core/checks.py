@@ -14,7 +14,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, array_namespace, to_numpy
 
 NAMED = 8  # rows that a message lists
-CONSTANT = 1e-9  # spread of a row, relative to its size, below which it is called constant
+LEAST_SPREAD = 1e-9  # spread of a row, relative to its size, below which it is called constant
 
 
 def check_integer(x: Any, stage: str, name: str, low: int, high: int | None = None) -> int:
@@ -165,9 +165,9 @@ def check_spread(spread: Array, stage: str) -> None:
     Raises
     ------
     StageError
-        If the spread of a row is below `CONSTANT`.
+        If the spread of a row is below `LEAST_SPREAD`.
     """
-    constant = array_namespace(spread).nonzero(spread < CONSTANT)[0]
+    constant = array_namespace(spread).nonzero(spread < LEAST_SPREAD)[0]
     if constant.shape[0]:
         raise StageError(
             stage,

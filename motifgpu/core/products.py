@@ -7,45 +7,47 @@ a row has the same bits in every place of its tile: in tiles of 24, 32 or 192 fl
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
-TILE = 16
+TILE = 16  # rows
 
 
-def row_products(x: Array, weights: Array, tile: int = TILE) -> Array:
-    """Return the products x @ weights.T, each row with the same bits whatever the others are.
+def in_tiles(x: Array, xp: ModuleType, tile: int = TILE) -> Array:
+    """Return rows (n, m) in tiles (t, tile, m), the last one padded with zeros.
 
-    Parameters
-    ----------
-    x : (n, m) array
-    weights : (k, m) array
-        On the host, or of the dtype and on the device of `x`.
-    tile : int
-        Rows of a tile, the same wherever bits are to agree. Tiles of the usual size are multiplied many at a
-        time; larger ones, which keep a GPU busy, one after another.
+    Tiles of another size than usual, such as keep a GPU busy, are multiplied one after another: they are
+    given at most `tile` rows and return (tile, m).
+    """
+    n, m = x.shape
+    if n % tile:
+        empty = xp.zeros((-n % tile, m), dtype=x.dtype, device=namespace.device(x))
+        x = xp.concat([x, empty], axis=0)
+    return xp.reshape(x, (-1, tile, m) if tile == TILE else (tile, m))
 
-    Returns
-    -------
-    (n, k) array
-        Of the dtype and on the device of `x`; its bits hold for a given number of BLAS threads.
+
+def tile_products(tiles: Array, weights: Array, xp: ModuleType) -> Array:
+    """Return the products (..., tile, k) of the rows of tiles (..., tile, m) with weights (k, m)."""
+    return xp.matrix_transpose(xp.matmul(weights, xp.matrix_transpose(tiles)))
+
+
+def row_products(x: Array, weights: np.ndarray) -> Array:
+    """Return the products (n, k) of rows (n, m) with weights (k, m) that are on the host.
+
+    Each row has the same bits whatever the others are, for a given number of BLAS threads.
     """
     xp = namespace.array_namespace(x)
-    if isinstance(weights, np.ndarray):
-        weights = np.ascontiguousarray(weights, dtype=namespace.dtype_name(x))
-        weights = namespace.from_numpy(weights, x)
-    (n, m), where = x.shape, namespace.device(x)
-    result = xp.empty((n, weights.shape[0]), dtype=x.dtype, device=where)
-    step = max(namespace.block_size(xp) // (tile * m), 1) * tile if tile == TILE else tile
+    there = namespace.as_like(np.ascontiguousarray(weights), x)
+    (n, m), k = x.shape, weights.shape[0]
+    result = xp.empty((n, k), dtype=x.dtype, device=namespace.device(x))
+    step = max(namespace.block_size(xp) // (TILE * m), 1) * TILE
     for begin in range(0, n, step):
-        rows = x[begin : min(begin + step, n), :]
-        count = rows.shape[0]
-        if count % tile:
-            empty = xp.zeros((-count % tile, m), dtype=x.dtype, device=where)
-            rows = xp.concat([rows, empty], axis=0)
-        tiles = xp.reshape(rows, (-1, tile, m) if tile == TILE else (tile, m))
-        by_tile = xp.matrix_transpose(xp.matmul(weights, xp.matrix_transpose(tiles)))
-        result[begin : begin + count, :] = xp.reshape(by_tile, (rows.shape[0], result.shape[1]))[:count, :]
+        end = min(begin + step, n)
+        tiles = in_tiles(x[begin:end, :], xp)
+        products = tile_products(tiles, there, xp)
+        result[begin:end, :] = xp.reshape(products, (tiles.shape[0] * TILE, k))[: end - begin, :]
     return result

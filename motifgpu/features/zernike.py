@@ -32,7 +32,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
-from motifgpu.core.products import TILE, row_products
+from motifgpu.core.products import TILE, in_tiles, tile_products
 from motifgpu.features import disc
 
 
@@ -185,22 +185,24 @@ def zernike_moments(patches: Array, order: int = 10) -> Array:
         )
     disc.check_condition(order, size, size)
     even, odd, disc_mean, places = _projector(order, size).on(patches)
-    half = (size + 1) // 2
-    tile = _tile(xp, size)
+    count, half = disc.n_moments(order), (size + 1) // 2
+    tile, shape = _tile(xp, size), (-1, half * size)
     step = max(tile, namespace.block_size(xp) // (tile * size**2) * tile)
-    moments = xp.empty((n, disc.n_moments(order)), dtype=patches.dtype, device=namespace.device(patches))
+    moments = xp.empty((n, count), dtype=patches.dtype, device=namespace.device(patches))
     with np.errstate(invalid="ignore", over="ignore"):  # found in the moments
         for begin in range(0, n, step):
-            part = patches[begin : min(begin + step, n), :, :]
+            end = min(begin + step, n)
+            part = patches[begin:end, :, :]
             upper = part[:, :half, :]
             lower = xp.flip(part[:, size - half :, :], axis=1)
-            sums = xp.reshape(upper + lower, (-1, half * size))
-            differences = xp.reshape(upper - lower, (-1, half * size))
-            mean = row_products(sums, disc_mean, tile)
-            cosines = row_products(sums - 2.0 * mean, even, tile)
-            cosines[:, 0] += mean[:, 0]
-            sines = row_products(differences, odd, tile)
-            moments[begin : begin + part.shape[0], :] = xp.concat([cosines, sines], axis=1)
+            sums = in_tiles(xp.reshape(upper + lower, shape), xp, tile)
+            differences = in_tiles(xp.reshape(upper - lower, shape), xp, tile)
+            mean = tile_products(sums, disc_mean, xp)
+            sums -= 2.0 * mean
+            cosines = tile_products(sums, even, xp)
+            cosines[..., 0] += mean[..., 0]
+            by_patch = xp.concat([cosines, tile_products(differences, odd, xp)], axis=-1)
+            moments[begin:end, :] = xp.reshape(by_patch, (-1, count))[: end - begin, :]
     _check_finite(moments, patches, xp)
     return xp.take(moments, places, axis=1)
 

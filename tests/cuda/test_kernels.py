@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from host_cuda import device, sanitizers
 
 from motifgpu.core.errors import StageError
-from motifgpu.cuda import loader, warmup
+from motifgpu.cuda import affinity, loader, neighbors, patches, relaxation, warmup
 
 FIXTURES = Path(device.__file__).parent / "fixtures"
 needs_compiler = pytest.mark.skipif(device.missing() is not None, reason=str(device.missing()))
@@ -219,3 +220,39 @@ def test_every_kernel_file_explains_itself() -> None:
         for words in ("H200", "What was tried", "kernel", "Constants:"):
             assert words in head, f"{file.name} does not say: {words}"
         assert 'extern "C" __global__' in file.read_text()
+
+
+@pytest.mark.parametrize("launcher", [affinity, neighbors, patches, relaxation])
+def test_what_launchers_and_kernels_share_stands_in_the_launcher(launcher) -> None:
+    text = (loader.folder() / f"{launcher.STAGE}.cu").read_text()
+    head = text[text.index("// Constants:") : text.index('extern "C"')]
+    for name in launcher.CONSTANTS:
+        assert re.search(rf"^//.*\b{name}\b", head, re.MULTILINE), f"the head does not say: {name}"
+        assert f"#define {name} " not in text
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("launcher", "changed", "reason"),
+    [
+        (relaxation, {"PLAN_BYTES": relaxation.PLAN_BYTES - 4}, "what the launcher reserves"),
+        (relaxation, {"LAW": 6}, "what coefficient"),
+        (patches, {"GROUP": 8}, "a group of samples"),
+        (neighbors, {"SLACK": 64}, "a buffer is cut"),
+    ],
+)
+def test_constants_that_do_not_fit_do_not_compile(launcher, changed: dict, reason: str) -> None:
+    rest = {
+        "STAGES": 3,
+        "INDEX": "int",
+        "VALUE": "float",
+        "BLOCKS": 4,
+        "K": 9,
+        "D": 66,
+        "DIM": 66,
+        "DEPTH": 6,
+    }
+    rest |= {"DEPTH": 6, "LISTED": 32, "CAPACITY": 192, "UNIT": 1}
+    code = loader.specialised(launcher.STAGE, rest | launcher.CONSTANTS | changed)
+    with pytest.raises(RuntimeError, match=reason):
+        device.HostDevice().compile(code, "any")
