@@ -8,9 +8,9 @@ import numpy as np
 
 from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks, lattice
-from motifgpu.simulate.materials import MATERIALS, column_intensity
+from motifgpu.simulate.exposure import Exposure, documents_exposure
+from motifgpu.simulate.materials import column_intensity, composition
 from motifgpu.simulate.monolayer import SITES
-from motifgpu.simulate.render import expose
 from motifgpu.simulate.truth import BilayerSimulation
 
 # Where the metal of the second layer stands in the cell of the first, in lattice vectors. The second layer is
@@ -60,6 +60,7 @@ class _Layer(NamedTuple):
     heights: tuple[float, float]
 
 
+@documents_exposure("the brightest column of one layer")
 def bilayer(
     materials: tuple[str, str] = ("MoS2", "MoS2"),
     shape: tuple[int, int] = (1024, 1024),
@@ -79,8 +80,9 @@ def bilayer(
 ) -> BilayerSimulation:
     """Simulate a micrograph of two rigid layers of 2H dichalcogenides, turned against each other.
 
-    The intensities of the layers add up. With the named stacking at the middle of the image, the second layer
-    is turned by `twist` about that point; its lattice constant follows from the materials.
+    The intensities of the layers add up, so columns that coincide are brighter than one peak. With the named
+    stacking at the middle of the image, the second layer is turned by `twist` about that point; its lattice
+    constant follows from the materials.
 
     Parameters
     ----------
@@ -104,14 +106,7 @@ def bilayer(
         Column intensity is the sum of Z to this power over its atoms.
     disorder : float
         Largest random displacement of a column, in lattice constants of the first layer; uniform in a disc.
-    counts : float or None
-        Expected counts per pixel at the peak of the brightest column of one layer (more where columns
-        coincide); None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in such peaks.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -137,10 +132,10 @@ def bilayer(
     if isinstance(materials, str) or len(materials) != 2:  # type: ignore[redundant-expr]
         raise checks.problem(f"materials is {materials!r}", "give one material for each of the two layers")
     layers = []
-    first_nm = MATERIALS[checks.choice(materials[0], "material", tuple(MATERIALS))][2]
+    first_nm = composition(materials[0])[2]
     lattice_constant = checks.positive(lattice_constant, "lattice_constant")
     for material in materials:
-        metal, chalcogen, constant_nm = MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]
+        metal, chalcogen, constant_nm = composition(material)
         heights = (
             column_intensity((metal,), exponent),
             column_intensity((chalcogen, chalcogen), exponent),
@@ -155,9 +150,7 @@ def bilayer(
         angle=angle,
         sigma=sigma,
         disorder=disorder,
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
+        exposure=Exposure(counts, gaussian=gaussian, scan=scan),
         seed=seed,
         pixel_size_nm=first_nm / lattice_constant,
     )
@@ -223,9 +216,7 @@ def twist_case(
         angle=angle,
         sigma=case.sigma,
         disorder=case.disorder,
-        counts=None,
-        gaussian=case.gaussian,
-        scan=0.0,
+        exposure=Exposure(gaussian=case.gaussian),
         seed=seed,
         pixel_size_nm=None,
     )
@@ -241,9 +232,7 @@ def _simulate(
     angle: float,
     sigma: float,
     disorder: float,
-    counts: float | None,
-    gaussian: float,
-    scan: float,
+    exposure: Exposure,
     seed: int,
     pixel_size_nm: float | None,
 ) -> BilayerSimulation:
@@ -282,24 +271,15 @@ def _simulate(
             sublattice.append(np.full(len(index), site, np.int8))
     ideal = np.concatenate(points)
     actual = lattice.displaced(ideal, spread, rng) if spread else ideal
-    exposure = expose(
-        shape,
-        actual,
-        np.concatenate(heights),
-        width,
-        rng,
-        brightest=max(max(layer.heights) for layer in layers),
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
-    )
+    brightest = max(max(layer.heights) for layer in layers)
+    recording = exposure.record(shape, actual, np.concatenate(heights), width, rng, brightest)
     # The stacking at x, where the second metal stands in the first cell, is slip (x - centre) + registry.
     slip = np.linalg.inv(cells[0]) - np.linalg.inv(cells[1])
     wanted = np.array([STACKINGS[name] for name in family])
     moire, domains, domain_labels = _domains(slip, wanted - registry, shape)
     seen = lattice.in_view(actual, shape)
     return BilayerSimulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=actual[seen].astype(np.float32),
         labels=np.concatenate(labels)[seen],
         names=names,

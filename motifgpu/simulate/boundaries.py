@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from motifgpu.simulate import checks, lattice
-from motifgpu.simulate.materials import MATERIALS, column_intensity
-from motifgpu.simulate.render import expose
+from motifgpu.simulate.exposure import Exposure, documents_exposure
+from motifgpu.simulate.materials import column_intensity, composition
 from motifgpu.simulate.truth import MonolayerSimulation
 
 _SHARED = 2  # grain of the row of columns that both grains share
 
 
+@documents_exposure("the brightest column")
 def twin_boundary(
     material: str = "MoSe2",
     shape: tuple[int, int] = (512, 512),
@@ -47,13 +48,7 @@ def twin_boundary(
         Standard deviation of a column, in lattice constants.
     exponent : float
         Column intensity is the sum of Z to this power over its atoms.
-    counts : float or None
-        Expected counts per pixel at the peak of the brightest column; None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in peaks.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -78,7 +73,8 @@ def twin_boundary(
     1 ['Mo', 'Se2']
     2 ['Se2']
     """
-    metal, chalcogen, _ = MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]
+    metal, chalcogen, _ = composition(material)
+    exposure = Exposure(counts, gaussian=gaussian, scan=scan)
     row, place = _rows(shape, lattice_constant, sigma)
     row, place = row[row >= 0], place[row >= 0]  # of one grain, outwards; the other mirrors it
     right, out = place + row / 2, row * np.sqrt(3) / 2
@@ -98,13 +94,12 @@ def twin_boundary(
         angle=angle,
         sigma=sigma,
         exponent=exponent,
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
+        exposure=exposure,
         seed=seed,
     )
 
 
+@documents_exposure("the brightest column, of one metal and two chalcogen atoms")
 def stacking_boundary(
     material: str = "MoSe2",
     shape: tuple[int, int] = (512, 512),
@@ -137,14 +132,7 @@ def stacking_boundary(
         Standard deviation of a column, in lattice constants.
     exponent : float
         Column intensity is the sum of Z to this power over its atoms.
-    counts : float or None
-        Expected counts per pixel at the peak of the brightest column, of one metal and two chalcogen atoms;
-        None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in peaks.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -170,7 +158,8 @@ def stacking_boundary(
     0 ['Mo+Se2']
     1 ['Mo', 'Mo+Se2', 'Se2']
     """
-    metal, chalcogen, _ = MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]
+    metal, chalcogen, _ = composition(material)
+    exposure = Exposure(counts, gaussian=gaussian, scan=scan)
     pair = (chalcogen, chalcogen)
     row, place = _rows(shape, lattice_constant, sigma)
     right, height, third = place + row / 2, row * np.sqrt(3) / 2, 1 / np.sqrt(12)
@@ -195,9 +184,7 @@ def stacking_boundary(
         angle=angle,
         sigma=sigma,
         exponent=exponent,
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
+        exposure=exposure,
         seed=seed,
     )
 
@@ -230,9 +217,7 @@ def _record(
     angle: float,
     sigma: float,
     exponent: float,
-    counts: float | None,
-    gaussian: float,
-    scan: float,
+    exposure: Exposure,
     seed: int,
 ) -> MonolayerSimulation:
     """Put the sites of `parts` on the image and record it; neighbours are nearer than `bond`."""
@@ -243,29 +228,20 @@ def _record(
     points = place @ axes + lattice.image_centre(shape)
     labels, sublattice, grain = sites[:, 2:].astype(np.int32).T
     intensity = np.array([column_intensity(atoms, exponent) for atoms in kinds.values()])
-    exposure = expose(
-        shape,
-        points,
-        intensity[labels],
-        sigma * lattice_constant,
-        rng,
-        brightest=intensity.max(),
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
-    )
+    width = sigma * lattice_constant
+    recording = exposure.record(shape, points, intensity[labels], width, rng, intensity.max())
     environments = lattice.neighbour_environments(points, labels, bond * lattice_constant, angle)
     seen = lattice.in_view(points, shape)
     u, v = lattice.hexagonal_vectors(lattice_constant, angle)
     return MonolayerSimulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=points[seen].astype(np.float32),
         labels=labels[seen],
         names=tuple(kinds),
         occupied=np.ones(len(seen), bool),
         u=u,
         v=v,
-        pixel_size_nm=MATERIALS[material][2] / lattice_constant,
+        pixel_size_nm=composition(material)[2] / lattice_constant,
         environments=np.unique(environments[seen], axis=0, return_inverse=True)[1]
         .reshape(-1)
         .astype(np.int32),

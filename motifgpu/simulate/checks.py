@@ -36,15 +36,6 @@ def fraction(value: float, name: str) -> float:
     return float(value)
 
 
-def dose(counts: float | None) -> float:
-    """Return the height of the brightest pristine column: `counts`, or 1 where there is no dose."""
-    if counts is None:
-        return 1.0
-    if not 0 < counts < np.inf:
-        raise problem(f"counts is {counts}", "give a positive number, or None for no Poisson noise")
-    return float(counts)
-
-
 def image_shape(shape: Sequence[int], name: str = "shape") -> tuple[int, int]:
     """Return `shape` as two whole numbers of at least 1."""
     if len(shape) != 2:

@@ -6,7 +6,7 @@ import numpy as np
 
 from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks, lattice
-from motifgpu.simulate.render import expose
+from motifgpu.simulate.exposure import Exposure, documents_exposure
 from motifgpu.simulate.truth import DefectSimulation, Simulation
 
 # The six nearest sites as steps in (i, j), in the order of their directions.
@@ -15,6 +15,7 @@ _LONGEST = 6  # sites of a chain
 _TRIES = 200  # places tried for a defect before the image counts as full
 
 
+@documents_exposure("a blob of height 1")
 def crystal_p4m(
     shape: tuple[int, int] = (512, 512),
     *,
@@ -29,7 +30,8 @@ def crystal_p4m(
 ) -> Simulation:
     """Simulate the crystal of the paper's Fig. S1: two kinds of blobs that alternate on a square lattice.
 
-    Its plane group is p4m; each blob has four nearest neighbours of the other kind.
+    Its plane group is p4m; each blob has four nearest neighbours of the other kind. Fig. S2 has `gaussian`
+    from 0 to 0.8.
 
     Parameters
     ----------
@@ -43,13 +45,7 @@ def crystal_p4m(
         Standard deviation of a blob, px.
     angle : float
         Direction of a row of alternating blobs, degrees counter-clockwise from +col.
-    counts : float or None
-        Expected counts at height 1; None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in units of height 1 (0 to 0.8 in Fig. S2).
-    scan : float
-        Standard deviation of the random displacement of each row, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -74,6 +70,7 @@ def crystal_p4m(
     >>> round(float(np.linalg.norm(made.u)) / 32.0, 3)
     1.414
     """
+    exposure = Exposure(counts, gaussian=gaussian, scan=scan)
     shape = checks.image_shape(shape)
     spacing = checks.positive(spacing, "spacing")
     sigma = checks.positive(sigma, "sigma")
@@ -87,10 +84,10 @@ def crystal_p4m(
     points = (i + shift[0]).reshape(-1, 1) * right + (j + shift[1]).reshape(-1, 1) * up
     points += lattice.image_centre(shape)
     labels = ((i + j) % 2).reshape(-1).astype(np.int32)
-    exposure = expose(shape, points, peaks[labels], sigma, rng, counts=counts, gaussian=gaussian, scan=scan)
+    recording = exposure.record(shape, points, peaks[labels], sigma, rng)
     seen = lattice.in_view(points, shape)
     return Simulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=points[seen].astype(np.float32),
         labels=labels[seen],
         names=("dim", "bright"),
@@ -101,6 +98,7 @@ def crystal_p4m(
     )
 
 
+@documents_exposure("an atom")
 def stm_lattice(
     shape: tuple[int, int] = (512, 512),
     *,
@@ -132,11 +130,7 @@ def stm_lattice(
         Standard deviation of a bump, in lattice constants.
     isolated, clusters, chains : int
         Numbers of defects.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in units of the height of a bump.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -163,6 +157,7 @@ def stm_lattice(
     cluster 1
     chain 1
     """
+    exposure = Exposure(gaussian=gaussian, scan=scan)
     shape = checks.image_shape(shape)
     a = checks.positive(lattice_constant, "lattice_constant")
     width = checks.positive(sigma, "sigma") * a
@@ -181,10 +176,10 @@ def stm_lattice(
 
     points, labels, defect = places.reshape(-1, 2), labels.reshape(-1), defect.reshape(-1)
     heights = (labels == 0).astype(np.float64)
-    exposure = expose(shape, points, heights, width, rng, counts=None, gaussian=gaussian, scan=scan)
+    recording = exposure.record(shape, points, heights, width, rng)
     seen = lattice.in_view(points, shape)
     return DefectSimulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=points[seen].astype(np.float32),
         labels=labels[seen],
         names=("Te", "isolated", "cluster", "chain"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from motifgpu.simulate import checks
+
 ATOMIC_NUMBERS = {
     "O": 8, "S": 16, "Ti": 22, "V": 23, "Cr": 24, "Fe": 26, "Se": 34, "Nb": 41, "Mo": 42, "Te": 52, "Ta": 73,
     "W": 74, "Re": 75,
@@ -22,3 +24,14 @@ def column_intensity(atoms: Sequence[str], exponent: float) -> float:
     """Return the sum of the atomic numbers to a power over the atoms of a column."""
     total: float = sum(ATOMIC_NUMBERS[atom] ** exponent for atom in atoms)
     return total
+
+
+def composition(material: str) -> tuple[str, str, float]:
+    """Return metal, chalcogen and lattice constant in nm of a material.
+
+    Raises
+    ------
+    StageError
+        If it is not known.
+    """
+    return MATERIALS[checks.choice(material, "material", tuple(MATERIALS))]

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from motifgpu.simulate import checks, lattice
-from motifgpu.simulate.materials import ATOMIC_NUMBERS, CHALCOGENS, MATERIALS, column_intensity
-from motifgpu.simulate.render import expose
+from motifgpu.simulate.exposure import Exposure, documents_exposure
+from motifgpu.simulate.materials import ATOMIC_NUMBERS, CHALCOGENS, column_intensity, composition
 from motifgpu.simulate.truth import MonolayerSimulation
 
 # Where the metal and the chalcogen sites are, in lattice vectors.
@@ -38,6 +38,7 @@ class _Sites(NamedTuple):
     grain: np.ndarray
 
 
+@documents_exposure("the brightest pristine column")
 def monolayer(
     material: str = "MoSe2",
     shape: tuple[int, int] = (512, 512),
@@ -46,13 +47,13 @@ def monolayer(
     angle: float = 0.0,
     sigma: float = 0.137,
     exponent: float = 1.7,
-    counts: float | None = 30.0,
     vacancies: float = 0.0,
     divacancies: float = 0.0,
     dopants: Mapping[str, float] | None = None,
     strain: Sequence[Sequence[float]] = ((0.0, 0.0), (0.0, 0.0)),
     drift: tuple[float, float] = (0.0, 0.0),
     grains: Sequence[float] = (0.0,),
+    counts: float | None = 30.0,
     background: float = 0.0,
     gaussian: float = 0.0,
     scan: float = 0.0,
@@ -74,8 +75,6 @@ def monolayer(
     exponent : float
         Column intensity is the sum of Z to this power over its atoms. Multislice calculations give another
         order of the intensities of light vacancies than 1.7 does.
-    counts : float or None
-        Expected counts per pixel at the peak of the brightest pristine column; None for no Poisson noise.
     vacancies, divacancies : float
         Fractions of chalcogen sites that lack one atom (``V_Se``), or both (``V_Se2``).
     dopants : mapping of str to float, optional
@@ -88,13 +87,7 @@ def monolayer(
         Rotation of each grain relative to `angle`, degrees. Two grains share a straight boundary through the
         image, more of them form a Voronoi tessellation; where sites of two grains are closer than 0.6 nearest
         distances, the site of the later grain is removed.
-    background : float
-        Height of a slowly varying background, in peaks.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in peaks.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -121,14 +114,14 @@ def monolayer(
     >>> round(made.pixel_size_nm, 3)  # of a lattice constant of 22 px
     0.015
     """
-    checks.choice(material, "material", tuple(MATERIALS))
+    metal, chalcogen, constant_nm = composition(material)
+    exposure = Exposure(counts, background, gaussian, scan)
     shape = checks.image_shape(shape)
     lattice_constant = checks.positive(lattice_constant, "lattice_constant")
     sigma = checks.positive(sigma, "sigma")
     gradient, shift = _strain(strain), _drift(drift, shape[0])
     if len(grains) == 0:
         raise checks.problem("there are no grains", "give the rotation of at least one")
-    metal, chalcogen, constant_nm = MATERIALS[material]
     kinds, fractions = _kinds(metal, chalcogen, vacancies, divacancies, dopants or {})
 
     rng = np.random.default_rng(seed)
@@ -144,23 +137,13 @@ def monolayer(
     points = points + np.square(np.clip(points[:, :1] / shape[0], 0, 2)) * shift
 
     intensity = np.array([column_intensity(kind.atoms, exponent) for kind in kinds])
-    exposure = expose(
-        shape,
-        points,
-        intensity[sites.labels],
-        sigma * lattice_constant,
-        rng,
-        brightest=intensity[:2].max(),
-        counts=counts,
-        gaussian=gaussian,
-        scan=scan,
-        background=background,
-    )
+    heights, width = intensity[sites.labels], sigma * lattice_constant
+    recording = exposure.record(shape, points, heights, width, rng, intensity[:2].max())
     seen = lattice.in_view(points, shape)
     u, v = lattice.hexagonal_vectors(lattice_constant, angle + grains[0])
     labels = sites.labels[seen]
     return MonolayerSimulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=points[seen].astype(np.float32),
         labels=labels.astype(np.int32),
         names=tuple(kind.name for kind in kinds),

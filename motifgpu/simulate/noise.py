@@ -84,7 +84,6 @@ def gaussian_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarra
 
 def scan_jitter(rows: int, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Draw the displacements of `rows` scan lines along the columns, px; zeros, undrawn, for `sigma` 0."""
-    sigma = checks.not_negative(sigma, "scan")
     return rng.normal(0, sigma, rows) if sigma else np.zeros(rows)
 
 
@@ -125,7 +124,7 @@ def scan_noise(image: np.ndarray, sigma: float, seed: Seed = 0) -> np.ndarray:
     """
     _, image = check_array(image, "simulate", "the image", (2, 3, 4))
     rows = image.reshape(-1, image.shape[-1])
-    jitter = scan_jitter(len(rows), sigma, np.random.default_rng(seed))
+    jitter = scan_jitter(len(rows), checks.not_negative(sigma, "scan"), np.random.default_rng(seed))
     if image.shape[-1] == 1 or not jitter.any():
         return image.copy()
     spline = ndimage.spline_filter1d(rows.astype(np.float64), 3, axis=1, mode="mirror")

@@ -8,11 +8,13 @@ import numpy as np
 
 from motifgpu.core.checks import check_integer
 from motifgpu.simulate import checks
+from motifgpu.simulate.exposure import Exposure, documents_exposure
 from motifgpu.simulate.noise import scan_jitter
-from motifgpu.simulate.render import add_columns, detect
+from motifgpu.simulate.render import add_columns
 from motifgpu.simulate.truth import PatchSimulation
 
 
+@documents_exposure("a Gaussian of height 1")
 def patches(
     sizes: Sequence[int] = (500, 500),
     *,
@@ -48,13 +50,7 @@ def patches(
         Standard deviation of the Gaussians, px.
     rotation : bool
         Turn every patch by a random angle.
-    counts : float or None
-        Expected counts at height 1; None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in units of height 1.
-    scan : float
-        Standard deviation of the random displacement of each row, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -87,8 +83,7 @@ def patches(
     each = [check_integer(n, "simulate", "folds", 0) for n in each]
     size = check_integer(size, "simulate", "size", 1)
     sigma = checks.positive(sigma, "sigma")
-    peak = checks.dose(counts)
-    gaussian = checks.not_negative(gaussian, "gaussian")
+    exposure = Exposure(counts, gaussian=gaussian, scan=scan)
 
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
@@ -101,8 +96,8 @@ def patches(
             angle = turn + 2 * np.pi * np.arange(each[label]) / each[label]
             ring = middle + distance * np.stack([-np.sin(angle), np.cos(angle)], axis=1)
             points = np.vstack([[middle, middle], ring])
-            heights = peak * np.array([centers[label], *[1.0] * each[label]])
+            heights = exposure.peak * np.array([centers[label], *[1.0] * each[label]])
             jitter = scan_jitter(size, scan, rng)
             shared[label] = add_columns((size, size), points, heights, sigma, jitter)
-        result[index] = detect(shared[label], counts, gaussian * peak, rng)
+        result[index] = exposure.detect(shared[label], rng)
     return PatchSimulation(result, labels)

@@ -1,25 +1,12 @@
-"""Sums of Gaussian columns, and what a detector makes of them."""
+"""Sums of Gaussian columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
-
-from motifgpu.simulate import checks
-from motifgpu.simulate.noise import gaussian_noise, poisson_noise, scan_jitter
 
 _PIXELS_AT_ONCE = 100_000  # window pixels a chunk, so that its arrays stay in the cache
-
-
-class Exposure(NamedTuple):
-    """An image with its expectation and its background, (H, W) float32 each."""
-
-    image: np.ndarray
-    clean: np.ndarray
-    background: np.ndarray
 
 
 def add_columns(
@@ -65,59 +52,3 @@ def add_columns(
         where = (rows + margin)[:, :, None] * padded.shape[1] + (cols + margin)[:, None, :]
         np.add.at(padded.reshape(-1), where.reshape(-1), values.reshape(-1))
     return padded[margin : margin + shape[0], margin : margin + shape[1]]
-
-
-def detect(clean: np.ndarray, counts: float | None, gaussian: float, rng: np.random.Generator) -> np.ndarray:
-    """Return `clean` as recorded: Poisson counts if there is a dose, Gaussian noise on top, as float32."""
-    image = poisson_noise(clean, rng) if counts is not None else clean
-    return (gaussian_noise(image, gaussian, rng) if gaussian else image).astype(np.float32)
-
-
-def expose(
-    shape: Sequence[int],
-    points: np.ndarray,
-    heights: np.ndarray,
-    sigma: float,
-    rng: np.random.Generator,
-    *,
-    brightest: float = 1.0,
-    counts: float | None,
-    gaussian: float,
-    scan: float,
-    background: float = 0.0,
-) -> Exposure:
-    """Render columns on a background and record them.
-
-    Parameters
-    ----------
-    shape : (int, int)
-    points : (n, 2) ndarray
-    heights : (n,) ndarray
-        Peak heights, in units of the caller's.
-    sigma : float
-        Standard deviation of a column, px.
-    rng : numpy.random.Generator
-    brightest : float
-        Height of the brightest pristine column: one peak.
-    counts : float or None
-        Expected counts at one peak; None for no Poisson noise and peaks of 1.
-    gaussian, background : float
-        Standard deviation of Gaussian noise, and height of a slow background, in peaks.
-    scan : float
-        Standard deviation of the displacement of the scan lines, px.
-
-    Returns
-    -------
-    Exposure
-    """
-    peak = checks.dose(counts)
-    gaussian = checks.not_negative(gaussian, "gaussian")
-    jitter = scan_jitter(shape[0], scan, rng)
-    clean = add_columns(shape, points, peak * heights / brightest, sigma, jitter)
-    layer = np.zeros(shape)
-    if checks.not_negative(background, "background"):
-        slow = ndimage.gaussian_filter(rng.normal(size=shape), min(shape) / 6, mode="nearest")
-        layer = background * peak * (slow - slow.min()) / (np.ptp(slow) + 1e-30)
-        clean = clean + layer
-    image = detect(clean, counts, gaussian * peak, rng)
-    return Exposure(image, clean.astype(np.float32), layer.astype(np.float32))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from motifgpu.simulate import checks, lattice
+from motifgpu.simulate.exposure import Exposure, documents_exposure
 from motifgpu.simulate.materials import ATOMIC_NUMBERS
 from motifgpu.simulate.occupancy import EXCLUDED, PAPER_EXCLUDED, PAPER_FRACTION, occupancy_grid
-from motifgpu.simulate.render import expose
 from motifgpu.simulate.truth import TilingSimulation
 
 # Half the short edge along each axis, in cells: here the angles are 120, 120, 90, 120 and 90 degrees.
@@ -24,6 +24,7 @@ _PENTAGONS = (
 )
 
 
+@documents_exposure("a corner")
 def tiling(
     grid: np.ndarray | None = None,
     shape: tuple[int, int] = (768, 768),
@@ -65,13 +66,7 @@ def tiling(
     disorder : float
         Largest random displacement of a corner, in cells, uniform in a disc; it distorts the pentagons. A
         column inside a pentagon moves with its corners.
-    counts : float or None
-        Expected counts per pixel at the peak of a corner; None for no Poisson noise.
-    gaussian : float
-        Standard deviation of added Gaussian noise, in peaks.
-    scan : float
-        Standard deviation of the random displacement of each scan line along the columns, px.
-    seed : int
+    {exposure}
 
     Returns
     -------
@@ -99,6 +94,7 @@ def tiling(
     >>> bool((made.states == grid[tuple((made.indices % grid.shape).T)]).all())
     True
     """
+    exposure = Exposure(counts, gaussian=gaussian, scan=scan)
     shape = checks.image_shape(shape)
     cell = checks.positive(cell, "cell")
     width = checks.positive(sigma, "sigma") * cell
@@ -140,11 +136,11 @@ def tiling(
     )
     vanadium = (ATOMIC_NUMBERS["V"] / ATOMIC_NUMBERS["Mo"]) ** exponent
     heights = np.array([1.0, 1.0, vanadium])[labels]
-    exposure = expose(shape, columns, heights, width, rng, counts=counts, gaussian=gaussian, scan=scan)
+    recording = exposure.record(shape, columns, heights, width, rng)
     seen = lattice.in_view(columns, shape)
     seen_centers = lattice.in_view(centers, shape)
     return TilingSimulation(
-        **exposure._asdict(),
+        **recording._asdict(),
         points=columns[seen].astype(np.float32),
         labels=labels[seen],
         names=("corner", "filled", "excluded"),
