@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.datasets import KILLS, done, start, tables, wait_until, write_scans
+from support.datasets import KILLS, done, start, tables, wait_until
 
 from motifgpu import dataset
 from motifgpu.core.errors import StageError
@@ -21,7 +21,6 @@ from motifgpu.dataset.results import Run
 
 pytest.importorskip("distributed", reason="Dask is not installed (extra dask)")
 
-FILES = 8
 RUN = """
 import sys
 from motifgpu import dataset
@@ -86,35 +85,25 @@ class Cluster:
             process.wait()
 
 
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scans(tmp_path_factory.mktemp("scans"), FILES - 1)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return tables(dataset.run(scans, tmp_path_factory.mktemp("run") / "out.motif", workers=1).path)
-
-
 @pytest.fixture
-def cluster(scans: Path, tmp_path: Path) -> Iterator[Cluster]:
-    found = Cluster(tmp_path, scans)
+def cluster(many_scans: Path, tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path, many_scans)
     yield found
     found.close()
 
 
 def test_a_cluster_gives_the_same_bytes_and_survives_a_worker(
-    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path
+    many_scans: Path, many_tables: dict[str, bytes], cluster: Cluster, tmp_path: Path
 ) -> None:
-    process = start(RUN, scans, tmp_path / "o", cluster.file)
+    process = start(RUN, many_scans, tmp_path / "o", cluster.file)
     wait_until(lambda: done(tmp_path / "o") >= 1)
     cluster.kill_a_worker()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert tables(tmp_path / "o") == undisturbed
+    assert tables(tmp_path / "o") == many_tables
 
 
-def test_wrong_addresses_and_options(scans: Path, tmp_path: Path) -> None:
+def test_wrong_addresses_and_options(many_scans: Path, tmp_path: Path) -> None:
     import dask
 
     with (
@@ -123,33 +112,33 @@ def test_wrong_addresses_and_options(scans: Path, tmp_path: Path) -> None:
     ):
         connect("tcp://127.0.0.1:9")
     with pytest.raises(StageError, match="workers is 3 and there is a client"):
-        dataset.run(scans, tmp_path / "o", client=object(), workers=3)  # type: ignore[arg-type]
+        dataset.run(many_scans, tmp_path / "o", client=object(), workers=3)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killing_workers_at_random(
-    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
+    many_scans: Path, many_tables: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
 ) -> None:
     moment = random.Random(seed)
-    process = start(RUN, scans, tmp_path / "o", cluster.file)
+    process = start(RUN, many_scans, tmp_path / "o", cluster.file)
     goal = moment.randrange(0, 4)
     wait_until(lambda: (tmp_path / "o" / "run.json").exists() and done(tmp_path / "o") >= goal)
     time.sleep(moment.random())
     cluster.kill_a_worker()
     _, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
-    assert tables(tmp_path / "o") == undisturbed
+    assert tables(tmp_path / "o") == many_tables
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_killing_the_scheduler_ends_the_run_and_a_rerun_completes(
-    scans: Path, undisturbed: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
+    many_scans: Path, many_tables: dict[str, bytes], cluster: Cluster, tmp_path: Path, seed: int
 ) -> None:
     moment = random.Random(seed)
     out = tmp_path / "o"
-    process = start(RUN, scans, out, cluster.file)
+    process = start(RUN, many_scans, out, cluster.file)
     goal = moment.randrange(0, 3)
     wait_until(lambda: (out / "run.json").exists() and done(out) >= goal)
     time.sleep(moment.random() * 0.2)
@@ -160,13 +149,13 @@ def test_killing_the_scheduler_ends_the_run_and_a_rerun_completes(
         assert "the scheduler of the Dask cluster is gone; start a cluster" in errors
         assert Run(out).about["state"] == "stopped"
     cluster.close()
-    run = dataset.run(scans, out, workers=1)
-    assert tables(run.path) == undisturbed
+    run = dataset.run(many_scans, out, workers=1)
+    assert tables(run.path) == many_tables
 
 
 @pytest.mark.slow
 def test_a_file_that_kills_its_worker_ends_in_quarantine(
-    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many_scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -181,10 +170,10 @@ def test_a_file_that_kills_its_worker_ends_in_quarantine(
         "    tasks.read_file = read_file\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-    cluster = Cluster(tmp_path, scans)
+    cluster = Cluster(tmp_path, many_scans)
     try:
         with connect(str(cluster.file)) as client:
-            run = dataset.run(scans, tmp_path / "o", client=client)
+            run = dataset.run(many_scans, tmp_path / "o", client=client)
     finally:
         cluster.close()
     reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.datasets import KILLS, done, start, tables, wait_until, write_scans
+from support.datasets import KILLS, MANY, done, start, tables, wait_until
 
 from motifgpu import dataset
 from motifgpu.core.errors import StageError
@@ -21,7 +21,6 @@ from motifgpu.store.read import read_records
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups of POSIX")
 
-FILES = 10
 RUN = """
 import sys
 from motifgpu import dataset
@@ -30,16 +29,6 @@ try:
 except dataset.RunInterrupted as error:
     sys.exit(f"RunInterrupted: {error}")
 """
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scans(tmp_path_factory.mktemp("scans"), FILES - 1)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return tables(dataset.run(scans, tmp_path_factory.mktemp("run") / "out.motif", workers=1).path)
 
 
 def _children(parent: int, name: str) -> list[int]:
@@ -66,9 +55,9 @@ def _check_nothing_half_is_read(out: Path) -> None:
             assert run.thumbnail(name)
 
 
-def _kill_the_process(scans: Path, out: Path, moment: random.Random, workers: int) -> None:
+def _kill_the_process(many_scans: Path, out: Path, moment: random.Random, workers: int) -> None:
     """Kill a run when a random number of files is done, or a little later."""
-    process = start(RUN, scans, out, workers)
+    process = start(RUN, many_scans, out, workers)
     goal = done(out) + moment.randrange(0, 3)
     wait_until(lambda: ((out / "run.json").exists() and done(out) >= goal) or process.poll() is not None)
     time.sleep(moment.random() * 0.3)
@@ -82,16 +71,16 @@ def _kill_the_process(scans: Path, out: Path, moment: random.Random, workers: in
     "seeds", [range(1), pytest.param(range(1, KILLS + 1), marks=pytest.mark.slow)], ids=["once", "again"]
 )
 def test_killing_the_process(
-    scans: Path, undisturbed: dict[str, bytes], tmp_path: Path, seeds: range
+    many_scans: Path, many_tables: dict[str, bytes], tmp_path: Path, seeds: range
 ) -> None:
     for seed in seeds:
         out = tmp_path / f"{seed}.motif"
         for _ in range(1 + seed % 2):
-            _kill_the_process(scans, out, random.Random(seed), workers=1 + seed % 2)
+            _kill_the_process(many_scans, out, random.Random(seed), workers=1 + seed % 2)
         if (out / "run.json").exists():
             _check_nothing_half_is_read(out)
-        run = dataset.run(scans, out, workers=1)
-        assert tables(run.path) == undisturbed, seed
+        run = dataset.run(many_scans, out, workers=1)
+        assert tables(run.path) == many_tables, seed
         assert run.about["state"] == "complete"
 
 
@@ -99,24 +88,24 @@ def test_killing_the_process(
     "seeds", [range(1), pytest.param(range(1, KILLS + 1), marks=pytest.mark.slow)], ids=["once", "again"]
 )
 def test_killing_workers_does_not_stop_a_run(
-    scans: Path, undisturbed: dict[str, bytes], tmp_path: Path, seeds: range
+    many_scans: Path, many_tables: dict[str, bytes], tmp_path: Path, seeds: range
 ) -> None:
     for seed in seeds:
         moment = random.Random(seed)
         out = tmp_path / f"{seed}.motif"
-        process = start(RUN, scans, out, 2)
+        process = start(RUN, many_scans, out, 2)
         wait_until(lambda out=out: done(out) >= 1)  # type: ignore[misc]
         time.sleep(moment.random() * 0.3)
         for worker in _children(process.pid, "motifgpu.dataset.worker")[: 1 + seed % 2]:
             os.kill(worker, signal.SIGKILL)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-        assert tables(out) == undisturbed, seed
+        assert tables(out) == many_tables, seed
 
 
 @pytest.mark.slow
 def test_a_file_that_kills_its_worker_ends_in_quarantine(
-    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many_scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison = tmp_path / "site"
     poison.mkdir()
@@ -132,15 +121,15 @@ def test_a_file_that_kills_its_worker_ends_in_quarantine(
         "    tasks.read_file = read_file\n"
     )
     monkeypatch.syspath_prepend(poison)
-    run = dataset.run(scans, tmp_path / "o", workers=2)
+    run = dataset.run(many_scans, tmp_path / "o", workers=2)
     reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}
     assert sorted(reasons) == ["damaged.npy", "scan03.npz"]
     assert reasons["scan03.npz"] == "the process that analysed it died, 3 times in 3"
-    assert len(run.micrographs) == FILES - 2
+    assert len(run.micrographs) == MANY - 2
 
 
 def test_workers_that_cannot_start_end_the_run(
-    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many_scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -148,13 +137,13 @@ def test_workers_that_cannot_start_end_the_run(
     )
     monkeypatch.syspath_prepend(tmp_path / "site")
     with pytest.raises(StageError, match="they end at once, with exit status"):
-        dataset.run(scans, tmp_path / "o", workers=2)
+        dataset.run(many_scans, tmp_path / "o", workers=2)
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_says_how_to_go_on(scans: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_go_on(many_scans: Path, many_tables: dict[str, bytes], tmp_path: Path) -> None:
     out = tmp_path / "o"
-    process = start(RUN, scans, out, 1)
+    process = start(RUN, many_scans, out, 1)
     wait_until(lambda: done(out) >= 2)
     theirs = _children(process.pid, "motifgpu")
     process.send_signal(signal.SIGINT)
@@ -167,12 +156,12 @@ def test_ctrl_c_says_how_to_go_on(scans: Path, undisturbed: dict[str, bytes], tm
     wait_until(lambda: not any(map(alive, theirs)))
     assert Run(out).about["state"] == "interrupted"
     before = done(out)
-    run = dataset.run(scans, out, workers=1)
-    assert run.about["last_call"]["files"] == FILES - before
-    assert tables(out) == undisturbed
+    run = dataset.run(many_scans, out, workers=1)
+    assert run.about["last_call"]["files"] == MANY - before
+    assert tables(out) == many_tables
 
 
-def test_a_worker_gets_no_more_than_it_can_hold(scans: Path, tmp_path: Path) -> None:
+def test_a_worker_gets_no_more_than_it_can_hold(many_scans: Path, tmp_path: Path) -> None:
     job = dataset.job.Job(str(tmp_path), dataset.job.make_options({}))
     workers = Processes(job, 2)
     try:

@@ -35,7 +35,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k in range(3):
         truth = simulate.monolayer("MoSe2", (200, 200 + 30 * k), vacancies=0.05, seed=k)
         np.save(folder / f"scan{k}.npy", truth.image)
-    motifgpu.run([str(folder)], folder / "out.motif", pixel_size_nm=NM)
+    motifgpu.run([str(folder)], folder / "out.motif", workers=1, pixel_size_nm=NM)
     return folder / "out.motif"
 
 
@@ -275,7 +275,7 @@ def test_too_many_columns_of_a_run_are_left_out(run_folder: Path, monkeypatch: p
 def test_small_picture_stands_for_a_file_that_is_gone(tmp_path: Path) -> None:
     truth = simulate.monolayer("MoSe2", (160, 200), seed=2)
     np.save(tmp_path / "scan.npy", truth.image)
-    motifgpu.run([str(tmp_path)], tmp_path / "out.motif")
+    motifgpu.run([str(tmp_path)], tmp_path / "out.motif", workers=1)
     (tmp_path / "scan.npy").unlink()
     images = stack.run_layers(motifgpu.Run(tmp_path / "out.motif"))[0][0]
     with pytest.warns(UserWarning, match=r"scan\.npy: .*; its small picture is shown"):
@@ -286,7 +286,7 @@ def test_small_picture_stands_for_a_file_that_is_gone(tmp_path: Path) -> None:
 
 def test_run_without_micrographs_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.npy").write_bytes(b"no array")
-    motifgpu.run([str(tmp_path)], tmp_path / "out.motif")
+    motifgpu.run([str(tmp_path)], tmp_path / "out.motif", workers=1)
     with pytest.raises(motifgpu.StageError, match="has no micrograph; look into its quarantine"):
         stack.run_layers(motifgpu.Run(tmp_path / "out.motif"))
 

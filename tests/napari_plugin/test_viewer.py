@@ -313,7 +313,7 @@ def test_run_is_gone_through(viewer: Any, plugin: str, tmp_path: Path) -> None:
     for k in range(3):
         truth = simulate.monolayer("MoSe2", (200, 200 + 30 * k), vacancies=0.05, seed=k)
         np.save(tmp_path / f"scan{k}.npy", truth.image)
-    motifgpu.run([str(tmp_path)], tmp_path / "out.motif", pixel_size_nm=NM)
+    motifgpu.run([str(tmp_path)], tmp_path / "out.motif", workers=1, pixel_size_nm=NM)
     viewer.open(str(tmp_path / "out.motif"), plugin=plugin)
     assert [layer.name for layer in viewer.layers] == ["out", "titles", "columns"]
     _, widget = viewer.window.add_plugin_dock_widget(plugin, "Micrographs of a run")

@@ -14,6 +14,7 @@ import numpy as np
 from motifgpu import simulate
 
 KILLS = int(os.environ.get("MOTIFGPU_KILLS", "4"))  # how often the slow tests kill each kind of process
+MANY = 8  # files of a run that is to be killed in the middle
 SIDE = 128  # px; small, because what is tested is what happens to files
 
 

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.datasets import write_scan, write_scans
+from support.format_samples import MICROSCOPE, PLAIN
+from support.mutations import mutations
+
+from motifgpu import Run, dataset
+from motifgpu.dataset import tasks
+from motifgpu.options import Options
+from motifgpu.store.read import read_records
+
+
+def test_a_damaged_file_is_in_quarantine_with_its_reason(scans: Path, undisturbed: Run) -> None:
+    [line] = undisturbed.quarantine
+    assert line["path"] == str(scans / "damaged.npy")
+    assert line["reason"]
+    assert undisturbed.about["found"]["quarantined"] == 1
+    assert undisturbed.about["state"] == "complete"
+
+
+def test_a_file_that_breaks_the_analysis_is_quarantined(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tasks.analyze_batch
+
+    def breaks(micrographs: list, options: Options) -> list:
+        if any(one.source.endswith("scan02.npz") for one in micrographs):
+            raise ZeroDivisionError("a bug")
+        return real(micrographs, options)
+
+    monkeypatch.setattr(tasks, "analyze_batch", breaks)
+    run = dataset.run(scans, tmp_path / "o", workers=1)
+    reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}
+    assert "ZeroDivisionError: a bug" in reasons["scan02.npz"]
+    assert len(run.micrographs) == 3
+    monkeypatch.undo()
+    assert len(dataset.run(scans, tmp_path / "o", workers=1).micrographs) == 3  # it is known
+    run = dataset.run(scans, tmp_path / "o", workers=1, retry=True)
+    assert len(run.micrographs) == 4
+    assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
+
+
+def test_one_image_of_several_may_fail(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image = np.load(write_scan(tmp_path / "a.npz", 1))["image"]
+    np.savez(folder / "two.npz", first=image, flat=np.zeros((64, 64), np.float32))
+    run = dataset.run(folder, tmp_path / "o", workers=1)
+    assert run.micrographs["title"].to_pylist() == ["first"]
+    [line] = run.quarantine
+    assert line["title"] == "flat"
+    assert "the image is constant" in line["reason"]
+    named = dataset.run(folder, tmp_path / "named", workers=1, signal="first")
+    assert len(named.micrographs) == 1
+    assert named.quarantine == []
+
+
+def test_a_file_that_could_not_be_opened_for_a_while_is_done_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_scans(tmp_path / "in", 2)
+    real = tasks.facts_of
+
+    def busy(path: str) -> dict:
+        if path.endswith("scan01.npz"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(tasks, "facts_of", busy)
+    run = dataset.run(folder, tmp_path / "o", workers=1)
+    assert {Path(line["path"]).name: line["status"] for line in run.quarantine} == {
+        "damaged.npy": tasks.QUARANTINED,
+        "scan01.npz": tasks.UNREAD,
+    }
+    assert len(run.micrographs) == 1
+    monkeypatch.undo()
+    run = dataset.run(folder, tmp_path / "o", workers=1)
+    assert len(run.micrographs) == 2
+    assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
+    assert not list((run.path / "files").glob("unread-*"))
+
+
+@pytest.mark.slow
+def test_mutations_of_every_format_end_as_results_or_in_quarantine(tmp_path: Path) -> None:
+    pytest.importorskip("rsciio")
+    pytest.importorskip("h5py")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    number = 0
+    for name, write in {**PLAIN, **MICROSCOPE}.items():
+        sample = tmp_path / name
+        write(sample)
+        for k, (_, damaged) in enumerate(mutations(sample.read_bytes(), 76, 7)):
+            (folder / f"{sample.stem}-{k:02d}{sample.suffix}").write_bytes(damaged)
+            number += 1
+    run = dataset.run(folder, tmp_path / "o", workers=2, seconds=20)
+    assert number >= 76 * len(PLAIN)
+    found = {*run.micrographs["source"].to_pylist(), *(line["path"] for line in run.quarantine)}
+    records = list(read_records(run.path))
+    # Some of the damage gives the same file twice: each content has one record.
+    assert found == {record["path"] for record in records if record["micrographs"] or record["reason"]}
+    assert {record["status"] for record in records} <= {tasks.DONE, tasks.QUARANTINED}
+    contents = {path.read_bytes() for path in folder.iterdir()}
+    assert len(records) == len(contents)
+    assert all(line["reason"] for line in run.quarantine)
+    assert "report.html" in str(run.report())
