@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from motifgpu.columns.candidates import View, off_lattice, on_lattice
+from motifgpu.columns.by_lattice import choose_by_lattice
+from motifgpu.columns.by_maxima import choose_by_maxima
+from motifgpu.columns.filtered import FilteredImage
 from motifgpu.columns.refine import WIDEST
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
@@ -94,7 +96,7 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
         Micrograph in any unit, raw or smoothed; bright columns on dark ground.
     method : {"auto", "lattice", "prominence", "radius"}
         How columns are chosen. ``"lattice"`` averages the image over its lattice, locally
-        (`motifgpu.columns.bragg.lattice_average`), takes the sites of that average, adds maxima of the
+        (`motifgpu.columns.lattice_average`), takes the sites of that average, adds maxima of the
         smoothed image that are separate from them and above the noise, and determines which sites are empty.
         Where adjacent vacancies distort the average, it is taken once more without them. ``"prominence"``
         takes the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum
@@ -151,23 +153,23 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
             f"the image has no lattice (no clear ring in its power spectrum), which {method!r} needs",
             "use the method prominence",
         )
-    view = View(standard, smoothing)
+    filtered = FilteredImage(standard, smoothing)
     if method in ("auto", "lattice") and standard.ring is not None:
-        found = on_lattice(view)
+        found = choose_by_lattice(filtered)
     else:
-        found = off_lattice(view, method)
-    width = float(found.sigma) * (view.band.scale[0] * view.band.scale[1]) ** 0.5
+        found = choose_by_maxima(filtered, method)
+    width = float(found.sigma) * (filtered.band.scale[0] * filtered.band.scale[1]) ** 0.5
     if float(found.sigma) >= WIDEST:
         raise StageError(
             "columns",
             f"the maxima of the image are too wide for columns (standard deviation above {width:.1f} px)",
             "invert the image if its columns are dark",
         )
-    points = view.band.to_pixels(found.points)
-    rows, cols = view.band.shape
+    points = filtered.band.to_pixels(found.points)
+    rows, cols = filtered.band.shape
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
-    xp = view.xp
+    xp = filtered.xp
     order = xp.argsort(points[:, 1], stable=True)
     order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
     order = namespace.take_rows(order, xp.take(inside, order))

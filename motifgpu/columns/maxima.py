@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def peak_positions(x: Array, mask: Array) -> Array:
     """
     xp = namespace.array_namespace(x)
     height, width = x.shape
-    plateaus, count = namespace.ndimage(xp).label(mask, structure=_ones(x, xp))
+    plateaus, count = label_touching(mask, xp)
     flat = xp.nonzero(xp.reshape(mask, (-1,)))[0]
     owner = xp.astype(xp.take(xp.reshape(plateaus, (-1,)), flat), flat.dtype) - 1
     row, col = flat // width, flat % width
@@ -116,97 +117,7 @@ def peak_positions(x: Array, mask: Array) -> Array:
     return xp.stack([namespace.bincount(owner, v, int(count)) / members for v in vertices], axis=1)
 
 
-def _ones(like: Array, xp: ModuleType) -> Array:
-    return namespace.from_numpy(np.ones((3, 3), np.int32), like)
-
-
-def strongest_within(points: Array, strength: Array, shape: tuple[int, int], radius: float) -> Array:
-    """Say which points have no stronger one within `radius`: (n,) bool. Of equals the later one is stronger.
-
-    Parameters
-    ----------
-    points : (n, 2) array
-        As (row, col) in pixels.
-    strength : (n,) array
-    shape : (int, int)
-        Rows and columns that hold all points.
-    radius : float
-        px.
-    """
-    xp = namespace.array_namespace(points)
-    by_strength = xp.argsort(strength, stable=True)
-    rank = xp.argsort(by_strength)
-    # Of points on one pixel only the strongest is seen, and none of the others is the strongest.
-    order = xp.take(by_strength, xp.argsort(xp.take(pixel_of(points, shape), by_strength), stable=True))
-    pixel = xp.take(pixel_of(points, shape), order)
-    last = xp.concat([pixel[1:] != pixel[:-1], xp.ones_like(pixel[:1], dtype=xp.bool)])
-    seen = namespace.take_rows(order, last)
-    return ~_outranked(points, rank, xp.take(points, seen, axis=0), xp.take(rank, seen), shape, radius)
-
-
-def near(points: Array, others: Array, shape: tuple[int, int], radius: float) -> Array:
-    """Say which points (n, 2) have one of `others` (m, 2), of which no two share a pixel, within `radius`."""
-    xp = namespace.array_namespace(points)
-    low, high = (xp.zeros_like(p[:, 0], dtype=xp.int64) for p in (points, others))
-    return _outranked(points, low, others, high + 1, shape, radius)
-
-
-def group_sizes(points: Array, shape: tuple[int, int]) -> Array:
-    """Return how many points hang together with each, by steps of at most 9 px along either axis: (n,) int.
-
-    Parameters
-    ----------
-    points : (n, 2) array
-        As (row, col) in pixels.
-    shape : (int, int)
-        Rows and columns that hold all points.
-    """
-    xp = namespace.array_namespace(points)
-    pixel = pixel_of(points, shape)
-    marked = namespace.bincount(pixel, xp.ones_like(points[:, 0]), shape[0] * shape[1])
-    marked = xp.reshape(marked, shape)
-    for _ in range(4):
-        marked = dilate(marked)
-    groups, count = namespace.ndimage(xp).label(marked > 0, structure=_ones(points, xp))
-    group = xp.astype(xp.take(xp.reshape(groups, (-1,)), pixel), pixel.dtype)
-    return xp.take(namespace.bincount(group, None, int(count) + 1), group)
-
-
-def _outranked(
-    points: Array, rank: Array, others: Array, their_rank: Array, shape: tuple[int, int], radius: float
-) -> Array:
-    """Say which points (n, 2) have one of `others` (m, 2) within `radius` that is of higher rank."""
-    xp = namespace.array_namespace(points)
-    if others.shape[0] == 0:
-        return xp.zeros_like(rank, dtype=xp.bool)
-    numbers = xp.arange(1, others.shape[0] + 1, dtype=points.dtype, device=namespace.device(points))
-    ground = namespace.bincount(pixel_of(others, shape), numbers, shape[0] * shape[1])
-    ground = xp.astype(ground, xp.int64)
-    reach = int(radius + 1)
-    steps = xp.arange(-reach, reach + 1, dtype=xp.int64, device=namespace.device(points))
-    at_once = max(1, namespace.block_size(xp) // (2 * reach + 1) ** 2)
-    parts = [xp.zeros_like(rank[:0], dtype=xp.bool)]
-    for first in range(0, points.shape[0], at_once):
-        last = min(first + at_once, points.shape[0])
-        some = points[first:last, :]
-        centre = pixel_of(some, shape)[:, None]
-        row = xp.clip(centre // shape[1] + steps, min=0, max=shape[0] - 1)
-        col = xp.clip(centre % shape[1] + steps, min=0, max=shape[1] - 1)
-        around = row[:, :, None] * shape[1] + col[:, None, :]
-        number = xp.take(ground, xp.reshape(around, (-1,)))
-        there = xp.clip(number - 1, min=0)
-        away = xp.reshape(xp.take(others, there, axis=0), (some.shape[0], -1, 2)) - some[:, None, :]
-        number, higher = (
-            xp.reshape(values, away.shape[:2]) for values in (number, xp.take(their_rank, there))
-        )
-        close = (number > 0) & (xp.sum(away * away, axis=2) <= radius * radius)
-        parts.append(xp.any(close & (higher > rank[first:last, None]), axis=1))
-    return xp.concat(parts)
-
-
-def pixel_of(points: Array, shape: tuple[int, int]) -> Array:
-    """Return the flat index (n,) of the pixel under each point."""
-    xp = namespace.array_namespace(points)
-    nearest = xp.astype(xp.round(points), xp.int64)
-    row = xp.clip(nearest[:, 0], min=0, max=shape[0] - 1)
-    return row * shape[1] + xp.clip(nearest[:, 1], min=0, max=shape[1] - 1)
+def label_touching(mask: Array, xp: ModuleType) -> tuple[Array, Any]:
+    """Number the groups of pixels (H, W) that touch, also by a corner, from 1 on; and how many there are."""
+    square = namespace.from_numpy(np.ones((3, 3), np.int32), mask)
+    return namespace.ndimage(xp).label(mask, structure=square)

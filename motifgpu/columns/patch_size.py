@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from motifgpu.columns.band import Band, band_of
-from motifgpu.columns.maxima import local_maxima, peak_positions, pixel_of
+from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.scale import CUTOFF, LOWEST_BIN
 from motifgpu.columns.smoothing import slow_response
+from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError

@@ -13,6 +13,8 @@ REACH = 3
 _NARROWEST, _USUAL, WIDEST = 0.6, 1.1, 2.5
 # Longest move along an axis in a step, px.
 _LONGEST = 0.7
+# Gauss-Newton steps of a fit, and how far it moves at most without having left its column, px.
+STEPS, LONGEST_MOVE = 4, 1.5
 # The derivatives by height, row, column, level and width as sums of (factor along rows, along columns), the
 # factors being the Gaussian, its derivative by position, that by the logarithm of the width, and 1.
 _TERMS = [[(0, 0)], [(1, 0)], [(0, 1)], [(3, 3)], [(2, 0), (0, 2)]]
@@ -36,6 +38,16 @@ class Peaks:
     points: Array
     heights: Array
     sigma: Array
+
+    def select(self, mask: Array) -> Peaks:
+        """Return the peaks where `mask` (n,) is True."""
+        points, heights = (namespace.take_rows(x, mask) for x in (self.points, self.heights))
+        return Peaks(points, heights, self.sigma)
+
+    def distance(self, others: Peaks) -> Array:
+        """Return how far (n,) each is from its counterpart among others, px."""
+        xp = namespace.array_namespace(self.points)
+        return xp.sqrt(xp.sum((self.points - others.points) ** 2, axis=1))
 
 
 def start_peaks(image: Array, points: Array) -> Peaks:
@@ -84,6 +96,15 @@ def refine(image: Array, peaks: Peaks, steps: int) -> Peaks:
             xp.clip(peaks.sigma + asked, min=_NARROWEST, max=WIDEST),
         )
     return peaks
+
+
+def settle(image: Array, start: Peaks, steps: int = STEPS) -> tuple[Peaks, Array]:
+    """Fit as `refine` does, those that leave their column being put back; also return how far each moved."""
+    xp = namespace.array_namespace(image)
+    peaks = refine(image, start, steps)
+    moved = peaks.distance(start)
+    points = xp.where((moved <= LONGEST_MOVE)[:, None], peaks.points, start.points)
+    return replace(peaks, points=points), moved
 
 
 def measure_heights(image: Array, peaks: Peaks, steps: int = 3) -> Array:

@@ -6,27 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import ndimage
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from support.backends import same_home
 
 from motifgpu import StageError, find_columns, simulate
-from motifgpu.columns.bragg import lattice_average
-from motifgpu.columns.candidates import View
 from motifgpu.columns.find import Columns
 from motifgpu.columns.matching import Detection, match_points, score_detection
-from motifgpu.columns.maxima import (
-    dilate,
-    group_sizes,
-    local_maxima,
-    near,
-    peak_positions,
-    prominent,
-    strongest_within,
-)
-from motifgpu.columns.refine import measure_heights, refine, render, start_peaks
-from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core.namespace import to_numpy
 
 DEFECTS = {"vacancies": 0.05, "divacancies": 0.015}
@@ -188,29 +173,19 @@ def test_no_sites_beyond_the_edge_of_a_flake(amorphous: bool) -> None:
         assert (cKDTree(atoms).query(columns.points[columns.occupied])[0] > 5).mean() <= 0.012
 
 
-def test_lattice_average_fills_holes_it_is_told_of(xp_array: Callable[[Any], Any]) -> None:
+def test_a_row_of_vacancies(xp_array: Callable[[Any], Any]) -> None:
     rng = np.random.default_rng(6)
     row, col = (8 + 16 * i.ravel() for i in np.mgrid[:20, :20])
-    there = ~((row == 168) & (np.abs(col - 168) <= 32))
+    there = ~((row == 168) & (np.abs(col - 168) <= 16))
     pixels = np.arange(320)
     rows, cols = (np.exp(-0.5 * ((pixels[:, None] - at) / 4.0) ** 2) for at in (row, col))
-    noise = 0.05 * rng.normal(size=(320, 320))
-
-    def averaged(atoms: np.ndarray, told: bool) -> np.ndarray:
-        image = xp_array(((rows * atoms) @ cols.T + noise).astype(np.float32))
-        view = View(StandardImage.of(image, "columns"), "fft")
-        band, missing = view.band, np.stack([row[~there], col[~there]], axis=1)
-        places = (missing + np.array(band.pad)) / np.array(band.scale)
-        grid = np.stack(np.indices(band.size), axis=-1)
-        hole = (np.linalg.norm(grid[:, :, None] - places, axis=-1) < 3.5).any(-1) & told
-        known = band.inside * xp_array((~hole).astype(np.float32))
-        average = to_numpy(lattice_average(band, view.detail, known, view.lowest, view.frequency)[0])
-        return np.asarray(average[tuple(np.round(places).astype(int).T)])
-
-    whole = averaged(np.ones(400), told=False)
-    untold, told = averaged(there, told=False), averaged(there, told=True)
-    assert untold.max() < 0.2 * whole.min()
-    assert (told - untold).min() > 0.15 * whole.mean()
+    image = (rows * there) @ cols.T + 0.05 * rng.normal(size=(320, 320))
+    found = find_columns(xp_array(image.astype(np.float32)))
+    points, occupied = to_numpy(found.points), to_numpy(found.occupied)
+    sites = np.stack([row, col], axis=1)
+    match = match_points(points, sites, 1)
+    assert len(points) == len(match.found) == len(sites)
+    assert np.array_equal(occupied[match.found], there[match.reference])
 
 
 def test_backends_agree(xp_array: Callable[[Any], Any]) -> None:
@@ -320,128 +295,28 @@ def test_other_methods(method: str) -> None:
     assert min(score.precision, score.recall) > 0.98
 
 
-def topographic(image: np.ndarray) -> dict[tuple[int, int], float]:
-    """Prominence of every maximum by flooding from the top with a union-find; infinite for the highest."""
-    order = np.argsort(-image, axis=None)
-    parent: dict[int, int] = {}
-    top: dict[int, int] = {}
-    prominence = {}
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            i = parent[i]
-        return i
-
-    width = image.shape[1]
-    for i in order.tolist():
-        r, c = divmod(i, width)
-        around = {
-            root(j)
-            for dr in (-1, 0, 1)
-            for dc in (-1, 0, 1)
-            if 0 <= r + dr < image.shape[0]
-            and 0 <= c + dc < width
-            and (j := (r + dr) * width + c + dc) in parent
-        }
-        parent[i], top[i] = i, i
-        if around:
-            highest = max(around, key=lambda j: image.flat[top[j]])
-            parent[i] = highest
-            for j in around - {highest}:
-                prominence[divmod(top[j], width)] = float(image.flat[top[j]] - image.flat[i])
-                parent[j] = highest
-    prominence[divmod(top[root(int(order[0]))], width)] = float("inf")
-    return prominence
-
-
-def test_prominent_maxima_against_union_find(xp_array: Callable[[Any], Any]) -> None:
-    image = ndimage.gaussian_filter(np.random.default_rng(2).normal(size=(40, 50)), 2).astype(np.float32)
-    oracle = topographic(image)
-    x = xp_array(image)
-    maxima = to_numpy(local_maxima(x))
-    assert set(zip(*(i.tolist() for i in np.nonzero(maxima)), strict=True)) == set(oracle)
-    for height in (0.02, 0.1, 0.2):
-        found = maxima & to_numpy(prominent(x, height, reach=60))
-        wanted = {place for place, value in oracle.items() if value >= height}
-        assert set(zip(*(i.tolist() for i in np.nonzero(found)), strict=True)) == wanted
-
-
-def test_far_ground_does_not_make_a_ripple_prominent() -> None:
-    row, col = np.mgrid[:60, :200]
-    tower = 10 * np.exp(-((row - 30) ** 2 + (col - 20) ** 2) / 18) + 0.1 * np.cos(col) * np.cos(row)
-    found = local_maxima(tower) & prominent(tower, 1.0, reach=12)
-    assert np.argwhere(found).tolist() == [[30, 20]]
-    assert local_maxima(tower).sum() > 100
-
-
-@pytest.mark.parametrize("radius", [1.5, 2.0, 2.5, 3.7])
-def test_dilation_is_the_grey_dilation(xp_array: Callable[[Any], Any], radius: float) -> None:
-    image = -1 - np.random.default_rng(3).random((17, 23)).astype(np.float32)
-    reach = int(radius)
-    row, col = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = np.hypot(row, col) <= radius
-    wanted = ndimage.grey_dilation(image, footprint=disc, mode="constant", cval=-np.inf)
-    assert np.array_equal(to_numpy(dilate(xp_array(image), radius)), wanted)
-
-
-def test_plateaus_are_one_peak_each(xp_array: Callable[[Any], Any]) -> None:
-    row, col = np.mgrid[:40, :60]
-    image = np.zeros((40, 60), np.float32)
-    for r, c in ((10, 12), (10.5, 40), (30, 25.5)):
-        image = np.maximum(image, np.minimum(8 - np.hypot(row - r, col - c), 5.0)).astype(np.float32)
-    x = xp_array(image)
-    peaks = to_numpy(peak_positions(x, xp_array(to_numpy(local_maxima(x)) & (image > 1))))
-    assert np.allclose(peaks, [[10, 12], [10.5, 40], [30, 25.5]], atol=1e-4)
-
-
-def test_neighbours_by_brute_force(xp_array: Callable[[Any], Any]) -> None:
-    rng = np.random.default_rng(4)
-    points = rng.uniform(-0.4, 29.4, (80, 2)).astype(np.float32)
-    strength = rng.permutation(80).astype(np.float32)
-    distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum(-1))
-    stronger = (distance <= 2.5) & (strength[None] > strength[:, None])
-    pixel = np.round(points)
-    same = (pixel[:, None] == pixel[None]).all(-1)
-    assert same.sum() > len(points)  # some share a pixel: only the strongest of them is seen by others
-    seen = ~(same & stronger).any(1)
-    wanted = ~(stronger & seen).any(1)
-    found = to_numpy(strongest_within(xp_array(points), xp_array(strength), (30, 30), 2.5))
-    assert np.array_equal(found, wanted)
-    others = points[found]
-    wanted = (distance[:, found] <= 3.2).any(1)
-    assert np.array_equal(to_numpy(near(xp_array(points), xp_array(others), (30, 30), 3.2)), wanted)
-    assert not to_numpy(near(xp_array(points), xp_array(others[:0]), (30, 30), 3.2)).any()
-
-
-def test_groups_by_brute_force(xp_array: Callable[[Any], Any]) -> None:
-    points = np.random.default_rng(7).uniform(0, 199, (90, 2)).astype(np.float32)
-    step = np.abs(np.round(points)[:, None] - np.round(points)[None]).max(-1)
-    groups = connected_components(step <= 9)[1]
-    wanted = np.bincount(groups)[groups]
-    assert 1 < wanted.max() < len(points)
-    assert np.array_equal(to_numpy(group_sizes(xp_array(points), (200, 200))), wanted)
-    assert group_sizes(xp_array(points[:0]), (200, 200)).shape == (0,)
-
-
-def test_fit_recovers_overlapping_columns(xp_array: Callable[[Any], Any]) -> None:
+def test_overlapping_columns() -> None:
     rng = np.random.default_rng(5)
-    row, col = np.mgrid[6:60:5, 6:60:5]
-    points = np.stack([row.ravel(), col.ravel()], axis=1) + rng.uniform(-0.4, 0.4, (row.size, 2))
-    heights = rng.uniform(0.5, 2, len(points))
-    pixels = np.arange(66)
-    rows, cols = (np.exp(-0.5 * ((pixels[:, None] - points[:, axis]) / 1.2) ** 2) for axis in (0, 1))
-    image = xp_array((rows * heights @ cols.T).astype(np.float32) - 0.7)
-    start = start_peaks(image, xp_array(np.round(points).astype(np.float32)))
-    found = refine(image, start, steps=20)
-    # The windows hold 96 % of a column; what lies beyond them is the level of its neighbours.
-    assert np.abs(to_numpy(found.points) - points).max() < 0.05
-    assert np.abs(to_numpy(found.heights) / heights - 1).max() < 0.15
-    assert float(found.sigma) == pytest.approx(1.2, rel=0.03)
-    again = measure_heights(image, found, steps=10)
-    assert np.allclose(to_numpy(again), to_numpy(found.heights), rtol=0.02)
-    drawn = to_numpy(render(found, (66, 66)))
-    left = (to_numpy(image) - drawn)[8:-8, 8:-8]
-    assert left.std() < 0.1 * to_numpy(image).std()
+    row, col = np.mgrid[9:225:12, 9:225:12]
+    points = np.stack([row.ravel(), col.ravel()], axis=1) + rng.uniform(-1, 1, (row.size, 2))
+    heights = rng.uniform(0.7, 1.3, len(points))
+    pixels = np.arange(234)
+    rows, cols = (np.exp(-0.5 * ((pixels[:, None] - points[:, axis]) / 2.9) ** 2) for axis in (0, 1))
+    found = find_columns((rows * heights @ cols.T).astype(np.float32) - 0.7, "prominence")
+    match = match_points(found.points, points, 1)
+    assert len(match.found) == len(points) == len(found)
+    inner = ((points > 20) & (points < 214)).all(1)[match.reference]
+    assert match.distance[inner].max() < 0.8
+    # What lies beyond the window of a fit is the level of its neighbours.
+    assert np.abs(found.prominence[match.found] / heights[match.reference] - 1)[inner].max() < 0.15
+    assert found.sigma_px == pytest.approx(2.9, rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["lattice", "prominence", "radius"])
+def test_columns_stand_apart(method: str) -> None:
+    image = simulate.monolayer(shape=(300, 300), counts=1, angle=7, seed=5, **DEFECTS).image
+    points = find_columns(image, method).points
+    assert cKDTree(points).query(points, 2)[0][:, 1].min() > 0.4 * 22 / np.sqrt(3)
 
 
 @pytest.mark.parametrize(

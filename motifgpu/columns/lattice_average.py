@@ -24,10 +24,25 @@ WINDOW = 1.9
 # power near it.
 ABOVE_FLOOR = 20.0
 OF_STRONGEST = 0.1
+# Bragg peaks are about as far apart as the first ring is from the middle: of a square that reaches this share
+# of it to each side, half as wide, no two can be in.
+_STRONGEST_WITHIN = 0.25
+# Power below this share of the radius of the first ring is the flank of the background, whose filter passes
+# 1/e at 0.4 of it (`motifgpu.columns.smoothing.BACKGROUND`); the peaks of a cell doubled are at 0.5.
+_LOWEST_PEAK = 0.45
+# Standard deviation of the smoothing of the spectrum, coefficients: over about 4 pi 0.7^2 = 6 of them.
+_SMOOTHED = 0.7
 # Power at this quantile of an annulus, and what share of the mean of exponentially distributed noise it is
-# after smoothing over about six coefficients.
+# after that smoothing.
 _QUANTILE, _SHARE = 0.25, 0.75
+# Annuli of equal population in a spectrum, and the fewest coefficients of one: six below the quantile.
+_ANNULI, _FEWEST = 180, 24
+# Least share of the averaging window that is divided by: at the corner of an image a quarter is known, and
+# what lies beyond the image is not to be amplified further.
+_LEAST_KNOWN = 0.2
 _EXTRAPOLATIONS = 2
+# Share of the largest product of two variances below which there is nothing to correlate but rounding.
+_NOTHING = 1e-6
 
 
 def lattice_average(
@@ -56,13 +71,13 @@ def lattice_average(
     xp = namespace.array_namespace(detail)
     power = _power(band, detail)
     floor = _floor(band, power, xp) / _SHARE
-    reach = 0.25 * lowest
+    reach = _STRONGEST_WITHIN * lowest
     strongest = power
     for _ in range(max(1, round(reach * min(band.extended)))):
         strongest = dilate(strongest)
     peaks = (power > ABOVE_FLOOR * floor) & (power > OF_STRONGEST * strongest)
     f = xp.fft.fftshift(_full_frequency(band, detail, xp))
-    peaks = xp.astype(peaks & (f > 0.45 * lowest), detail.dtype)
+    peaks = xp.astype(peaks & (f > _LOWEST_PEAK * lowest), detail.dtype)
     spread = [length * frequency / (2 * math.pi * WINDOW) for length in band.extended]
     response = xp.clip(_blur(peaks, spread, xp) * (2 * math.pi * spread[0] * spread[1]), max=1.0)
     # Without noise, rounding can take the floor of the spectrum below zero.
@@ -71,7 +86,7 @@ def lattice_average(
 
     # The first estimate divides by how much of the window is known; then the image is continued by the
     # average itself, which keeps the lattice whole at the border and across holes.
-    weight = xp.clip(_window_weight(band, known, spread), min=0.2)
+    weight = xp.clip(_window_weight(band, known, spread), min=_LEAST_KNOWN)
     average = band.inverse(band.transform(detail * known) * response) / weight
     for _ in range(_EXTRAPOLATIONS):
         continued = xp.where(known > 0, detail, average)
@@ -91,17 +106,17 @@ def coherence(band: Band, smoothed: Array, average: Array, known: Array, frequen
         return band.blur(x * known, sigma)
 
     product = around(smoothed**2) * around(average**2)
-    smallest = 1e-6 * xp.max(product)
+    smallest = _NOTHING * xp.max(product)
     return around(smoothed * average) / xp.sqrt(xp.clip(product, min=float(smallest) + 1e-30))
 
 
 def _power(band: Band, detail: Array) -> Array:
-    """Power spectrum of the tapered image, smoothed over about six coefficients, zero in the middle."""
+    """Power spectrum of the tapered image, smoothed, zero in the middle."""
     xp = namespace.array_namespace(detail)
     tapered = detail * band.taper
     transform = xp.fft.fftn(xp.astype(tapered, band.coefficients.dtype), axes=(0, 1))
     power = (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(band.taper**2)
-    return _blur(xp.fft.fftshift(power), [0.7, 0.7], xp)
+    return _blur(xp.fft.fftshift(power), [_SMOOTHED, _SMOOTHED], xp)
 
 
 def _blur(x: Array, sigma: list[float], xp: ModuleType) -> Array:
@@ -139,7 +154,7 @@ def _floor(band: Band, power: Array, xp: ModuleType) -> Array:
     """Diffuse power at each coefficient: a low quantile of the annulus of equal population it lies in."""
     order, place = _annuli(band, power, xp)
     total = order.shape[0]
-    members = max(24, total // 180)
+    members = max(_FEWEST, total // _ANNULI)
     annuli = total // members
     ranked = xp.take(xp.reshape(power, (-1,)), order[: annuli * members])
     ranked = xp.sort(xp.reshape(ranked, (annuli, members)), axis=1)

@@ -1,0 +1,62 @@
+"""Shoulders of bright columns, and which of them are faint columns.
+
+Beside a bright column a faint one, such as S2 beside W, is no maximum of the lattice average but a shoulder.
+It shows in what fits of the bright columns leave over. There the ringing of the band limit shows as well, but
+not in the image itself, where a faint sublattice holds a column on most of its sites.
+"""
+
+from __future__ import annotations
+
+import math
+
+from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEVEL, FilteredImage
+from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.refine import REACH, Peaks, render
+from motifgpu.columns.spacing import near
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+
+# Share of the least height of a site at which a fit is started. A pixel half a step off along both axes shows
+# exp(-0.25 / 1.1^2) = 0.81 of a column of usual width, and the level that is taken off has 0.05 of it.
+_START = 0.7
+
+
+def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: float) -> Array:
+    """Find what stands beside the maxima of the lattice average without being one.
+
+    Parameters
+    ----------
+    image : FilteredImage
+    average : (h, w) array
+        Its lattice average.
+    bright : Peaks
+        The maxima of that, fitted.
+    least : float
+        Least height of a site.
+
+    Returns
+    -------
+    (m, 2) array
+        Where fits are to start; none where the columns are so wide that what fits leave over is their rims.
+    """
+    # Of wide columns the windows of a fit cut off as much as faint columns have.
+    if math.exp(-0.5 * ((REACH + 0.5) / float(bright.sigma)) ** 2) > FAINTEST:
+        return bright.points[:0, :]
+    left = average - render(bright, image.band.size)
+    left = left - image.band.blur(left, LEVEL)
+    shoulders = peak_positions(left, local_maxima(left) & image.frame & (left > _START * least))
+    close = near(shoulders, bright.points, image.band.size, LEAST_CLEARANCE)
+    return namespace.take_rows(shoulders, ~close)
+
+
+def mostly_columns(held: Array, shoulders: Array) -> Array:
+    """Say whether most shoulders hold a column, as on a faint sublattice, or are ringing: () bool.
+
+    Parameters
+    ----------
+    held, shoulders : (n,) bool array
+        Which sites hold a column in the image, and which were shoulders in the lattice average.
+    """
+    xp = namespace.array_namespace(held)
+    number, with_column = (xp.sum(xp.astype(x, xp.int64)) for x in (shoulders, shoulders & held))
+    return 2 * with_column >= number
