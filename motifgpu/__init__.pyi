@@ -2,6 +2,7 @@
 
 from . import simulate
 from .analysis import Analysis
+from .columns.background import estimate_background
 from .columns.find import Columns, find_columns
 from .columns.matching import (
     Detection,
@@ -10,7 +11,7 @@ from .columns.matching import (
     score_detection,
 )
 from .columns.patch_size import PatchSize, estimate_patch_size
-from .columns.smoothing import estimate_background, smooth
+from .columns.smoothing import smooth
 from .core.errors import MicrographReadError, StageError
 from .dataset import RunInterrupted, merge, run, watch
 from .dataset.results import Run

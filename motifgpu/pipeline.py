@@ -13,9 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from motifgpu.analysis import Analysis
+from motifgpu.columns.background import estimate_background
 from motifgpu.columns.find import Columns, find_columns
 from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
-from motifgpu.columns.smoothing import estimate_background
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import device, namespace
 from motifgpu.core.errors import MicrographReadError, StageError

@@ -111,6 +111,11 @@ class Band:
         xp = namespace.array_namespace(coefficients)
         return xp.fft.irfftn(coefficients, s=self.size, axes=(0, 1))
 
+    def autocorrelation(self, grid: Array) -> Array:
+        """Return the periodic autocorrelation (h, w) of values on the grid, lag 0 first."""
+        transform = self.transform(grid)
+        return self.inverse(transform * namespace.array_namespace(grid).conj(transform))
+
     def blur(self, grid: Array, sigma: float) -> Array:
         """Convolve values on the grid with a Gaussian of `sigma` grid pixels, periodically."""
         rows, cols = np.fft.fftfreq(self.size[0]), np.fft.rfftfreq(self.size[1])

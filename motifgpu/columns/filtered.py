@@ -7,9 +7,14 @@ honeycomb stand 4.5 px apart and are about 1.1 px wide.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+
 from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.scale import CUTOFF
-from motifgpu.columns.smoothing import slow_response, smoothing_response
+from motifgpu.columns.smoothing import responses
 from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
@@ -27,40 +32,64 @@ LEVEL = 4.7
 _MARGIN = 2.3
 
 
+@dataclass(frozen=True, eq=False)
 class FilteredImage:
-    """An image in the band of its columns, without background, smoothed or not.
+    """An image in the band of its columns, without background, smoothed and not.
 
     Parameters
     ----------
     image : StandardImage
     smoothing : {"auto", "fft", "svd"}
-
-    Attributes
-    ----------
-    band : Band
-    detail, smoothed : (h, w) array
-        The band without its background, before and after smoothing.
-    noise : float
-        Standard deviation of what noise is left in `smoothed`.
-    lowest, frequency : float
-        What sets the scale of the background and of the columns (`StandardImage.scales`), cycles per pixel.
-    frame : (h, w) bool array
-        The image and as much around it as its columns overlap with.
     """
 
-    def __init__(self, image: StandardImage, smoothing: str) -> None:
-        xp = self.xp = namespace.array_namespace(image.values)
-        noise = image.spectrum.noise
-        self.lowest, self.frequency = image.scales
-        cutoff = CUTOFF * self.frequency
-        self.band: Band = band_of(image.values, cutoff, margin=_MARGIN / self.frequency)
-        slow = slow_response(self.band, self.lowest)
-        response = (1 - slow) * smoothing_response(self.band, slow, noise, smoothing, cutoff)
-        self.detail = self.band.grid(1 - slow)
-        self.smoothed = self.band.grid(response)
+    image: StandardImage
+    smoothing: str
+
+    @property
+    def xp(self) -> ModuleType:
+        """Namespace of the arrays."""
+        return namespace.array_namespace(self.image.values)
+
+    @property
+    def lowest(self) -> float:
+        """Frequency that sets the scale of the background, cycles per pixel, see `StandardImage.scales`."""
+        return self.image.scales[0]
+
+    @property
+    def frequency(self) -> float:
+        """Frequency that sets the scale of the columns, cycles per pixel, see `StandardImage.scales`."""
+        return self.image.scales[1]
+
+    @cached_property
+    def band(self) -> Band:
+        """The image as far as the columns' highest frequency."""
+        return band_of(self.image.values, CUTOFF * self.frequency, margin=_MARGIN / self.frequency)
+
+    @cached_property
+    def _responses(self) -> tuple[Array, Array]:
+        return responses(self.band, self.lowest, self.image.spectrum.noise, self.smoothing)
+
+    @cached_property
+    def detail(self) -> Array:
+        """The band without its background: (h, w)."""
+        return self.band.grid(1 - self._responses[0])
+
+    @cached_property
+    def smoothed(self) -> Array:
+        """The same, smoothed: (h, w)."""
+        return self.band.grid(self._responses[1])
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation of what noise is left in `smoothed`."""
+        passed = math.sqrt(float(self.xp.mean(self._responses[1] ** 2)))
+        return passed * math.sqrt(self.image.spectrum.noise * self.band.noise_gain)
+
+    @cached_property
+    def frame(self) -> Array:
+        """The image and as much around it as its columns overlap with: (h, w) bool."""
         # Columns beyond the border overlap those within: mirrored ones, or in the lattice average real ones.
-        self.frame = self.band.within(LEVEL) > 0
-        self.noise = float(xp.mean(response**2)) ** 0.5 * (noise * self.band.noise_gain) ** 0.5
+        return self.band.within(LEVEL) > 0
 
     def at(self, values: Array, points: Array) -> Array:
         """Return an image's values (n,) on the pixels under points."""

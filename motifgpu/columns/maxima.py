@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -113,11 +112,12 @@ def peak_positions(x: Array, mask: Array) -> Array:
         bend = 2 * xp.take(values, flat) - before - after
         offset = xp.where(bend > 0, 0.5 * (after - before) / xp.where(bend > 0, bend, 1), 0)
         vertices.append(xp.astype(place, x.dtype) + xp.clip(offset, min=-0.5, max=0.5))
-    members = xp.astype(namespace.bincount(owner, None, int(count)), x.dtype)
-    return xp.stack([namespace.bincount(owner, v, int(count)) / members for v in vertices], axis=1)
+    members = xp.astype(namespace.bincount(owner, None, count), x.dtype)
+    return xp.stack([namespace.bincount(owner, v, count) / members for v in vertices], axis=1)
 
 
-def label_touching(mask: Array, xp: ModuleType) -> tuple[Array, Any]:
+def label_touching(mask: Array, xp: ModuleType) -> tuple[Array, int]:
     """Number the groups of pixels (H, W) that touch, also by a corner, from 1 on; and how many there are."""
     square = namespace.from_numpy(np.ones((3, 3), np.int32), mask)
-    return namespace.ndimage(xp).label(mask, structure=square)
+    groups, count = namespace.ndimage(xp).label(mask, structure=square)
+    return groups, int(count)

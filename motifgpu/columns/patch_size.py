@@ -7,21 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu.columns.band import Band, band_of
-from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.scale import CUTOFF, LOWEST_BIN
-from motifgpu.columns.smoothing import slow_response
-from motifgpu.columns.spacing import pixel_of
+from motifgpu.columns.scale import LOWEST_BIN
 from motifgpu.columns.standard_image import StandardImage
-from motifgpu.core import namespace
+from motifgpu.columns.translations import shortest_translations
 from motifgpu.core.errors import StageError
-from motifgpu.core.namespace import Array
-
-# A lattice translation has at least this share of the highest autocorrelation; the step from one sublattice
-# of a honeycomb to the other has at most 0.5.
-TRANSLATION = 0.72
-# Longest translation that is averaged with the shortest one, over that one.
-ALIKE = 1.25
 
 
 @dataclass(frozen=True)
@@ -110,7 +99,7 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
         )
     pixels, confidence = 2 / standard.ring.frequency, standard.ring.confidence
     if rule == "lattice":
-        pixels, height = _shortest_translations(standard)
+        pixels, height = shortest_translations(standard)
         confidence *= height
     return _patch_size(float(pixels), float(confidence), standard)
 
@@ -147,43 +136,3 @@ def _patch_size(pixels: float, confidence: float, image: StandardImage) -> Patch
         curve=(spectrum.frequency, spectrum.power),
         candidates=tuple(float(c) for c in 2 / ring.candidates) if ring else (),
     )
-
-
-def _shortest_translations(image: StandardImage) -> tuple[float, float]:
-    """Return the mean length of the shortest lattice translations, px, and the autocorrelation there."""
-    x, (lowest, frequency) = image.values, image.scales
-    xp = namespace.array_namespace(x)
-    period = 1 / lowest
-    # Twice the sampling that the columns need, because the peaks are measured by parabolas.
-    band = band_of(x, 2 * CUTOFF * frequency, margin=2.5 * period)
-    response = 1 - slow_response(band, lowest)
-    response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
-    detail = band.grid(response) * band.taper
-    variance = xp.sum(detail**2) / xp.sum(band.taper**2)
-    noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
-    correlation = _autocorrelation(band, detail) / xp.clip(_autocorrelation(band, band.taper), min=1e-3)
-    peaks = peak_positions(correlation, local_maxima(correlation))
-    middle = namespace.as_like(np.array(band.size) // 2, x)
-    lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)
-    length = xp.sqrt(xp.sum(lag**2, axis=1))
-    height = xp.take(xp.reshape(correlation, (-1,)), pixel_of(peaks, band.size))
-    nearby = (length > 0.4 / frequency) & (length < 2.5 * period)
-    length, height = namespace.take_rows(length, nearby), namespace.take_rows(height, nearby)
-    if not length.shape[0] or float(xp.max(height)) <= 0:
-        raise StageError(
-            "patch_size", "the autocorrelation of the image has no peak", "use the rule environment"
-        )
-    translations = height >= TRANSLATION * xp.max(height)
-    shortest = xp.min(namespace.take_rows(length, translations))
-    # The six or four shortest translations are as long but for noise and distortion; the next are 1.4 times.
-    alike = translations & (length < ALIKE * shortest)
-    length, height = namespace.take_rows(length, alike), namespace.take_rows(height, alike)
-    return float(xp.mean(length)), min(float(xp.mean(height)) / max(1 - noisy, 1e-3), 1.0)
-
-
-def _autocorrelation(band: Band, grid: Array) -> Array:
-    """Return the autocorrelation with lag 0 in the middle."""
-    xp = namespace.array_namespace(grid)
-    transform = band.transform(grid)
-    full = xp.fft.fftshift(band.inverse(transform * xp.conj(transform)))
-    return full / xp.max(full)

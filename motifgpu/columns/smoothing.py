@@ -1,4 +1,4 @@
-"""Smoothing a micrograph, and the slow background under it.
+"""Smoothing a micrograph.
 
 Both smoothings are filters: the low-pass of the paper (Fig. S29), and the projection of all overlapping
 patches on their principal components. Averaged over every patch that a pixel lies in, that projection is a
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from motifgpu.columns.background import slow_response
 from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.standard_image import StandardImage
@@ -21,8 +22,6 @@ from motifgpu.core.choices import SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
-# Period of the fastest background over that of the first ring: about two lattice constants.
-BACKGROUND = 2.5
 # Side of a patch in pixels of the band's grid: one lattice constant (hexagonal). Wider patches leave less
 # noise but pull vacancies towards their host: 6, 8 and 12 px part single vacancies in MoSe2 at 3 counts by
 # 5.2, 5.3 and 4.6 standard deviations.
@@ -87,73 +86,24 @@ def smooth(image: Any, method: str = "auto", *, fraction: float | None = None) -
         cutoff = math.sqrt(fraction / math.pi)
         lowest = standard.ring.frequency if standard.ring else cutoff / CUTOFF
     band = band_of(standard.values, cutoff, margin=1.5 * PATCH / (2 * cutoff))
-    slow = slow_response(band, lowest)
-    response = smoothing_response(band, slow, standard.spectrum.noise, method, cutoff)
-    return band.image(slow + (1 - slow) * response) * standard.scale + standard.offset
+    slow, detail = responses(band, lowest, standard.spectrum.noise, method)
+    return band.image(slow + detail) * standard.scale + standard.offset
 
 
-def estimate_background(image: Any, *, period: float | None = None) -> Array:
-    """Estimate the slow background of a micrograph, such as contamination or thickness.
-
-    Parameters
-    ----------
-    image : (H, W) array_like
-    period : float, optional
-        Shortest period of the background, px; by default 2.5 times the period of the first ring, about two
-        lattice constants.
-
-    Returns
-    -------
-    (H, W) array
-        The background, including the mean of the image, in its namespace, device and, if floating, dtype.
-
-    Raises
-    ------
-    StageError
-        If the image is not a finite, varying, two-dimensional array of at least 16 x 16 real numbers, the
-        period is not above 2, or the image shows nothing but noise and no period is given.
-
-    Examples
-    --------
-    The estimate follows the background of a simulated image:
-
-    >>> import motifgpu
-    >>> import numpy as np
-    >>> made = motifgpu.simulate.monolayer(shape=(192, 192), background=0.5)
-    >>> background = motifgpu.estimate_background(made.image)
-    >>> bool(np.corrcoef(background.ravel(), made.background.ravel())[0, 1] > 0.9)
-    True
-    """
-    if period is not None and not period > 2:
-        raise StageError("smoothing", f"period is {period}", "give a length above 2 pixels")
-    standard = StandardImage.of(image, "smoothing")
-    if period is None:
-        lowest, _ = standard.scales
-        period = BACKGROUND / lowest
-    band = band_of(standard.values, 1.5 / period, margin=period)
-    return band.image(slow_response(band, BACKGROUND / period)) * standard.scale + standard.offset
-
-
-def slow_response(band: Band, frequency: float) -> Array:
-    """Return the response (h, w // 2 + 1) that passes the background under a first ring at `frequency`."""
-    xp = namespace.array_namespace(band.frequency)
-    return xp.exp(-((band.frequency * (BACKGROUND / frequency)) ** 4))
-
-
-def smoothing_response(band: Band, slow: Array, noise: float, method: str, cutoff: float) -> Array:
-    """Return the response (h, w // 2 + 1) of a smoothing method for what is not background.
+def responses(band: Band, lowest: float, noise: float, method: str) -> tuple[Array, Array]:
+    """Return what passes the background, and what passes the rest, smoothed: both (h, w // 2 + 1).
 
     Parameters
     ----------
     band : Band
-    slow : (h, w // 2 + 1) array
-        Response that passes the background.
+        Its cutoff is the radius of the disc of ``"fft"``.
+    lowest : float
+        Radius of the first ring, cycles per pixel.
     noise : float
         Variance of white noise in a pixel of the image.
     method : {"auto", "fft", "svd"}
-    cutoff : float
-        Radius of the disc, cycles per pixel.
     """
+    slow = slow_response(band, lowest)
     xp = namespace.array_namespace(slow)
     variance = noise * band.noise_gain
     detail = band.grid(1 - slow)
@@ -161,8 +111,10 @@ def smoothing_response(band: Band, slow: Array, noise: float, method: str, cutof
         structure = float(xp.sum(detail**2 * band.inside) / xp.sum(band.inside)) - variance
         method = "fft" if structure > CLEAN**2 * variance else "svd"
     if method == "fft":
-        return xp.astype(band.frequency <= cutoff, slow.dtype)
-    return patch_response(band, detail, variance)
+        smoothing = xp.astype(band.frequency <= band.cutoff, slow.dtype)
+    else:
+        smoothing = patch_response(band, detail, variance)
+    return slow, (1 - slow) * smoothing
 
 
 def patch_response(band: Band, detail: Array, variance: float) -> Array:
@@ -204,8 +156,7 @@ def _autocorrelation(band: Band, detail: Array, side: int, xp: ModuleType) -> Ar
     """Autocorrelation of the image's inside at lags below `side` in both directions, ((2 side - 1)**2,)."""
 
     def at_small_lags(grid: Array) -> Array:
-        transform = band.transform(grid)
-        full = band.inverse(transform * xp.conj(transform))
+        full = band.autocorrelation(grid)
         rows = xp.concat([full[-side + 1 :, :], full[:side, :]], axis=0)
         return xp.concat([rows[:, -side + 1 :], rows[:, :side]], axis=1)
 

@@ -64,7 +64,7 @@ def group_sizes(points: Array, shape: tuple[int, int]) -> Array:
         marked = dilate(marked)
     groups, count = label_touching(marked > 0, xp)
     group = xp.astype(xp.take(xp.reshape(groups, (-1,)), pixel), pixel.dtype)
-    return xp.take(namespace.bincount(group, None, int(count) + 1), group)
+    return xp.take(namespace.bincount(group, None, count + 1), group)
 
 
 def _outranked(

@@ -20,6 +20,7 @@ from motifgpu.dictionary.similarity import usual_patches
 from motifgpu.features import disc
 from motifgpu.features.zernike import rotate_moments
 from motifgpu.motifs.identity import Classified, IdentityModel
+from motifgpu.motifs.sites import resolution
 
 SAMPLE = 4096  # columns of a micrograph that its frame is found from
 _TURNED = 512  # columns that an orientation is found from
@@ -38,9 +39,6 @@ _MOST_TURNS = 8
 _ROUNDS = 2
 _IN_STEP = 1.5  # how much more intensities may be widened than the noise of patches is
 _QUIETEST = 0.25  # noise of patches in units of the learned one, at least
-# Standard deviation of intensities in that of the site's mean patch, at least: columns of one kind differ by
-# as much without any noise.
-_RESOLUTION = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +279,7 @@ def _refined(moments: np.ndarray, named: Named, frame: Frame, chapter: Chapter) 
         noise[s] = max(np.quantile(outside[own], 0.25) / chapter.patterns.scales[s], _QUIETEST)
         # Intensities that scatter by more than noise does are of other columns: of a twin, say.
         spread = min((high - low) / 1.349 / kind.spread, _IN_STEP * noise[s])
-        narrowest = _RESOLUTION * np.linalg.norm(chapter.patterns.means[s, 1:]) / kind.spread
+        narrowest = resolution(chapter.patterns.means[s]) / kind.spread
         widening[s] = max(spread, narrowest)
         means[s] = np.median(moments[usual], axis=0)
     gain, offset = _line(np.array(measured).reshape(-1, 3))

@@ -13,9 +13,8 @@ from motifgpu.core.namespace import Array
 from motifgpu.core.products import row_products
 from motifgpu.dictionary.chapter import MAX_DEVIATION, Chapter, Scatter
 from motifgpu.features.windows import neighbor_positions, window
-from motifgpu.motifs.mixture import Mixture, fit_mixture
-
-_RESOLUTION = 0.02  # as of the intensities of columns, see `motifgpu.motifs.classes`
+from motifgpu.motifs.mixture import Mixture, best, fit_mixture
+from motifgpu.motifs.sites import resolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +57,9 @@ class Environments:
             intensity = (read[:, :-1] - model.slope * read[:, -1:]).reshape(-1)
             fits = fit_mixture(
                 intensity if intensity.size else np.zeros(1),
-                resolution=_RESOLUTION * float(np.linalg.norm(mean[1:])),
+                resolution=resolution(mean),
             )
-            mixtures.append(min(fits, key=lambda fit: fit.criterion))
+            mixtures.append(best(fits))
         empty = cls(tuple(weights), tuple(mixtures), np.zeros(0, np.int64))
         return empty.extended(empty.key(moments, site, labels, chapter.scatter))
 

@@ -16,14 +16,14 @@ from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
 from motifgpu.dictionary.patterns import Patterns
 from motifgpu.motifs.identity import IdentityModel
-from motifgpu.motifs.mixture import Mixture, fit_mixture
+from motifgpu.motifs.mixture import Mixture, best, fit_mixture
+from motifgpu.motifs.sites import resolution
 
 # A new motif is farther from the known ones than this many times what is still one of them, lest the tails of
 # a class of a million columns become a motif.
 _APART = 1.5
 _FEWEST_STRANGE = 12  # columns of a pattern never seen that make a motif
 _COHERENT = 1.6  # by how much the noise of a new site may exceed that of the known ones
-_RESOLUTION = 0.02  # as of `motifgpu.motifs.classes`
 
 
 class Extension(NamedTuple):
@@ -132,8 +132,8 @@ def _new_intensities(
         named, found = np.full(1, -1), Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)), 0.0)
         if own.any():
             intensity = read.intensity[own] - strange.slope[own] * (strange.moments[own] @ model.gaps[s])
-            fits = fit_mixture(intensity, resolution=_RESOLUTION * float(np.linalg.norm(model.means[s][1:])))
-            found = min(fits, key=lambda fit: fit.criterion)
+            fits = fit_mixture(intensity, resolution=resolution(model.means[s]))
+            found = best(fits)
             kind = found.posterior(intensity[:, None]).argmax(axis=1)
             counts = np.bincount(kind, minlength=len(found.means))
             # In the scatter of the columns learned first, and never narrower than the commonest of them.

@@ -17,9 +17,9 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.core.products import row_products
 from motifgpu.features import disc
+from motifgpu.features.disc import PICTURE
 from motifgpu.features.windows import gaps, neighbor_positions, window
 
-_GRID = 64  # pixels across the disc on which patterns are drawn
 _WIDTHS = np.linspace(0.08, 0.35, 28)  # of a column, patch radii
 _COMPONENTS = 10  # principal components of the site's patches
 _SHIFT = 0.02  # patch radii, over which the derivative of a pattern is taken
@@ -160,9 +160,9 @@ _PLAIN = ("means", "spans", "scales", "limits", "floors", "ring_means", "ring_sp
 
 def _span(own: np.ndarray, mean: np.ndarray, order: int) -> np.ndarray:
     """Return orthonormal patterns (n_moments, r) by which the patches of a site may differ."""
-    rows, cols = disc.pixels(_GRID, _GRID)
-    x, y = (2 * cols + 1 - _GRID) / _GRID, -(2 * rows + 1 - _GRID) / _GRID
-    values = disc.values(order, _GRID, _GRID)
+    rows, cols = disc.pixels(PICTURE, PICTURE)
+    x, y = (2 * cols + 1 - PICTURE) / PICTURE, -(2 * rows + 1 - PICTURE) / PICTURE
+    values = disc.values(order, PICTURE, PICTURE)
     inverse = np.linalg.solve(values @ values.T, values)
     ring = neighbor_positions(mean, order)
     beyond = (ring[:, None] - ring).reshape(-1, 2)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from motifgpu.features import disc
+from motifgpu.features.disc import PICTURE
 
-_GRID = 64  # pixels across the disc on which patches are compared
 _RIM = 2  # pixels at the rim that are left out, where no derivative is
 _FEWEST = 12  # columns of a site for a usual patch, or a quarter of its share where there are few
 
@@ -53,10 +53,10 @@ class LearnedPatches:
     def __init__(self, means: np.ndarray, order: int) -> None:
         self.order = order
         pictures = _pictures(means, order)
-        down, along = np.gradient(pictures, 2 / _GRID, axis=(1, 2))
-        place = (2 * np.arange(_GRID) + 1 - _GRID) / _GRID
+        down, along = np.gradient(pictures, 2 / PICTURE, axis=(1, 2))
+        place = (2 * np.arange(PICTURE) + 1 - PICTURE) / PICTURE
         larger = place * along + place[:, None] * down
-        blurred = ndimage.laplace(pictures, axes=(1, 2)) * (_GRID / 2) ** 2
+        blurred = ndimage.laplace(pictures, axes=(1, 2)) * (PICTURE / 2) ** 2
         inside = _inside()
         self._parts = np.stack([a[:, inside] for a in (pictures, larger, blurred)], axis=2)
 
@@ -84,16 +84,16 @@ class LearnedPatches:
 
 def _pictures(means: np.ndarray, order: int) -> np.ndarray:
     """Return patches (k, 64, 64) drawn from moments, zero outside the disc."""
-    rows, cols = disc.pixels(_GRID, _GRID)
-    pictures = np.zeros((len(means), _GRID, _GRID))
-    pictures[:, rows, cols] = means @ disc.values(order, _GRID, _GRID)
+    rows, cols = disc.pixels(PICTURE, PICTURE)
+    pictures = np.zeros((len(means), PICTURE, PICTURE))
+    pictures[:, rows, cols] = means @ disc.values(order, PICTURE, PICTURE)
     return pictures
 
 
 @functools.cache
 def _inside() -> np.ndarray:
     """Return which pixels (64, 64) of the disc are away from its rim."""
-    disc_mask = np.zeros((_GRID, _GRID), dtype=bool)
-    disc_mask[disc.pixels(_GRID, _GRID)] = True
+    disc_mask = np.zeros((PICTURE, PICTURE), dtype=bool)
+    disc_mask[disc.pixels(PICTURE, PICTURE)] = True
     inside: np.ndarray = ndimage.binary_erosion(disc_mask, iterations=_RIM)
     return inside

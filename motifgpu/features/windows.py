@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from motifgpu.features import disc
+from motifgpu.features.disc import PICTURE
 
 # Radius of the parabolic window on a column, in patch radii: 0.35 lattice constants on hexagonal lattices.
 # It tells vacancies from their hosts as well as the best of the radii and shapes tried, at any dose.
@@ -20,7 +21,6 @@ _WINDOW = 0.4
 # Distances at which a neighbour is looked for, in patch radii: beyond, its window leaves the disc.
 _NEAREST, _FARTHEST = 0.4, 0.85
 _GAPS = 0.2  # share of the disc taken for gaps between columns
-_GRID = 64  # pixels across the disc on which windows and mean patches are sampled
 
 
 @functools.lru_cache(maxsize=64)
@@ -35,10 +35,13 @@ def window(order: int, x: float = 0.0, y: float = 0.0) -> np.ndarray:
         The place, in patch radii from the centre, y upwards. The mean is weighted by 1 - (r / 0.4)^2, r the
         distance from it.
     """
-    rows, cols = disc.pixels(_GRID, _GRID)
-    along_x, along_y = (2 * cols + 1 - _GRID) / _GRID - x, -(2 * rows + 1 - _GRID) / _GRID - y
+    rows, cols = disc.pixels(PICTURE, PICTURE)
+    along_x, along_y = (
+        (2 * cols + 1 - PICTURE) / PICTURE - x,
+        -(2 * rows + 1 - PICTURE) / PICTURE - y,
+    )
     weight = np.maximum(1.0 - (along_x**2 + along_y**2) / _WINDOW**2, 0.0)
-    result: np.ndarray = disc.values(order, _GRID, _GRID) @ (weight / weight.sum())
+    result: np.ndarray = disc.values(order, PICTURE, PICTURE) @ (weight / weight.sum())
     result.flags.writeable = False
     return result
 
@@ -53,7 +56,7 @@ def gaps(mean: np.ndarray, order: int) -> np.ndarray:
     order : int
         Highest radial order of the moments.
     """
-    values = disc.values(order, _GRID, _GRID)
+    values = disc.values(order, PICTURE, PICTURE)
     patch = mean @ values
     darkest = patch <= np.quantile(patch, _GAPS)
     weights: np.ndarray = values @ (darkest / darkest.sum())
@@ -77,24 +80,24 @@ def neighbor_positions(mean: np.ndarray, order: int) -> np.ndarray:
         when it is brighter than the patch is on average at its distance from the centre, since between bright
         columns a patch of few moments has faint maxima of its own making.
     """
-    rows, cols = disc.pixels(_GRID, _GRID)
-    inside = np.zeros((_GRID, _GRID))
-    picture = np.zeros((_GRID, _GRID))
+    rows, cols = disc.pixels(PICTURE, PICTURE)
+    inside = np.zeros((PICTURE, PICTURE))
+    picture = np.zeros((PICTURE, PICTURE))
     inside[rows, cols] = 1.0
-    picture[rows, cols] = mean @ disc.values(order, _GRID, _GRID)
+    picture[rows, cols] = mean @ disc.values(order, PICTURE, PICTURE)
     smoothed, norm = (
-        ndimage.gaussian_filter(a, 0.08 * _GRID / 2, mode="constant") for a in (picture, inside)
+        ndimage.gaussian_filter(a, 0.08 * PICTURE / 2, mode="constant") for a in (picture, inside)
     )
     smoothed = np.where(inside > 0, smoothed / np.maximum(norm, 1e-9), -np.inf)
-    offset = (2 * np.arange(_GRID) + 1 - _GRID) / _GRID
+    offset = (2 * np.arange(PICTURE) + 1 - PICTURE) / PICTURE
     x, y = np.meshgrid(offset, -offset)
     distance = np.hypot(x, y)
-    reach = int(0.16 * _GRID / 2)  # farther off, the rim shows the tails of the second neighbours
+    reach = int(0.16 * PICTURE / 2)  # farther off, the rim shows the tails of the second neighbours
     near = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     highest = smoothed == ndimage.maximum_filter(smoothed, footprint=near, mode="constant", cval=-np.inf)
-    ring = np.round(distance[rows, cols] * _GRID / 2).astype(int)
+    ring = np.round(distance[rows, cols] * PICTURE / 2).astype(int)
     around = np.bincount(ring, smoothed[rows, cols]) / np.maximum(np.bincount(ring), 1)
-    usual = around[np.minimum(np.round(distance * _GRID / 2).astype(int), around.size - 1)]
+    usual = around[np.minimum(np.round(distance * PICTURE / 2).astype(int), around.size - 1)]
     span = float(np.ptp(smoothed[rows, cols]))
     peak = highest & (distance >= _NEAREST) & (distance <= _FARTHEST) & (smoothed > usual + 0.02 * span)
     found = np.stack([x[peak], y[peak]], axis=1)

@@ -21,7 +21,7 @@ from motifgpu.figures.palette import motif_color
 from motifgpu.structure.cells import MISSING, Cells, Content
 from motifgpu.structure.hierarchy.build import Hierarchy
 from motifgpu.structure.hierarchy.export import motif_name
-from motifgpu.structure.hierarchy.nodes import MotifCell
+from motifgpu.structure.hierarchy.motif_cell import MotifCell
 from motifgpu.structure.hierarchy.shapes import lattice_group
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def plot_background(analysis: Analysis, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    from motifgpu.columns.smoothing import estimate_background
+    from motifgpu.columns.background import estimate_background
 
     image = analysis.micrograph.image
     background = to_numpy(estimate_background(image))

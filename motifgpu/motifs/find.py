@@ -18,10 +18,12 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, to_numpy
 from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.averages import mean_rows
-from motifgpu.motifs.classes import by_mixture, by_neighbors, canonical
+from motifgpu.motifs.environments import by_neighbors
 from motifgpu.motifs.identity import IdentityModel
-from motifgpu.motifs.regions import METHODS as LAYOUT_METHODS
-from motifgpu.motifs.regions import layout_regions
+from motifgpu.motifs.layout_clusters import METHODS as LAYOUT_METHODS
+from motifgpu.motifs.layout_clusters import layout_regions
+from motifgpu.motifs.moment_mixture import by_mixture
+from motifgpu.motifs.numbering import numbered
 from motifgpu.motifs.sites import Sites
 
 IDENTITIES = ("columns", "mixture", *LAYOUT_METHODS)
@@ -105,7 +107,7 @@ def find_motifs(
             The same kind of mixture, on the first four principal components of the moments. For moments of
             patches of 0.8 lattice constants, or features that are not moments.
         ``"regions"``, ``"hdbscan"``, ``"kmeans"``
-            Clusters of the layout, see `motifgpu.motifs.regions.layout_regions`; k-means needs `n_motifs`.
+            Clusters of the layout, see `motifgpu.motifs.layout_clusters`; k-means needs `n_motifs`.
     environments : {"neighbors", "regions", "hdbscan"}
         How identities are divided further: by the classes of the intensities where the mean patch of the
         site shows its neighbours, or by clusters of the layout. Neighbours are distinguished by direction in
@@ -188,7 +190,7 @@ def find_motifs(
         assert host_layout is not None
         labels = layout_regions(host_layout, method, n_motifs)
         confidence = (labels >= 0).astype(np.float64)
-    labels = canonical(labels, min_size if n_motifs is None else 1)
+    labels = numbered(labels, min_size if n_motifs is None else 1)
     confidence = np.where(labels >= 0, confidence, 0.0)
 
     if environments == "neighbors":
@@ -203,7 +205,7 @@ def find_motifs(
     counts = np.bincount(labels[labels >= 0])
     return Motifs(
         labels=from_numpy(labels, moments),
-        environments=from_numpy(canonical(finer, 1), moments),
+        environments=from_numpy(numbered(finer, 1), moments),
         counts=from_numpy(counts, moments),
         means=mean_rows(moments, labels, counts),
         confidence=namespace.as_like(confidence, moments),

@@ -21,8 +21,9 @@ from motifgpu.core.namespace import Array
 from motifgpu.core.products import row_products
 from motifgpu.features.windows import window
 from motifgpu.features.zernike import checked_moments
-from motifgpu.motifs.classes import Identities, by_column, canonical
+from motifgpu.motifs.intensity_classes import Identities, by_column
 from motifgpu.motifs.mixture import Mixture
+from motifgpu.motifs.numbering import numbered
 from motifgpu.motifs.sites import Sites, Split, follow
 
 _NEVER = -1e30  # logarithm of a weight of 0
@@ -104,7 +105,7 @@ class IdentityModel:
         -------
         model : IdentityModel
         identities : Identities
-            Of the columns it was fitted to, labels as `canonical` numbers them.
+            Of the columns it was fitted to, labels as `motifgpu.motifs.numbering` numbers them.
 
         Raises
         ------
@@ -120,7 +121,7 @@ class IdentityModel:
     ) -> tuple[IdentityModel, Identities]:
         """Find the identities of columns whose sites are known; see `fit`."""
         found = by_column(sites, n_motifs)
-        labels = canonical(found.labels, min_size if n_motifs is None else 1)
+        labels = numbered(found.labels, min_size if n_motifs is None else 1)
         confidence = np.where(labels >= 0, found.confidence, 0.0)
         renamed = np.full(int(found.labels.max()) + 2, -1)
         renamed[found.labels] = labels  # and -1 remains -1

@@ -16,6 +16,7 @@ Everything here runs on the host, on a few numbers per column.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,7 +29,7 @@ _PRIOR = 5.0
 _TINY = 1e-300
 # A mode stands above the pass to a higher one by more than this factor, in logarithms.
 _DYNAMIC = 0.7
-_GRID = 2048  # places at which a density is looked at
+_PLACES = 2048  # places at which a density is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ class Mixture:
         joint = np.exp(log_joint - log_joint.max(axis=0))
         probability: np.ndarray = (joint / joint.sum(axis=0)).T
         return probability
+
+
+def best(fits: Sequence[Mixture]) -> Mixture:
+    """Return the mixture of the least criterion."""
+    return min(fits, key=lambda fit: fit.criterion)
 
 
 def fit_mixtures(
@@ -219,7 +225,7 @@ def _modes(mixture: Mixture) -> tuple[list[np.ndarray], int]:
     """
     means = mixture.means[:, 0]
     low, high = means.min(), means.max()
-    place = np.unique(np.concatenate([means, np.linspace(low, high, _GRID)]))
+    place = np.unique(np.concatenate([means, np.linspace(low, high, _PLACES)]))
     density = _log_sum(_log_joint(place[:, None], mixture.weights, mixture.means, mixture.covariances))
     inner = np.flatnonzero((density[1:-1] < density[:-2]) & (density[1:-1] <= density[2:])) + 1
     borders = place[inner].tolist()

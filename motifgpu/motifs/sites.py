@@ -21,6 +21,9 @@ from motifgpu.features.windows import gaps, neighbor_positions, window
 # Mean patches that correlate less are of two sites: between what single sites (0.57 and above) and different
 # ones (0.33 and below, grains 25 degrees apart) were seen to do.
 SITE_CORRELATION = 0.45
+# Share of the contrast of a site's mean patch by which intensities must differ to be told apart: columns of one
+# kind differ by as much without any noise.
+_RESOLUTION = 0.02
 # Twins on one site: the least share of one, the least distance of their means in standard deviations (a
 # Gaussian halved has 2.65), and the least exchange of contrast, in standard deviations of the mean patch over
 # its disc. Twins of MoSe2 have 0.46, 3.3 to 6.5 and 0.5 at 1 to 100 counts; single crystals with defects have
@@ -54,6 +57,16 @@ class Split:
     border: float
     above: bool
     of_unit: bool
+
+
+def contrast(mean: np.ndarray) -> float:
+    """Return the standard deviation over its disc of a mean patch, given its moments (n_moments,)."""
+    return float(np.linalg.norm(mean[1:]))
+
+
+def resolution(mean: np.ndarray) -> float:
+    """Return by how much intensities must differ to be told apart, given a site's mean moments."""
+    return _RESOLUTION * contrast(mean)
 
 
 class Sites:
@@ -119,7 +132,11 @@ class Sites:
 
     def contrast(self, site: int) -> float:
         """Return the standard deviation of a site's mean patch over its disc."""
-        return float(np.linalg.norm(self.means[site][1:]))
+        return contrast(self.means[site])
+
+    def resolution(self, site: int) -> float:
+        """Return by how much intensities on a site must differ to be told apart."""
+        return resolution(self.means[site])
 
     def mean(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean moments (n_moments,) of columns."""

@@ -37,7 +37,7 @@ _TYPES = {
     "structure.cells": ("Cells",),
     "columns.find": ("Columns",),
     "structure.hierarchy.build": ("Hierarchy", "Occurrences"),
-    "structure.hierarchy.nodes": ("Context", "MotifCell"),
+    "structure.hierarchy.motif_cell": ("Context", "MotifCell"),
     "structure.lattice.drift": ("DriftMap",),
     "structure.lattice.fit": ("Lattice",),
     "io.micrograph": ("Micrograph",),

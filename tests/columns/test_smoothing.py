@@ -9,8 +9,9 @@ from scipy import ndimage
 from support.backends import same_home
 
 from motifgpu import StageError, simulate, smooth
+from motifgpu.columns.background import estimate_background, slow_response
 from motifgpu.columns.band import band_of
-from motifgpu.columns.smoothing import PATCH, estimate_background, patch_response, slow_response
+from motifgpu.columns.smoothing import PATCH, patch_response
 from motifgpu.columns.standard_image import SMALLEST_IMAGE, StandardImage
 from motifgpu.core.namespace import to_numpy
 

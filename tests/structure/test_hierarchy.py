@@ -15,7 +15,7 @@ from motifgpu.structure.cells import Cells, motif_cells, voronoi_cells
 from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
 from motifgpu.structure.hierarchy.graph_shapes import graph_key
 from motifgpu.structure.hierarchy.merge import merge_hierarchies
-from motifgpu.structure.hierarchy.nodes import MotifCell
+from motifgpu.structure.hierarchy.motif_cell import MotifCell
 from motifgpu.structure.hierarchy.subsets import contained_shapes
 from motifgpu.structure.lattice import fit_lattice
 

@@ -13,11 +13,11 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.structure.cells import Cells, Content
 from motifgpu.structure.hierarchy.components import Components, find_components
-from motifgpu.structure.hierarchy.graph_shapes import contained_graphs
+from motifgpu.structure.hierarchy.duplicates import graph_nodes, shape_nodes
 from motifgpu.structure.hierarchy.growth import Growth, growth
-from motifgpu.structure.hierarchy.nodes import Context, MotifCell, graph_nodes, shape_nodes
+from motifgpu.structure.hierarchy.motif_cell import Context, MotifCell
 from motifgpu.structure.hierarchy.shapes import SiteGroup, site_group
-from motifgpu.structure.hierarchy.subsets import contained_shapes
+from motifgpu.structure.hierarchy.subsets import contained_graphs, contained_shapes
 
 # Above this share of non-dominant cells the number of shapes explodes, and those with more cells are left
 # out.

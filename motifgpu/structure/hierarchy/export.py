@@ -16,7 +16,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 from motifgpu.structure.cells import MISSING, Content
 from motifgpu.structure.hierarchy.build import Hierarchy, Occurrences
-from motifgpu.structure.hierarchy.nodes import Context, MotifCell
+from motifgpu.structure.hierarchy.motif_cell import Context, MotifCell
 
 if TYPE_CHECKING:
     import os

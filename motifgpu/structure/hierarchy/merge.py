@@ -10,7 +10,7 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.structure.cells import Content
 from motifgpu.structure.hierarchy.build import Hierarchy, Occurrences
-from motifgpu.structure.hierarchy.nodes import Cell, MotifCell, node_order
+from motifgpu.structure.hierarchy.motif_cell import Cell, MotifCell, node_order
 
 # By key: the motif-cell as first met, its orientations in the order met, and its count.
 _Merged = dict[str, tuple[MotifCell, dict[tuple[Cell, ...], int], int]]

@@ -187,7 +187,12 @@ class Lattice:
     @cached_property
     def strain(self) -> CellStrain:
         """Strain and rotation of each of `cells` against the mean lattice, measured on the points around."""
-        return cell_strain(self)
+        on = self.sublattice >= 0
+        indices = self.indices[on]
+        coordinates = indices + self.basis[self.sublattice[on]]
+        vectors = np.stack([self.u, self.v], axis=1)
+        displacement = self.points[on] - coordinates @ vectors.T
+        return cell_strain(coordinates, indices, displacement, vectors, self.cells)
 
 
 def fit_lattice(points: Any, *, labels: Any = None, extent: Any = None) -> Lattice:

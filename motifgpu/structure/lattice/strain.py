@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
-
-if TYPE_CHECKING:
-    from motifgpu.structure.lattice.fit import Lattice
 
 # Standard deviation, in cells, of the weight of the columns around a cell.
 _REACH = 1.0
@@ -41,12 +37,27 @@ class CellStrain:
         return degrees
 
 
-def cell_strain(lattice: Lattice) -> CellStrain:
+def cell_strain(
+    coordinates: np.ndarray,
+    indices: np.ndarray,
+    displacement: np.ndarray,
+    vectors: np.ndarray,
+    cells: np.ndarray,
+) -> CellStrain:
     """Measure the displacement gradient in each cell of a lattice.
 
     Parameters
     ----------
-    lattice : Lattice
+    coordinates : (n, 2) ndarray
+        Lattice coordinates of the sites of n columns.
+    indices : (n, 2) int64 ndarray
+        Cell (i, j) of each.
+    displacement : (n, 2) ndarray
+        Of each column from its site on the mean lattice, px.
+    vectors : (2, 2) ndarray
+        The lattice vectors u and v as columns, px.
+    cells : (c, 2) int64 ndarray
+        Where to measure, within the cells of the columns.
 
     Returns
     -------
@@ -58,11 +69,6 @@ def cell_strain(lattice: Lattice) -> CellStrain:
     with Gaussian weights of one cell, around each cell; each sublattice counts from its own mean place. Drift
     is not taken out: subtract the gradient of `Lattice.drift` for that.
     """
-    on = lattice.sublattice >= 0
-    indices, site = lattice.indices[on], lattice.sublattice[on]
-    q = indices + lattice.basis[site]
-    basis = np.stack([lattice.u, lattice.v], axis=1)
-    shift = lattice.points[on] - q @ basis.T
     first = indices.min(axis=0) - 1
     size = indices.max(axis=0) + 2 - first
 
@@ -73,16 +79,16 @@ def cell_strain(lattice: Lattice) -> CellStrain:
         smooth: np.ndarray = ndimage.gaussian_filter(total, _REACH, mode="constant", truncate=2.0)
         return smooth
 
-    middle = q.mean(axis=0)
-    x = [np.ones(len(q)), *(q - middle).T]
+    middle = coordinates.mean(axis=0)
+    x = [np.ones(len(coordinates)), *(coordinates - middle).T]
     normal = np.empty((*size, 3, 3))
     right = np.empty((*size, 3, 2))
     for a in range(3):
         for b in range(a, 3):
             normal[..., a, b] = normal[..., b, a] = around(x[a] * x[b])
         for axis in (0, 1):
-            right[..., a, axis] = around(x[a] * shift[:, axis])
-    at = tuple((lattice.cells - first).T)
+            right[..., a, axis] = around(x[a] * displacement[:, axis])
+    at = tuple((cells - first).T)
     normal, right = normal[at], right[at]
     # About the cell's own weighted mean, so that large coordinates cancel before the inverse.
     weight = normal[:, 0, 0]
@@ -92,4 +98,4 @@ def cell_strain(lattice: Lattice) -> CellStrain:
     solvable = np.linalg.det(covariance) > 1e-3
     slope = np.full((len(at[0]), 2, 2), np.nan)
     slope[solvable] = np.linalg.solve(covariance[solvable], joint[solvable])
-    return CellStrain(slope.transpose(0, 2, 1) @ np.linalg.inv(basis))
+    return CellStrain(slope.transpose(0, 2, 1) @ np.linalg.inv(vectors))

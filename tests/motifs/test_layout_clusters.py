@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motifgpu.core.errors import StageError
-from motifgpu.motifs.regions import layout_regions
+from motifgpu.motifs.layout_clusters import layout_regions
 
 
 def islands(sizes=(400, 150, 40), seed=0):

@@ -1,0 +1,86 @@
+"""The shortest translations of a lattice, from the autocorrelation of its micrograph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from motifgpu.columns.background import slow_response
+from motifgpu.columns.band import band_of
+from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.scale import CUTOFF
+from motifgpu.columns.spacing import pixel_of
+from motifgpu.columns.standard_image import StandardImage
+from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
+from motifgpu.core.namespace import Array
+
+# A lattice translation has at least this share of the highest autocorrelation; the step from one sublattice
+# of a honeycomb to the other has at most 0.5.
+TRANSLATION = 0.72
+# Longest translation that is averaged with the shortest one, over that one.
+ALIKE = 1.25
+# Where translations are looked for: beyond this many periods of the columns, which leaves out lag 0 alone, as
+# columns of a honeycomb are 0.66 apart; and within this many of the first ring, two lattice constants.
+_NEAREST, _FARTHEST = 0.4, 2.5
+# Least autocorrelation of the window that is divided by: below it hardly any of the image overlaps itself.
+_LEAST_WINDOW = 1e-3
+# Least share of the variance that is not noise, for the division by it.
+_LEAST_STRUCTURE = 1e-3
+
+
+def shortest_translations(image: StandardImage) -> tuple[float, float]:
+    """Measure the shortest lattice translations by the autocorrelation.
+
+    Parameters
+    ----------
+    image : StandardImage
+        With a first ring.
+
+    Returns
+    -------
+    length : float
+        Their mean, px.
+    height : float
+        The mean autocorrelation there, noise apart, at most 1.
+
+    Raises
+    ------
+    StageError
+        If the autocorrelation has no peak.
+    """
+    x, (lowest, frequency) = image.values, image.scales
+    xp = namespace.array_namespace(x)
+    period = 1 / lowest
+    # Twice the sampling that the columns need, because the peaks are measured by parabolas.
+    band = band_of(x, 2 * CUTOFF * frequency, margin=_FARTHEST * period)
+    response = 1 - slow_response(band, lowest)
+    response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
+    detail = band.grid(response) * band.taper
+    variance = xp.sum(detail**2) / xp.sum(band.taper**2)
+    noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
+    whole, window = (_centred(band.autocorrelation(x)) for x in (detail, band.taper))
+    correlation = whole / xp.clip(window, min=_LEAST_WINDOW)
+    peaks = peak_positions(correlation, local_maxima(correlation))
+    middle = namespace.as_like(np.array(band.size) // 2, x)
+    lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)
+    length = xp.sqrt(xp.sum(lag**2, axis=1))
+    height = xp.take(xp.reshape(correlation, (-1,)), pixel_of(peaks, band.size))
+    nearby = (length > _NEAREST / frequency) & (length < _FARTHEST * period)
+    length, height = namespace.take_rows(length, nearby), namespace.take_rows(height, nearby)
+    if not length.shape[0] or float(xp.max(height)) <= 0:
+        raise StageError(
+            "patch_size", "the autocorrelation of the image has no peak", "use the rule environment"
+        )
+    translations = height >= TRANSLATION * xp.max(height)
+    shortest = xp.min(namespace.take_rows(length, translations))
+    # The six or four shortest translations are as long but for noise and distortion; the next are 1.4 times.
+    alike = translations & (length < ALIKE * shortest)
+    length, height = namespace.take_rows(length, alike), namespace.take_rows(height, alike)
+    return float(xp.mean(length)), min(float(xp.mean(height)) / max(1 - noisy, _LEAST_STRUCTURE), 1.0)
+
+
+def _centred(correlation: Array) -> Array:
+    """Return an autocorrelation as shares of the highest, lag 0 in the middle."""
+    xp = namespace.array_namespace(correlation)
+    full = xp.fft.fftshift(correlation)
+    return full / xp.max(full)
