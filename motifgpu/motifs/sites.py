@@ -21,8 +21,8 @@ from motifgpu.features.windows import gaps, neighbor_positions, window
 # Mean patches that correlate less are of two sites: between what single sites (0.57 and above) and different
 # ones (0.33 and below, grains 25 degrees apart) were seen to do.
 SITE_CORRELATION = 0.45
-# Share of the contrast of a site's mean patch by which intensities must differ to be told apart: columns of one
-# kind differ by as much without any noise.
+# Share of the contrast of a site's mean patch by which intensities must differ to be told apart: columns of
+# one kind differ by as much without any noise.
 _RESOLUTION = 0.02
 # Twins on one site: the least share of one, the least distance of their means in standard deviations (a
 # Gaussian halved has 2.65), and the least exchange of contrast, in standard deviations of the mean patch over
