@@ -7,7 +7,6 @@ honeycomb stand 4.5 px apart and are about 1.1 px wide.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -82,8 +81,9 @@ class FilteredImage:
     @cached_property
     def noise(self) -> float:
         """Standard deviation of what noise is left in `smoothed`."""
-        passed = math.sqrt(float(self.xp.mean(self._responses[1] ** 2)))
-        return passed * math.sqrt(self.image.spectrum.noise * self.band.noise_gain)
+        passed: float = float(self.xp.mean(self._responses[1] ** 2)) ** 0.5
+        present: float = (self.image.spectrum.noise * self.band.noise_gain) ** 0.5
+        return passed * present
 
     @cached_property
     def frame(self) -> Array:
