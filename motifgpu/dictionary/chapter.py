@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -154,25 +153,6 @@ class Chapter:
             pattern=outside / xp.take(namespace.as_like(allowed, moments), found.site, axis=0),
         )
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything as arrays of numbers, for `from_state`."""
-        return {
-            "first": np.array(self.first),
-            "own_sites": np.array(int(self.own_sites)),
-            **{f"model.{name}": array for name, array in self.model.state().items()},
-            **{f"patterns.{name}": array for name, array in self.patterns.state().items()},
-        }
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray]) -> Chapter:
-        """Make the chapter of which `state` was taken."""
-        return cls(
-            model=IdentityModel.from_state(part(state, "model.")),
-            patterns=Patterns.from_state(part(state, "patterns.")),
-            first=int(state["first"]),
-            own_sites=bool(state["own_sites"]),
-        )
-
 
 def _kind(mixture: Mixture, members: np.ndarray) -> Kind:
     """Return the distribution of some components of a mixture of numbers."""
@@ -182,8 +162,3 @@ def _kind(mixture: Mixture, members: np.ndarray) -> Kind:
     below = ndtr((x[:, None] - mean) / deviation) @ share / share.sum()
     low, median, high = np.interp((0.25, 0.5, 0.75), below, x).tolist()
     return Kind(float(share.sum()), median, (high - low) / 1.349)
-
-
-def part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the entries whose name begins with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -107,27 +106,3 @@ class Environments:
             key = xp.where(usual, key * len(self.weights) + s, xp.full_like(key, -1))
             result = xp.where(site == s, key, result)
         return result
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything as arrays of numbers, for `from_state`."""
-        state = {"keys": self.keys}
-        for i, (weights, mixture) in enumerate(zip(self.weights, self.mixtures, strict=True)):
-            state[f"weights{i}"] = weights
-            state[f"mixture{i}"] = np.stack(
-                [mixture.weights, mixture.means[:, 0], mixture.covariances[:, 0, 0]]
-            )
-            state[f"mixture{i}_criterion"] = np.array(mixture.criterion)
-        return state
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray]) -> Environments:
-        """Make the environments of which `state` was taken."""
-        weights: list[np.ndarray] = []
-        mixtures = []
-        while f"weights{len(weights)}" in state:
-            i = len(weights)
-            share, means, variances = state[f"mixture{i}"]
-            criterion = float(state[f"mixture{i}_criterion"])
-            weights.append(state[f"weights{i}"])
-            mixtures.append(Mixture(share, means[:, None], variances[:, None, None], criterion))
-        return cls(tuple(weights), tuple(mixtures), state["keys"])

@@ -13,14 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from motifgpu.core import packing
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
-from motifgpu.dictionary.chapter import Chapter, part
+from motifgpu.dictionary.chapter import Chapter
 from motifgpu.dictionary.environments import Environments
+from motifgpu.dictionary.patterns import Patterns
+from motifgpu.dictionary.schema import apart, joined
+from motifgpu.motifs.identity import IdentityModel
+from motifgpu.motifs.mixture import Mixture
+from motifgpu.motifs.sites import Split
 
 SCHEMA = 1
 _ABOUT = "about"
-_ENVIRONMENTS = "surroundings."  # what schema 1 calls them; names of arrays are part of the digest
+_ENVIRONMENTS = "surroundings"  # what schema 1 calls them; names of arrays are part of the digest
+_TYPES = Chapter, Environments, IdentityModel, Mixture, Patterns, Split
 # What a damaged archive makes its readers throw.
 _DAMAGED = (
     OSError,
@@ -50,18 +57,25 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 def pack(chapters: Sequence[Chapter], environments: Environments) -> dict[str, np.ndarray]:
     """Return the contents of a dictionary as named arrays."""
-    arrays = {f"{_ENVIRONMENTS}{name}": array for name, array in environments.state().items()}
-    for i, chapter in enumerate(chapters):
-        arrays |= {f"chapter{i}.{name}": array for name, array in chapter.state().items()}
-    return arrays
+    arrays: dict[str, np.ndarray] = {}
+    for where, record in {_ENVIRONMENTS: environments, **_numbered(chapters)}.items():
+        arrays |= packing.pack(record, _TYPES, stage="dictionary", where=where, plain=True)[1]
+    return joined(arrays)
 
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> tuple[tuple[Chapter, ...], Environments]:
     """Return the contents of which `arrays` were made."""
-    chapters: list[Chapter] = []
-    while f"chapter{len(chapters)}.first" in arrays:
-        chapters.append(Chapter.from_state(part(arrays, f"chapter{len(chapters)}.")))
-    return tuple(chapters), Environments.from_state(part(arrays, _ENVIRONMENTS))
+    fields = apart(arrays)
+
+    def record(kind: type, where: str) -> Any:
+        return packing.unpack(packing.outline(kind, fields, where), _TYPES, fields.__getitem__)
+
+    chapters = _numbered([name for name in fields if name.endswith(".first")])
+    return tuple(record(Chapter, where) for where in chapters), record(Environments, _ENVIRONMENTS)
+
+
+def _numbered(chapters: Sequence[Any]) -> dict[str, Any]:
+    return {f"chapter{i}": chapter for i, chapter in enumerate(chapters)}
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Path:

@@ -8,7 +8,6 @@ of the site, and more than noise on anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,20 +141,6 @@ class Patterns:
                 from_usual = xp.abs(around - float(self.ring_means[s])) / float(self.ring_spreads[s])
                 result = xp.where(site == s, from_usual, result)
         return result
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything as arrays of numbers, for `from_state`."""
-        state = {name: getattr(self, name) for name in _PLAIN}
-        return state | {f"ring{i}": ring for i, ring in enumerate(self.rings)}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray]) -> Patterns:
-        """Make the patterns of which `state` was taken."""
-        rings = tuple(state[f"ring{i}"] for i in range(len(state["means"])))
-        return cls(**{name: state[name] for name in _PLAIN}, rings=rings)
-
-
-_PLAIN = ("means", "spans", "scales", "limits", "floors", "ring_means", "ring_spreads")
 
 
 def _span(own: np.ndarray, mean: np.ndarray, order: int) -> np.ndarray:

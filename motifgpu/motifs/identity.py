@@ -7,7 +7,6 @@ intensities, and which of their components are one identity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -199,47 +198,6 @@ class IdentityModel:
             component=component,
             intensity=intensity,
             deviation=xp.take_along_axis(deviation, _index(component, xp), axis=1)[:, 0],
-        )
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything as arrays of numbers, for `from_state`."""
-        state = {
-            "order": np.array(self.order),
-            "means": self.means,
-            "gaps": self.gaps,
-            "slope": np.array(self.slope),
-        }
-        for i, split in enumerate(self.splits):
-            state[f"split{i}"] = np.array([split.site, split.other, split.border, split.above, split.of_unit])
-            state[f"split{i}_weights"] = split.weights
-        for i, (mixture, labels) in enumerate(zip(self.mixtures, self.components, strict=True)):
-            state[f"mixture{i}"] = np.stack(
-                [mixture.weights, mixture.means[:, 0], mixture.covariances[:, 0, 0], labels]
-            )
-            state[f"mixture{i}_criterion"] = np.array(mixture.criterion)
-        return state
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, np.ndarray]) -> IdentityModel:
-        """Make the model of which `state` was taken."""
-        splits, mixtures, components = [], [], []
-        for i in range(len(state["means"]) - 1):
-            site, other, border, above, of_unit = state[f"split{i}"].tolist()
-            weights = state[f"split{i}_weights"]
-            splits.append(Split(int(site), int(other), weights, border, bool(above), bool(of_unit)))
-        for i in range(len(state["means"])):
-            weights, means, variances, labels = state[f"mixture{i}"]
-            criterion = float(state[f"mixture{i}_criterion"])
-            mixtures.append(Mixture(weights, means[:, None], variances[:, None, None], criterion))
-            components.append(labels.astype(np.int64))
-        return cls(
-            order=int(state["order"]),
-            means=state["means"],
-            splits=tuple(splits),
-            gaps=state["gaps"],
-            slope=float(state["slope"]),
-            mixtures=tuple(mixtures),
-            components=tuple(components),
         )
 
     @cached_property

@@ -32,6 +32,42 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "mose2.motifs"]
 
 
+def test_names_and_arrays_of_the_file_are_those_of_schema_1(tmp_path):
+    """They are part of the digest, so they stay whatever the fields of a dictionary are called."""
+    dictionary = learned()
+    with np.load(dictionary.save(tmp_path / "d")) as archive:
+        held = dict(archive)
+    [chapter], model = dictionary.chapters, dictionary.chapters[0].model
+    [split] = model.splits
+    wanted = {
+        "surroundings.keys": dictionary.environments.keys,
+        "chapter0.first": 0,
+        "chapter0.own_sites": 1,
+        "chapter0.model.order": 10,
+        "chapter0.model.means": model.means,
+        "chapter0.model.gaps": model.gaps,
+        "chapter0.model.slope": model.slope,
+        "chapter0.model.split0": [split.site, split.other, split.border, split.above, split.of_unit],
+        "chapter0.model.split0_weights": split.weights,
+        "counts": dictionary.counts,
+    }
+    for name in ("means", "spans", "scales", "limits", "floors", "ring_means", "ring_spreads"):
+        wanted[f"chapter0.patterns.{name}"] = getattr(chapter.patterns, name)
+    for k in range(2):
+        for name, mixture, rows in (
+            ("chapter0.model", model.mixtures[k], [model.components[k]]),
+            ("surroundings", dictionary.environments.mixtures[k], []),
+        ):
+            numbers = mixture.weights, mixture.means[:, 0], mixture.covariances[:, 0, 0], *rows
+            wanted[f"{name}.mixture{k}"] = np.array(numbers)
+            wanted[f"{name}.mixture{k}_criterion"] = mixture.criterion
+        wanted[f"chapter0.patterns.ring{k}"] = chapter.patterns.rings[k]
+        wanted[f"surroundings.weights{k}"] = dictionary.environments.weights[k]
+    assert set(held) == {"about", *wanted}
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(held[name], value, err_msg=name, strict=True)
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = learned().save(tmp_path / "d")
     old = path.read_bytes()

@@ -9,12 +9,15 @@ from sklearn.metrics import adjusted_mutual_info_score
 from support.backends import same_home
 
 from motifgpu import simulate
+from motifgpu.core import packing
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.features.patches import extract_patches
 from motifgpu.features.zernike import zernike_moments
 from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.identity import IdentityModel
+from motifgpu.motifs.mixture import Mixture
+from motifgpu.motifs.sites import Split
 
 DEFECTS: dict[str, Any] = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 CASES: list[dict[str, Any]] = [{}, {"background": 1.0}, {"grains": (0.0, 25.0)}, {"grains": (0.0, 60.0)}]
@@ -59,12 +62,14 @@ def test_a_column_has_the_same_bits_in_any_company():
     assert [a.shape for a in empty] == [(0,)] * 6
 
 
-def test_state_holds_the_whole_model():
+def test_its_arrays_are_the_whole_model():
     moments, _ = columns(10, grains=(0.0, 60.0))
     model, _ = IdentityModel.fit(moments)
-    state = model.state()
-    assert all(array.dtype.kind in "if" for array in state.values())
-    copy = IdentityModel.from_state(state)
+    types = IdentityModel, Mixture, Split
+    _, arrays = packing.pack(model, types, stage="test", where="model", plain=True)
+    assert all(array.dtype.kind in "if" for array in arrays.values())
+    outline = packing.outline(IdentityModel, arrays, "model")
+    copy = packing.unpack(outline, types, arrays.__getitem__)
     for a, b in zip(model.classify(moments), copy.classify(moments), strict=True):
         assert a.tobytes() == b.tobytes()
 

@@ -16,6 +16,7 @@ import pytest
 from motifgpu import Analysis, Micrograph, StageError, analyze, simulate
 from motifgpu.core import namespace
 from motifgpu.core.files import replacing, write_text
+from motifgpu.core.packing import field_names
 from motifgpu.store import archive
 from motifgpu.structure.cells import voronoi_cells
 from motifgpu.structure.hierarchy import build_hierarchy
@@ -161,7 +162,7 @@ def test_structures_that_analyze_does_not_make(analysis: Analysis, tmp_path: Pat
 
 def test_the_schema_says_what_is_stored() -> None:
     assert archive.SCHEMA == 1
-    found = {name: " ".join(archive.field_names(kind)) for name, kind in archive.stored_types().items()}
+    found = {name: " ".join(field_names(kind)) for name, kind in archive.stored_types().items()}
     assert found == SCHEMA_1
 
 
