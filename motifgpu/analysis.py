@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.columns.find import Columns
 from motifgpu.columns.patch_size import PatchSize
 from motifgpu.core import device
-from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.namespace import Array
 from motifgpu.graph.affinity import AffinityGraph
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import ClassAverages
@@ -30,12 +27,6 @@ if TYPE_CHECKING:
     from motifgpu.figures import Plots
     from motifgpu.occupancy.sites import SiteGrid
     from motifgpu.reconstruction.rebuild import Reconstruction
-
-_COLUMNS = (
-    *("row_px", "col_px", "prominence", "occupied"),
-    *("motif", "environment", "confidence", "layout_x", "layout_y"),
-)
-_LOW_CONFIDENCE = 0.25  # of the patch size, below which the report says so
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,23 +110,9 @@ class Analysis:
     @cached_property
     def warnings(self) -> list[str]:
         """What a reader of the results should know."""
-        found = []
-        if self.patch_size.confidence < _LOW_CONFIDENCE:
-            found.append(
-                f"the patch size of {self.patch_size.pixels:.1f} px has a confidence of only "
-                f"{self.patch_size.confidence:.2f}; compare the candidates"
-            )
-        unassigned = int(to_numpy(self.motifs.labels < 0).sum())
-        if unassigned:
-            found.append(f"{unassigned:,} columns belong to no motif")
-        if self.hierarchy is not None:
-            found += self.hierarchy.warnings
-        elif self.parameters["structure"]:
-            found.append(f"no motif-cells and no hierarchy, because there is no lattice: {self.no_lattice}")
-        tied = int(to_numpy(self.graph.tied).sum())
-        if tied:
-            found.append(f"{tied:,} columns have neighbours at equal distance, such as duplicates")
-        return found
+        from motifgpu.report.summary import warnings
+
+        return warnings(self)
 
     def view(self, viewer: Any = None) -> Any:
         """Show everything in napari, layout and micrograph linked; see `motifgpu.napari_plugin.view`."""
@@ -168,56 +145,9 @@ class Analysis:
         >>> 0.02 < summary["motifs"][2]["fraction"] < 0.1
         True
         """
-        labels = to_numpy(self.motifs.labels)
-        environments = to_numpy(self.motifs.environments)
-        confidence = to_numpy(self.motifs.confidence)
-        size = self.micrograph.pixel_size_nm
-        height, width = self.micrograph.shape
-        motifs = []
-        for label in [*range(len(self.motifs.counts)), *([-1] if (labels < 0).any() else [])]:
-            member = labels == label
-            inside = environments[member]
-            motifs.append(
-                {
-                    "label": label,
-                    "count": int(member.sum()),
-                    "fraction": float(member.mean()),
-                    "per_nm2": float(member.sum() / self.area_nm2) if self.area_nm2 else None,
-                    "environments": len(set(inside[inside >= 0].tolist())),
-                    "confidence": float(confidence[member].mean()) if member.any() else 0.0,
-                    "shell": self._shell(label),
-                }
-            )
-        return {
-            "source": self.micrograph.source,
-            "shape": [height, width],
-            "pixel_size_nm": size,
-            "columns": len(self.columns),
-            "points": len(labels),
-            "empty_sites": int((~to_numpy(self.columns.occupied)).sum()),
-            "column_sigma_px": self.columns.sigma_px,
-            "patch_size_px": self.patch_size.pixels,
-            "n_motifs": len(self.motifs.counts),
-            "n_environments": len(set(environments[environments >= 0].tolist())),
-            "motifs": motifs,
-            "n_motif_cells": None if self.hierarchy is None else len(self.hierarchy.nodes),
-            "motif_cell_places": None if self.hierarchy is None else len(self.hierarchy.occurrences),
-            "warnings": self.warnings,
-            "parameters": dict(self.parameters),
-            "timings_s": dict(self.timings),
-            "versions": dict(self.versions),
-        }
+        from motifgpu.report.summary import summary
 
-    def _shell(self, label: int) -> str:
-        """Say what the nearest shell of a motif holds most often."""
-        if label < 0 or not self.shells.multisets or not self.shells.multisets[0][label]:
-            return ""
-        kinds = self.shells.multisets[0][label]
-        members, number = kinds[0]
-        held = {kind: members.count(kind) for kind in sorted(set(members))}
-        names = " + ".join(f"{count} × {'?' if kind < 0 else kind}" for kind, count in held.items())
-        share = number / sum(count for _, count in kinds)
-        return f"{names or 'nothing'} ({100 * share:.0f} %)"
+        return summary(self)
 
     def reconstruct(self, *, classes: Any = 30, hide: Any = (), weights: str = "auto") -> Reconstruction:
         """Rebuild the micrograph from its motifs; see `motifgpu.reconstruct`.
@@ -235,12 +165,9 @@ class Analysis:
         """
         from motifgpu.reconstruction.rebuild import reconstruct
 
-        # A patch is rebuilt on the image's own pixels, at least three of them.
-        size = max(round(self.patch_size.pixels), 3)
-        labels = self.motifs.labels
-        return reconstruct(
-            self.micrograph.image, self.points, labels, size, classes=classes, hide=hide, weights=weights
-        )
+        size = max(round(self.patch_size.pixels), 3)  # on the image's own pixels, at least three of them
+        options = {"classes": classes, "hide": hide, "weights": weights}
+        return reconstruct(self.micrograph.image, self.points, self.motifs.labels, size, **options)
 
     def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:
         """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy.sites.site_grid`.
@@ -276,22 +203,9 @@ class Analysis:
         >>> len(lines) == 1 + len(analysis.columns.points)
         True
         """
-        points, mask = to_numpy(self.columns.points), to_numpy(self.mask)
-        prominence, occupied = to_numpy(self.columns.prominence), to_numpy(self.columns.occupied)
-        labels, environments = to_numpy(self.motifs.labels), to_numpy(self.motifs.environments)
-        confidence, layout = to_numpy(self.motifs.confidence), to_numpy(self.layout)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        at = 0
-        for i, (row, col) in enumerate(points):
-            line: list[Any] = [f"{row:.3f}", f"{col:.3f}", f"{prominence[i]:.6g}", int(occupied[i])]
-            if mask[i]:
-                x, y = layout[at]
-                line += [labels[at], environments[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]
-                at += 1
-            writer.writerow(line + [""] * (len(_COLUMNS) - len(line)))
-        return text.getvalue()
+        from motifgpu.report.columns_csv import columns_csv
+
+        return columns_csv(self)
 
     @cached_property
     def plot(self) -> Plots:
@@ -365,19 +279,9 @@ class Analysis:
         ...     movie.name, movie.stat().st_size > 0
         ('layout.gif', True)
         """
-        from threadpoolctl import threadpool_limits
+        from motifgpu.figures.movie import analysis_movie
 
-        from motifgpu.features.zernike import rotation_invariants
-        from motifgpu.figures.movie import layout_movie
-        from motifgpu.graph.relaxation import pca_start
-
-        turned = self.parameters["rotation_invariant"]
-        features = rotation_invariants(self.moments) if turned else self.moments
-        with threadpool_limits(limits=1, user_api="blas"):  # the start that `analyze` had, to the bit
-            start = pca_start(features)
-        known = {"labels": self.motifs.labels, "seed": self.parameters["seed"]}
-        layout_movie(self.graph, start, path, **known, **options)
-        return Path(path)
+        return analysis_movie(self, path, **options)
 
     def _repr_html_(self) -> str:
         from motifgpu.report.notebook import summary
@@ -424,21 +328,9 @@ class Analysis:
         ...     sorted(path.name for path in Path(folder).iterdir())
         ['columns.csv', 'figures', 'report.html', 'summary.json']
         """
-        from motifgpu.core.files import write_text
-        from motifgpu.report import render
-        from motifgpu.report.pictures import draw
-        from motifgpu.structure.hierarchy.export import save_hierarchy
+        from motifgpu.report.folder import write_report
 
-        drawn = {name: draw(figure) for name, figure in self.figures(**options).items()}
-        folder = Path(folder)
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for name, picture in drawn.items():
-            (folder / "figures" / f"{name}.png").write_bytes(picture.file)
-        write_text(folder / "columns.csv", self.table())
-        if self.hierarchy is not None:
-            save_hierarchy(self.hierarchy, folder / "hierarchy.json")
-        write_text(folder / "summary.json", json.dumps(self.summary(), indent=1) + "\n")
-        return write_text(folder / "report.html", render(self, drawn, linked=linked))
+        return write_report(self, folder, linked=linked, **options)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything into one file, whole or not at all; see `motifgpu.store.archive.save`.

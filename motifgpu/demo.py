@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,24 +15,8 @@ from motifgpu.io.micrograph import Micrograph
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
-_COUNTS = 30.0
+COUNTS = 30.0  # at the peak of the brightest column
 _SEED = 7
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What was found beside what is true.
-
-    Attributes
-    ----------
-    figures : dict
-        The numbers, ready for JSON.
-    text : str
-        The same as a table to read.
-    """
-
-    figures: dict[str, Any]
-    text: str
 
 
 def simulated(
@@ -55,7 +38,7 @@ def simulated(
 
     truth = simulate.monolayer(
         "MoSe2",
-        counts=_COUNTS,
+        counts=COUNTS,
         angle=11.0,
         vacancies=0.05,
         divacancies=0.015,
@@ -66,7 +49,7 @@ def simulated(
     return truth, analyze(micrograph, seed=0, progress=progress)
 
 
-def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparison:
+def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str, Any]:
     """Hold an analysis against the truth of its simulation.
 
     Parameters
@@ -76,7 +59,9 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparis
 
     Returns
     -------
-    Comparison
+    dict
+        What was found beside what is true, ready for JSON; each motif is an entry of ``"motifs"``, with the
+        kind of column that most of it is.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -114,7 +99,7 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparis
                 "recall": float(true[best] / max((identity == best).sum(), 1)),
             }
         )
-    figures = {
+    return {
         "columns": inner(found, occupied),
         "true_columns": inner(truth.points, truth.occupied),
         "empty_sites": inner(found, ~occupied),
@@ -133,31 +118,3 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> Comparis
         "motifs": rows,
         "seconds": float(sum(analysis.timings.values())),
     }
-    return Comparison(figures, _text(figures, truth))
-
-
-def _text(figures: dict[str, Any], truth: simulate.MonolayerSimulation) -> str:
-    height, width = truth.image.shape
-    kinds = sum(map(bool, figures["true_counts"].values()))
-    lines = [
-        f"Simulated MoSe2 monolayer, {height} x {width} px, {_COUNTS:g} counts at the peak, analysed in "
-        f"{figures['seconds']:.2f} s",
-        "",
-        f"{'':28}{'found':>10}{'truth':>10}",
-        f"{'atom columns':28}{figures['columns']:>10,}{figures['true_columns']:>10,}",
-        f"{'sites without an atom':28}{figures['empty_sites']:>10,}{figures['true_empty_sites']:>10,}",
-        f"{'precision':28}{figures['precision']:>10.3f}{1:>10}",
-        f"{'recall':28}{figures['recall']:>10.3f}{1:>10}",
-        f"{'position error (px RMS)':28}{figures['position_error_px']:>10.3f}{0:>10}",
-        f"{'kinds of column':28}{len(figures['motifs']):>10}{kinds:>10}",
-        f"{'AMI, identity':28}{figures['identity_ami']:>10.3f}{1:>10}",
-        f"{'AMI, environment':28}{figures['environment_ami']:>10.3f}{1:>10}",
-        "",
-        f"{'motif':>6}{'columns':>10}  {'which is':<8}{'in truth':>10}{'precision':>11}{'recall':>9}",
-    ]
-    lines += [
-        f"{row['motif']:>6}{row['columns']:>10,}  {row['truth']:<8}{row['true_columns']:>10,}"
-        f"{row['agree']:>11.3f}{row['recall']:>9.3f}"
-        for row in figures["motifs"]
-    ]
-    return "\n".join(lines)

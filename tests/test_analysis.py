@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import csv
 import dataclasses
 import inspect
-import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,28 +105,6 @@ def test_progress_names_the_stages_in_order() -> None:
     fractions = [done for _, done in calls]
     assert fractions == sorted(fractions)
     assert 0 <= fractions[0] < fractions[-1] < 1
-
-
-def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
-    summary = json.loads(json.dumps(analysis.summary()))
-    assert sum(motif["count"] for motif in summary["motifs"]) == summary["points"] == len(analysis.points)
-    assert sum(motif["fraction"] for motif in summary["motifs"]) == pytest.approx(1)
-    inner = np.array(TRUTH.image.shape) - summary["patch_size_px"]  # where a patch fits
-    area = float(inner.prod()) * TRUTH.pixel_size_nm**2
-    assert summary["motifs"][0]["per_nm2"] == pytest.approx(summary["motifs"][0]["count"] / area)
-    assert "3 × 1" in summary["motifs"][0]["shell"]
-    assert analyze(TRUTH.image).summary()["motifs"][0]["per_nm2"] is None
-
-
-def test_table_loses_no_column(analysis: Analysis) -> None:
-    rows = list(csv.DictReader(io.StringIO(analysis.table())))
-    assert len(rows) == len(analysis.columns)
-    with_patch = [row for row in rows if row["motif"]]
-    assert len(with_patch) == len(analysis.points)
-    np.testing.assert_array_equal([int(row["motif"]) for row in with_patch], analysis.motifs.labels)
-    np.testing.assert_allclose(
-        [float(row["row_px"]) for row in rows], analysis.columns.points[:, 0], atol=1e-3
-    )
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from motifgpu.core.checks import check_integer, check_labels
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.features.zernike import rotation_invariants
 from motifgpu.figures.layout import dot_area
 from motifgpu.figures.palette import motif_color
 from motifgpu.figures.sample import LIMIT, drawn_columns
-from motifgpu.graph.relaxation import STAGES, Stage, relax
+from motifgpu.graph.relaxation import STAGES, Stage, pca_start, relax
 
 if TYPE_CHECKING:
     from matplotlib.animation import AbstractMovieWriter
 
+    from motifgpu.analysis import Analysis
     from motifgpu.graph.affinity import AffinityGraph
 
 STAGE = "movie"
@@ -137,6 +140,17 @@ def layout_movie(
         with replacing(path) as file, open(made, "rb") as movie:
             shutil.copyfileobj(movie, file)
     return relaxed
+
+
+def analysis_movie(analysis: Analysis, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Write how the layout of an analysis relaxed; see `motifgpu.Analysis.movie`."""
+    turned = analysis.parameters["rotation_invariant"]
+    features = rotation_invariants(analysis.moments) if turned else analysis.moments
+    with threadpool_limits(limits=1, user_api="blas"):  # the start that `analyze` had, to the bit
+        start = pca_start(features)
+    known = {"labels": analysis.motifs.labels, "seed": analysis.parameters["seed"]}
+    layout_movie(analysis.graph, start, path, **known, **options)
+    return Path(path)
 
 
 def _writer(path: Path, frames_per_second: int) -> AbstractMovieWriter:

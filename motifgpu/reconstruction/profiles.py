@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.features.zernike import rotation_invariants
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def line_profile(
@@ -112,8 +109,9 @@ def distortion(moments: Array, components: int = 2) -> Distortion:
     Notes
     -----
     Fig. S17 of Dan et al., Science Advances 8, eabk1005 (2022): principal components of rotation-invariant
-    features, drawn where the units are by `plot_distortion`. The mean over the disc is left out: a unit is
-    not distorted where the image is brighter. The largest loading of a component is positive.
+    features, drawn where the units are by `motifgpu.figures.distortion.plot_distortion`. The mean over the
+    disc is left out: a unit is not distorted where the image is brighter. The largest loading of a component
+    is positive.
     """
     features = rotation_invariants(moments)[:, 1:]
     xp = namespace.array_namespace(features)
@@ -128,47 +126,3 @@ def distortion(moments: Array, components: int = 2) -> Distortion:
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(components)])
     shares = np.maximum(values[::-1][:components], 0) / max(float(values.sum()), np.finfo(float).tiny)
     return Distortion(xp.matmul(features, namespace.as_like(axes, features)), shares)
-
-
-def plot_distortion(
-    points: Any, scores: Any, image: Any = None, component: int = 0, ax: Axes | None = None
-) -> Axes:
-    """Draw one component of the distortion where the units are, as in Fig. S17.
-
-    Parameters
-    ----------
-    points : (n, 2) array
-        Units as (row, col), px.
-    scores : (n, c) array
-        `Distortion.scores`.
-    image : (H, W) array, optional
-        Micrograph to draw on.
-    component : int
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    from matplotlib.figure import Figure
-
-    from motifgpu.figures import display_range
-
-    where, values = namespace.to_numpy(points), namespace.to_numpy(scores)[:, component]
-    if ax is None:
-        ax = Figure(figsize=(7.0, 6.2), layout="constrained", dpi=150).add_subplot()
-    if image is not None:
-        picture = namespace.to_numpy(image)
-        low, high = display_range(picture)
-        ax.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        ax.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
-    else:
-        ax.invert_yaxis()
-    limit = float(np.quantile(np.abs(values), 0.98)) or 1.0
-    area = min(max(40_000 / max(len(where), 1), 4.0), 120.0)
-    marks = ax.scatter(
-        where[:, 1], where[:, 0], s=area, c=values, cmap="RdBu_r", vmin=-limit, vmax=limit, linewidths=0
-    )
-    ax.set(xticks=[], yticks=[], aspect="equal")
-    ax.figure.colorbar(marks, ax=ax, label=f"component {component + 1}", shrink=0.8)
-    return ax

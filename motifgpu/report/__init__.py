@@ -1,5 +1,4 @@
-"""A one-file HTML report of an analysis: the linked view first, then pictures, numbers and parameters."""
+"""What is said of an analysis: its summary, its columns as CSV, and a one-file page with a linked view.
 
-from motifgpu.report.page import render
-
-__all__ = ["render"]
+`page` has the page and its sections, `linked` the lasso, `folder` all files of a report together.
+"""

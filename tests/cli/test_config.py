@@ -177,7 +177,7 @@ def test_a_run_again_from_its_own_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Analysis, "figures", lambda *args, **more: {})  # they take most of the time
-    monkeypatch.setattr("motifgpu.report.render", lambda *args, **more: "")
+    monkeypatch.setattr("motifgpu.report.folder.render", lambda *args, **more: "")
     scan, file = tmp_path / "scan.npy", tmp_path / "my.toml"
     np.save(scan, simulate.monolayer("MoSe2", (160, 160), counts=30, vacancies=0.1, seed=1).image)
     file.write_text("patch-size = 30.0\nmotifs = 4\npixel-size = 0.02\n")

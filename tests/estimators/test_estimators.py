@@ -156,7 +156,7 @@ def test_function_estimator_and_command_give_the_same_labels(
 
     np.save(tmp_path / "scan.npy", SCAN.image)
     monkeypatch.setattr(Analysis, "figures", lambda *args, **more: {})  # they take most of the time
-    monkeypatch.setattr("motifgpu.report.render", lambda *args, **more: "")
+    monkeypatch.setattr("motifgpu.report.folder.render", lambda *args, **more: "")
     assert cli.main(["analyze", "-q", str(tmp_path / "scan.npy"), "-o", str(tmp_path), "--seed", "2"]) == 0
     with open(tmp_path / "scan" / "columns.csv", newline="") as file:
         written = [int(row["motif"]) for row in csv.DictReader(file) if row["motif"]]

@@ -12,7 +12,8 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.features.patches import extract_patches
 from motifgpu.features.zernike import rotate_moments, zernike_moments
-from motifgpu.reconstruction.profiles import distortion, line_profile, plot_distortion
+from motifgpu.figures.distortion import plot_distortion
+from motifgpu.reconstruction.profiles import distortion, line_profile
 
 
 def blob(sigma: float = 3.0, side: int = 41) -> np.ndarray:

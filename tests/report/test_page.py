@@ -16,7 +16,8 @@ from PIL import Image
 from motifgpu import Analysis, Micrograph, StageError, analyze, simulate
 from motifgpu.figures import every
 from motifgpu.occupancy.sites import site_grid
-from motifgpu.report import linked, markup, pictures, render
+from motifgpu.report import linked, markup, pictures
+from motifgpu.report.page import render
 from motifgpu.report.pictures import draw
 
 TRUTH = simulate.monolayer("MoSe2", (200, 230), counts=30, vacancies=0.05, seed=5)

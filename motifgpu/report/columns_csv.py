@@ -1,0 +1,47 @@
+"""The columns of a micrograph as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.core.namespace import to_numpy
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+HEAD = (
+    *("row_px", "col_px", "prominence", "occupied"),
+    *("motif", "environment", "confidence", "layout_x", "layout_y"),
+)
+
+
+def columns_csv(analysis: Analysis) -> str:
+    """Return all columns of an analysis as CSV, a line for each, below a line of names.
+
+    Parameters
+    ----------
+    analysis : Analysis
+
+    Returns
+    -------
+    str
+        Lines end in ``\\n``; the fields from ``motif`` on are empty where no patch fits inside the image.
+    """
+    points, mask = to_numpy(analysis.columns.points), to_numpy(analysis.mask)
+    prominence, occupied = to_numpy(analysis.columns.prominence), to_numpy(analysis.columns.occupied)
+    labels, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
+    confidence, layout = to_numpy(analysis.motifs.confidence), to_numpy(analysis.layout)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    at = 0
+    for i, (row, col) in enumerate(points):
+        line: list[Any] = [f"{row:.3f}", f"{col:.3f}", f"{prominence[i]:.6g}", int(occupied[i])]
+        if mask[i]:
+            x, y = layout[at]
+            line += [labels[at], environments[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]
+            at += 1
+        writer.writerow(line + [""] * (len(HEAD) - len(line)))
+    return text.getvalue()

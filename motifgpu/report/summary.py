@@ -1,0 +1,101 @@
+"""An analysis in numbers and sentences: what the command line prints and ``summary.json`` holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from motifgpu.core.namespace import to_numpy
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+    from motifgpu.motifs.shells import NeighborShells
+
+_LOW_CONFIDENCE = 0.25  # of the patch size, below which a warning says so
+
+
+def summary(analysis: Analysis) -> dict[str, Any]:
+    """Return the main numbers of an analysis as a dict that JSON can hold.
+
+    Parameters
+    ----------
+    analysis : Analysis
+
+    Returns
+    -------
+    dict
+        A motif with its number, share, density in columns per nm², number of environments, mean confidence
+        and nearest shell is an entry of ``"motifs"``, the unassigned columns the last one, with label -1.
+    """
+    labels = to_numpy(analysis.motifs.labels)
+    environments = to_numpy(analysis.motifs.environments)
+    confidence = to_numpy(analysis.motifs.confidence)
+    area = analysis.area_nm2
+    height, width = analysis.micrograph.shape
+    motifs = []
+    for label in [*range(len(analysis.motifs.counts)), *([-1] if (labels < 0).any() else [])]:
+        member = labels == label
+        inside = environments[member]
+        motifs.append(
+            {
+                "label": label,
+                "count": int(member.sum()),
+                "fraction": float(member.mean()),
+                "per_nm2": float(member.sum() / area) if area else None,
+                "environments": len(set(inside[inside >= 0].tolist())),
+                "confidence": float(confidence[member].mean()) if member.any() else 0.0,
+                "shell": nearest_shell(analysis.shells, label),
+            }
+        )
+    hierarchy = analysis.hierarchy
+    return {
+        "source": analysis.micrograph.source,
+        "shape": [height, width],
+        "pixel_size_nm": analysis.micrograph.pixel_size_nm,
+        "columns": len(analysis.columns),
+        "points": len(labels),
+        "empty_sites": int((~to_numpy(analysis.columns.occupied)).sum()),
+        "column_sigma_px": analysis.columns.sigma_px,
+        "patch_size_px": analysis.patch_size.pixels,
+        "n_motifs": len(analysis.motifs.counts),
+        "n_environments": len(set(environments[environments >= 0].tolist())),
+        "motifs": motifs,
+        "n_motif_cells": None if hierarchy is None else len(hierarchy.nodes),
+        "motif_cell_places": None if hierarchy is None else len(hierarchy.occurrences),
+        "warnings": analysis.warnings,
+        "parameters": dict(analysis.parameters),
+        "timings_s": dict(analysis.timings),
+        "versions": dict(analysis.versions),
+    }
+
+
+def warnings(analysis: Analysis) -> list[str]:
+    """Return what a reader of an analysis should know: what is unsure in it, left out or missing."""
+    found = []
+    if analysis.patch_size.confidence < _LOW_CONFIDENCE:
+        found.append(
+            f"the patch size of {analysis.patch_size.pixels:.1f} px has a confidence of only "
+            f"{analysis.patch_size.confidence:.2f}; compare the candidates"
+        )
+    unassigned = int(to_numpy(analysis.motifs.labels < 0).sum())
+    if unassigned:
+        found.append(f"{unassigned:,} columns belong to no motif")
+    if analysis.hierarchy is not None:
+        found += analysis.hierarchy.warnings
+    elif analysis.parameters["structure"]:
+        found.append(f"no motif-cells and no hierarchy, because there is no lattice: {analysis.no_lattice}")
+    tied = int(to_numpy(analysis.graph.tied).sum())
+    if tied:
+        found.append(f"{tied:,} columns have neighbours at equal distance, such as duplicates")
+    return found
+
+
+def nearest_shell(shells: NeighborShells, label: int) -> str:
+    """Return what the nearest shell of a motif holds most often: ``"3 × 1 (87 %)"``, three of motif 1."""
+    if label < 0 or not shells.multisets or not shells.multisets[0][label]:
+        return ""
+    kinds = shells.multisets[0][label]
+    members, number = kinds[0]
+    held = {kind: members.count(kind) for kind in sorted(set(members))}
+    names = " + ".join(f"{count} × {'?' if kind < 0 else kind}" for kind, count in held.items())
+    share = number / sum(count for _, count in kinds)
+    return f"{names or 'nothing'} ({100 * share:.0f} %)"

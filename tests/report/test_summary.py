@@ -1,0 +1,144 @@
+"""An analysis in numbers and sentences, and its columns as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motifgpu import Analysis, Micrograph, NeighborShells, analyze, simulate
+
+TRUTH = simulate.monolayer(
+    "MoSe2", (200, 216), counts=30, angle=7, vacancies=0.06, dopants={"W": 0.03}, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(Micrograph(TRUTH.image, TRUTH.pixel_size_nm, "a/scan.npy", "scan"))
+
+
+@pytest.fixture(scope="module")
+def forgotten(analysis: Analysis) -> Analysis:
+    """The same, with every third column unassigned."""
+    motifs, labels = analysis.motifs, np.array(analysis.motifs.labels)
+    labels[::3] = -1
+    counts = np.bincount(labels[labels >= 0], minlength=len(motifs.counts))
+    return replace(analysis, motifs=replace(motifs, labels=labels, counts=counts))
+
+
+def rows(analysis: Analysis) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(analysis.table())))
+
+
+def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
+    summary = json.loads(json.dumps(analysis.summary()))
+    assert sum(motif["count"] for motif in summary["motifs"]) == summary["points"] == len(analysis.points)
+    assert sum(motif["fraction"] for motif in summary["motifs"]) == pytest.approx(1)
+    assert (summary["columns"], summary["source"]) == (len(analysis.columns), "a/scan.npy")
+    counts = [motif["count"] for motif in summary["motifs"] if motif["label"] >= 0]
+    assert counts == analysis.motifs.counts.tolist()
+    assert summary["n_motifs"] == len(counts)
+    assert summary["motif_cell_places"] == len(analysis.hierarchy.occurrences)
+    assert summary["parameters"] == analysis.parameters
+    assert "3 × 1" in summary["motifs"][0]["shell"]
+
+
+def test_densities_are_per_area_where_a_patch_fits(analysis: Analysis) -> None:
+    inner = np.array(TRUTH.image.shape) - analysis.patch_size.pixels
+    area = float(inner.prod()) * TRUTH.pixel_size_nm**2
+    for motif in analysis.summary()["motifs"]:
+        assert motif["per_nm2"] == pytest.approx(motif["count"] / area)
+    unknown = replace(analysis, micrograph=replace(analysis.micrograph, pixel_size_nm=None))
+    assert {motif["per_nm2"] for motif in unknown.summary()["motifs"]} == {None}
+
+
+def test_unassigned_columns_come_last(forgotten: Analysis) -> None:
+    *named, last = forgotten.summary()["motifs"]
+    assert (last["label"], last["count"], last["shell"]) == (-1, -(-len(forgotten.points) // 3), "")
+    assert [motif["count"] for motif in named] == forgotten.motifs.counts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("multisets", "text"),
+    [
+        (((((0, 0, 1), 3), ((0, 1, 1), 1)),), "2 × 0 + 1 × 1 (75 %)"),
+        (((((-1, 4), 1),),), "1 × ? + 1 × 4 (100 %)"),
+        (((((), 2), ((0,), 2)),), "nothing (50 %)"),
+        (((),), ""),
+    ],
+)
+def test_the_nearest_shell_is_said_in_words(analysis: Analysis, multisets: Any, text: str) -> None:
+    number = len(analysis.motifs.counts)
+    shells = NeighborShells(
+        analysis.shells.radii,
+        analysis.shells.columns,
+        analysis.shells.mean,
+        (multisets[0:1] * number,) if multisets else (),
+    )
+    assert replace(analysis, shells=shells).summary()["motifs"][0]["shell"] == text
+
+
+def test_warnings_name_what_is_unsure_or_missing(analysis: Analysis, forgotten: Analysis) -> None:
+    def told(**changes: Any) -> str:
+        return " | ".join(replace(analysis, **changes).warnings)
+
+    unsure = replace(analysis.patch_size, confidence=0.1)
+    assert f"{unsure.pixels:.1f} px has a confidence of only 0.10; compare" in told(patch_size=unsure)
+    assert "confidence" not in told()
+    unassigned = int((forgotten.motifs.labels < 0).sum())
+    assert f"{unassigned} columns belong to no motif" in forgotten.warnings
+    assert "there is no lattice: no rings" in told(hierarchy=None, no_lattice="no rings")
+    unwanted = {**analysis.parameters, "structure": False}
+    assert "lattice" not in told(hierarchy=None, no_lattice="not looked for", parameters=unwanted)
+    tied = replace(analysis.graph, tied=np.ones_like(analysis.graph.tied))
+    assert f"{len(analysis.points)} columns have neighbours at equal distance" in told(graph=tied)
+    assert set(analysis.hierarchy.warnings) <= set(analysis.warnings)
+
+
+def test_the_table_has_a_line_for_every_column(analysis: Analysis) -> None:
+    found = rows(analysis)
+    assert len(found) == len(analysis.columns)
+    points = [[float(row["row_px"]), float(row["col_px"])] for row in found]
+    np.testing.assert_allclose(points, analysis.columns.points, atol=1e-3)
+    assert [int(row["occupied"]) for row in found] == analysis.columns.occupied.tolist()
+    prominence = [float(row["prominence"]) for row in found]
+    np.testing.assert_allclose(prominence, analysis.columns.prominence, rtol=1e-5)
+
+
+def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> None:
+    found = rows(analysis)
+    of_patch = ("motif", "environment", "confidence", "layout_x", "layout_y")
+    assert [bool(row["motif"]) for row in found] == analysis.mask.tolist()
+    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 5}
+    inside = [row for row in found if row["motif"]]
+    assert [int(row["motif"]) for row in inside] == analysis.motifs.labels.tolist()
+    assert [int(row["environment"]) for row in inside] == analysis.motifs.environments.tolist()
+    layout = [[float(row["layout_x"]), float(row["layout_y"])] for row in inside]
+    np.testing.assert_allclose(layout, analysis.layout, atol=1e-5)
+
+
+def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
+    head, first, *_ = analysis.table().split("\n")
+    assert head == "row_px,col_px,prominence,occupied,motif,environment,confidence,layout_x,layout_y"
+    assert not analysis.mask[0]
+    row, col = analysis.columns.points[0]
+    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,,,,,"
+    assert analysis.table().endswith("\n")
+    assert "\r" not in analysis.table()
+
+
+def test_numbers_of_an_analysis_need_no_matplotlib() -> None:
+    """A run writes them for every micrograph, in processes that draw nothing."""
+    code = (
+        "import sys, motifgpu.report.summary, motifgpu.report.columns_csv; print('matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
