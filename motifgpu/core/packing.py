@@ -26,7 +26,8 @@ def field_names(kind: type) -> tuple[str, ...]:
     """Return the names of the fields of a dataclass or named tuple."""
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind) if field.init)
-    return kind._fields  # type: ignore[attr-defined]
+    names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    return names
 
 
 def pack(
