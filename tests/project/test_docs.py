@@ -186,6 +186,19 @@ def test_nothing_is_named_that_does_not_exist() -> None:
         assert not lacking_modules(text), page
 
 
+def test_contributing_leads_to_what_it_names() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = re.findall(r"`(motifgpu/[\w/]+\.py)`: ((?:`\w+`(?:, )?)+)", text)
+    assert places
+    for path, names in places:
+        defined = re.findall(r"^(?:def|class) (\w+)", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(re.findall(r"\w+", names)) <= set(defined), path
+    rooms = {path.stem for path in (ROOT / "motifgpu").iterdir() if path.suffix in ("", ".py")}
+    below = re.findall(rf"`((?:{'|'.join(sorted(rooms))})\.\w[\w.]*)`", text)
+    assert below
+    assert not lacking_modules(" ".join(f"motifgpu.{name}" for name in below))
+
+
 def test_every_public_name_is_in_the_reference_once() -> None:
     text = (DOCS / "reference" / "api.md").read_text()
     listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
