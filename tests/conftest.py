@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from matplotlib.figure import Figure
 from support.backends import BACKENDS, maker
 from support.real_micrographs import folder_or_skip
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def xp_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """Return a callable that turns a NumPy array into an array of the backend under test."""
     return maker(request.param)
+
+
+@pytest.fixture
+def little_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a report have one empty figure: drawing takes most of its time."""
+    monkeypatch.setattr("motifgpu.Analysis.figures", lambda self, **options: {"micrograph": Figure()})
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ def test_analyze_writes_what_it_says(scan: Path, tmp_path: Path, capsys: pytest.
     assert json.loads((tmp_path / "scan" / "summary.json").read_text())["pixel_size_nm"] == 0.015
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_json_is_all_of_standard_output(
     scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,6 +42,7 @@ def test_json_is_all_of_standard_output(
     assert (tmp_path / "scan-2" / "report.html").exists()
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_a_bad_file_does_not_stop_the_others(
     scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +99,7 @@ def test_full_disk_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.Mon
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_simulate_then_analyze(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = [
         "simulate",
@@ -160,6 +163,7 @@ def test_help_imports_no_science() -> None:
     assert done.stdout.strip().endswith("[]")
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_demo_compares_with_the_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", "-q", "--json", "-o", str(tmp_path)]) == options.DONE
     found = json.loads(capsys.readouterr().out)

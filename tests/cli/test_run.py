@@ -79,6 +79,7 @@ def test_progress_shows_rate_time_left_and_quarantine(
     assert "left, 1 in quarantine" in told
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_shards_merge_report_and_export(
     scans: Path, done: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

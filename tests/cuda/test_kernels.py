@@ -108,10 +108,24 @@ def sanitized_case(kernel: str, *faults: str) -> None:
 
 SANITIZED = [  # sanitizer, kernel, faults, what the report says (None: nothing may be found)
     pytest.param("address", "sums", "FAULT_SHARED_OVERRUN", "heap-buffer-overflow", id="shared-overrun"),
-    pytest.param("address", "sums", "FAULT_GLOBAL_OVERRUN", "heap-buffer-overflow", id="global-overrun"),
-    pytest.param("undefined", "sums", "FAULT_SHIFT", "shift exponent", id="shift"),
-    pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", id="race"),
-    pytest.param("thread", "between_blocks", "FAULT_ONE_COPY", "data race", id="race-between-blocks"),
+    pytest.param(
+        "address",
+        "sums",
+        "FAULT_GLOBAL_OVERRUN",
+        "heap-buffer-overflow",
+        marks=pytest.mark.slow,
+        id="global-overrun",
+    ),
+    pytest.param("undefined", "sums", "FAULT_SHIFT", "shift exponent", marks=pytest.mark.slow, id="shift"),
+    pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", marks=pytest.mark.slow, id="race"),
+    pytest.param(
+        "thread",
+        "between_blocks",
+        "FAULT_ONE_COPY",
+        "data race",
+        marks=pytest.mark.slow,
+        id="race-between-blocks",
+    ),
     pytest.param("thread", "between_blocks", "", None, marks=pytest.mark.slow, id="between-blocks-clean"),
     pytest.param("address", "static_overrun", "", "overflow", marks=pytest.mark.slow, id="static-overrun"),
     pytest.param(

@@ -8,6 +8,7 @@ from motifgpu import Run, dataset
 from motifgpu.core.errors import StageError
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_reports_show_what_was_found(undisturbed: Run) -> None:
     text = undisturbed.report().read_text()
     for told in ("4</dd>", "damaged.npy", "explained least", "n_neighbors", "scan03.npz"):

@@ -51,7 +51,11 @@ def active_kernels(code: str, flags: list[str]) -> list[str]:
 @functools.cache
 def library(code: str, sanitizer: str) -> ctypes.CDLL:
     """Compile `code` and load it; what was compiled before is kept in the temporary folder."""
-    flags = [*FLAGS, *SANITIZERS[sanitizer], *(["-O1", "-g"] if sanitizer else [])]  # most kernels run once: -O0 is cheapest
+    flags = [
+        *FLAGS,
+        *SANITIZERS[sanitizer],
+        *(["-O1", "-g"] if sanitizer else []),
+    ]  # most kernels run once: -O0 is cheapest
     key = hashlib.sha256(repr((code, flags)).encode() + HEADER.read_bytes()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"motifgpu-host-cuda-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

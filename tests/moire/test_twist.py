@@ -26,7 +26,9 @@ def test_commensurate_angle_is_recovered() -> None:
     assert found.moire_px == pytest.approx(np.linalg.norm(truth.moire, axis=1).min(), rel=1e-4)
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize(
+    "number", [pytest.param(k, marks=[pytest.mark.slow] if k % 4 else []) for k in range(9)]
+)
 def test_cases_of_the_paper(number: int) -> None:
     truth = simulate.twist_case(number, seed=2, angle=5.0)
     found = twist_angle(truth.image)
@@ -101,7 +103,7 @@ def test_every_backend(xp_array: Callable[[Any], Any]) -> None:
     assert found.degrees == pytest.approx(twist_angle(image).degrees, abs=2e-4)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_one_layer_has_no_twist(seed: int) -> None:
     truth = simulate.monolayer(counts=10.0, vacancies=0.05, angle=9.0 * seed, seed=seed)
     found = twist_angle(truth.image)

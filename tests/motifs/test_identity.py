@@ -31,7 +31,7 @@ def columns(counts, seed=0, **options):
 
 
 @pytest.mark.parametrize("options", CASES, ids=["plain", "background", "grains", "twins"])
-@pytest.mark.parametrize("counts", [1, 10])
+@pytest.mark.parametrize("counts", [pytest.param(1, marks=pytest.mark.slow), 10])
 def test_columns_of_the_fit_are_classified_as_in_the_fit(counts, options):
     moments, _ = columns(counts, **options)
     model, identities = IdentityModel.fit(moments)

@@ -36,7 +36,14 @@ def best_class(wanted, labels):
     return hits / wanted.sum(), hits / np.sum(labels == label)
 
 
-@pytest.mark.parametrize(("counts", "least"), [(1.5, 0.9), (3, 0.97), (30, 0.99)])
+@pytest.mark.parametrize(
+    ("counts", "least"),
+    [
+        (1.5, 0.9),
+        pytest.param(3, 0.97, marks=pytest.mark.slow),
+        pytest.param(30, 0.99, marks=pytest.mark.slow),
+    ],
+)
 def test_single_vacancies_are_found_at_low_dose(counts, least):
     recalls, precisions = [], []
     for seed in (300, 301, 302):
@@ -59,7 +66,9 @@ def test_dopants_on_both_sublattices_are_classes_of_their_own():
         assert min(recall, precision) > 0.9
 
 
-@pytest.mark.parametrize("counts", [1, 10, 100])
+@pytest.mark.parametrize(
+    "counts", [pytest.param(1, marks=pytest.mark.slow), 10, pytest.param(100, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "options",
     [{"scan": 0.5}, {"drift": (6.0, 10.0), "scan": 0.3}, {"strain": ((0.01, 0.01), (0.0, -0.01))}],
@@ -72,6 +81,7 @@ def test_a_pristine_crystal_is_not_split(counts, options):
     assert adjusted_mutual_info_score(identity, motifs.labels) > 0.97
 
 
+@pytest.mark.slow
 def test_a_dopant_on_two_sites_in_a_thousand_is_found_in_pooled_micrographs():
     pool = [columns(10, 400 + i, dopants={"V": 0.002}) for i in range(10)]
     labels = find_motifs(np.concatenate([moments for moments, *_ in pool])).labels
@@ -81,6 +91,7 @@ def test_a_dopant_on_two_sites_in_a_thousand_is_found_in_pooled_micrographs():
     assert min(best_class(rare, labels)) >= 0.8
 
 
+@pytest.mark.slow
 def test_confidence_is_how_often_labels_are_right():
     confidence, right = [], []
     for seed in range(300, 306):

@@ -110,6 +110,7 @@ def test_every_field_comes_back_to_the_bit(analysis: Analysis, saved: bytes, tmp
     assert loaded.cells.points is loaded.cells.lattice.points  # stored once, as they are in memory
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_what_derives_from_it_is_the_same(analysis: Analysis, saved: bytes, tmp_path: Path) -> None:
     loaded = opened(saved, tmp_path)
     assert json.dumps(loaded.summary()) == json.dumps(analysis.summary())

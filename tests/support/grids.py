@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from motifgpu.structure.cells import Cells, motif_cells
@@ -21,6 +23,7 @@ def square_cells(types: np.ndarray, reading: str = "slots") -> Cells:
     return motif_cells(_square(types.shape), types.T.reshape(-1), reading=reading)
 
 
+@functools.cache
 def _square(shape: tuple[int, int]) -> Lattice:
     i, j = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]), indexing="ij")
     points = np.stack([-10.0 * j, 10.0 * i], axis=-1).reshape(-1, 2)
