@@ -22,11 +22,12 @@ FLAGS = [
     *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-parameter"),
     "-ffp-contract=off",  # as the kernels are compiled for a GPU
 ]
+_LINES = ["-O1", "-g"]  # reports name lines; a few plain launches do not earn back what -O1 takes to compile
 SANITIZERS = {
     "": [],
-    "address": ["-fsanitize=address", "-fsanitize-sections=cuda_shared"],
-    "undefined": ["-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-static-libubsan"],
-    "thread": ["-fsanitize=thread"],
+    "address": [*_LINES, "-fsanitize=address", "-fsanitize-sections=cuda_shared"],
+    "undefined": [*_LINES, "-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-static-libubsan"],
+    "thread": [*_LINES, "-fsanitize=thread"],
 }
 KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -51,11 +52,7 @@ def active_kernels(code: str, flags: list[str]) -> list[str]:
 @functools.cache
 def library(code: str, sanitizer: str) -> ctypes.CDLL:
     """Compile `code` and load it; what was compiled before is kept in the temporary folder."""
-    flags = [
-        *FLAGS,
-        *SANITIZERS[sanitizer],
-        *(["-O1", "-g"] if sanitizer else []),
-    ]  # most kernels run once: -O0 is cheapest
+    flags = [*FLAGS, *SANITIZERS[sanitizer]]
     key = hashlib.sha256(repr((code, flags)).encode() + HEADER.read_bytes()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"motifgpu-host-cuda-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
