@@ -93,14 +93,14 @@ def cluster(many_scans: Path, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_a_client_gives_the_same_bytes(
-    scans: Path, undisturbed: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scans: Path, undisturbed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from distributed import Client
 
     monkeypatch.setenv("MOTIFGPU_THREADS", "1")  # as the workers, which are threads here, set it
     with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
         run = dataset.run(scans, tmp_path / "o", client=client)
-    assert tables(run.path) == undisturbed
+    assert tables(run.path) == tables(undisturbed.path)
 
 
 @pytest.mark.slow
