@@ -14,6 +14,7 @@ from motifgpu.core import namespace
 from motifgpu.core.choices import SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Columns:
     prominence: Array
     occupied: Array
     sigma_px: float
+
+    __repr__ = one_line
 
     def __len__(self) -> int:
         number: int = self.points.shape[0]

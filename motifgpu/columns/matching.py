@@ -9,6 +9,7 @@ import numpy as np
 
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
+from motifgpu.core.shown import one_line
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Match:
     found: np.ndarray
     reference: np.ndarray
     distance: np.ndarray
+
+    __repr__ = one_line
 
     @property
     def rms(self) -> float:
@@ -120,6 +123,8 @@ class Detection:
     recall: float
     rms: float
     match: Match
+
+    __repr__ = one_line
 
 
 def score_detection(

@@ -11,6 +11,7 @@ from motifgpu.columns.scale import LOWEST_BIN
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.columns.translations import shortest_translations
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class PatchSize:
     frequency: float | None
     curve: tuple[np.ndarray, np.ndarray]
     candidates: tuple[float, ...]
+
+    __repr__ = one_line
 
 
 def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:

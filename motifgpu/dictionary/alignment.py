@@ -15,6 +15,7 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.dictionary.chapter import MAX_DEVIATION, Chapter, Named, Scatter
 from motifgpu.dictionary.similarity import usual_patches
 from motifgpu.features import disc
@@ -63,6 +64,8 @@ class Frame:
     turns: tuple[float, ...]
     scatter: Scatter
     agreement: float
+
+    __repr__ = one_line
 
     def normalised(self, moments: Array, turn: float) -> Array:
         """Return moments (n, n_moments) in the intensities and the orientation of the dictionary."""

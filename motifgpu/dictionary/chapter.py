@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.dictionary.patterns import Patterns
 from motifgpu.dictionary.similarity import LearnedPatches
 from motifgpu.motifs.identity import Classified, IdentityModel
@@ -59,6 +60,9 @@ class Scatter(NamedTuple):
     noise: np.ndarray
     means: np.ndarray
     slope: float
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 class Named(NamedTuple):

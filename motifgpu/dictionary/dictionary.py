@@ -18,6 +18,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_integer, check_offsets
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import notebook_table
 from motifgpu.dictionary import files, pooled
 from motifgpu.dictionary.alignment import Frame
 from motifgpu.dictionary.chapter import Chapter
@@ -93,6 +94,10 @@ class MotifDictionary:
             f"<MotifDictionary {self.digest[:12]}: {len(self.names)} motifs of {int(self.counts.sum()):,} "
             f"columns, order {self.order}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = zip(range(len(self.names)), self.names, self.counts, strict=True)
+        return notebook_table(repr(self).strip("<>"), ("motif", "name", "columns"), rows)
 
     @property
     def order(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.dictionary.alignment import Frame, find_frame, name_columns
 from motifgpu.dictionary.chapter import KNOWN, NO_FRAME, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter, Named
 from motifgpu.dictionary.environments import Environments
@@ -69,6 +70,8 @@ class Assignment:
     reason: Array
     strangeness: Array
     frames: tuple[Frame, ...]
+
+    __repr__ = one_line
 
 
 class Naming(NamedTuple):

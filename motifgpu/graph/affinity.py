@@ -11,6 +11,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer, check_offsets, listed
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.graph.neighbors import Neighbors
 
 STAGE = "affinity"
@@ -58,6 +59,8 @@ class AffinityGraph:
     sigma: Array
     tied: Array
     offsets: np.ndarray
+
+    __repr__ = one_line
 
     def part(self, micrograph: int) -> AffinityGraph:
         """Return the graph of one micrograph, with its vertices numbered from 0.

@@ -13,6 +13,7 @@ from motifgpu.core.checks import check_array, check_integer, check_offsets, list
 from motifgpu.core.choices import METRICS
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 
 STAGE = "neighbors"
 
@@ -31,6 +32,9 @@ class Neighbors(NamedTuple):
 
     indices: Array
     distances: Array
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 def nearest_neighbors(

@@ -13,6 +13,7 @@ import numpy as np
 
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.io import formats
 from motifgpu.io.formats.pages import LARGEST_STACK, Contents, Page
 
@@ -49,6 +50,8 @@ class Micrograph:
     pixel_size_nm: float | None = None
     source: str = "array"
     title: str = ""
+
+    __repr__ = one_line
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.features.symmetries import symmetry
 from motifgpu.features.zernike import rotation_invariants
 
@@ -44,6 +45,8 @@ class Anchors:
     features: Array
     labels: np.ndarray
     rows: np.ndarray
+
+    __repr__ = one_line
 
 
 def given_anchors(

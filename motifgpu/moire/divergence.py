@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 
 _LEAST_POINTS = 20
 
@@ -58,6 +59,8 @@ class DomainDivergence:
     domains: np.ndarray
     bins: int
     radius: float
+
+    __repr__ = one_line
 
 
 def domain_divergence(

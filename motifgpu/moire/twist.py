@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 from motifgpu.moire.twist_fit import MISFIT, REACH, Block, Fit, fit_two_lattices, peak_positions
 
 # Peaks of the first ring closer than this, in coefficients of the transform, are one; up to the
@@ -57,6 +58,8 @@ class Twist:
     mismatch: float
     moire_px: float
     peaks: np.ndarray
+
+    __repr__ = one_line
 
 
 def twist_angle(image: Any, method: str = "fit") -> Twist:

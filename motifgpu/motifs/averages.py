@@ -10,6 +10,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_labels
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.features.zernike import reconstruct_patches
 
 
@@ -45,6 +46,8 @@ class ClassAverages:
     patches: Array
     reconstructions: Array
     counts: Array
+
+    __repr__ = one_line
 
 
 def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverages:

@@ -16,6 +16,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, to_numpy
+from motifgpu.core.shown import notebook_table, one_line
 from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.averages import mean_rows
 from motifgpu.motifs.environments import by_neighbors
@@ -70,6 +71,19 @@ class Motifs:
     counts: Array
     means: Array
     confidence: Array
+
+    __repr__ = one_line
+
+    def _repr_html_(self) -> str:
+        labels, environments = to_numpy(self.labels), to_numpy(self.environments)
+        confidence = to_numpy(self.confidence)
+        rows = []
+        for motif, count in enumerate(to_numpy(self.counts).tolist()):
+            member = labels == motif
+            kinds = len(np.unique(environments[member & (environments >= 0)]))
+            rows.append((motif, count, count / len(labels), kinds, confidence[member].mean()))
+        head = ("motif", "columns", "fraction", "environments", "mean confidence")
+        return notebook_table(f"{len(rows)} motifs of {len(labels):,} columns", head, rows)
 
 
 def find_motifs(

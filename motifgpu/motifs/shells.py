@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from motifgpu.core.checks import check_array, check_integer, check_labels
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.shown import one_line
 
 _SAMPLE = 4000  # columns whose distances make the histogram
 _REACH = 3.5  # in nearest-neighbour distances, how far the histogram goes
@@ -58,6 +59,8 @@ class NeighborShells:
     columns: np.ndarray
     mean: np.ndarray
     multisets: tuple[tuple[tuple[tuple[tuple[int, ...], int], ...], ...], ...]
+
+    __repr__ = one_line
 
 
 def neighbor_shells(

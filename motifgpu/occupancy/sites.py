@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 from motifgpu.features.patches import extract_patches
 from motifgpu.features.zernike import zernike_moments
 from motifgpu.occupancy.statistics import EXCLUDED
@@ -45,6 +46,8 @@ class SiteGrid:
     centers: np.ndarray
     in_view: np.ndarray
     lattice: Lattice
+
+    __repr__ = one_line
 
 
 def site_grid(

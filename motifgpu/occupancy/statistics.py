@@ -15,6 +15,7 @@ from scipy.special import digamma
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 
 EXCLUDED = -1
 _LEVELS = 2, 3
@@ -44,6 +45,8 @@ class BernoulliNull:
     samples: np.ndarray
     top: np.ndarray
     p_value: float
+
+    __repr__ = one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,8 @@ class OccupancyStatistics:
     level: int
     side: int
     stride: int
+
+    __repr__ = one_line
 
 
 def occupancy_statistics(

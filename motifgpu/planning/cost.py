@@ -20,6 +20,7 @@ from motifgpu.columns.patch_size import estimate_patch_size
 from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.forces import ENOUGH
+from motifgpu.core.shown import notebook_table, one_line
 from motifgpu.features.disc import n_moments
 from motifgpu.io.micrograph import Micrograph, read
 from motifgpu.options import RULES, Options
@@ -81,6 +82,13 @@ class Plan:
     stages: tuple[StagePlan, ...]
     saved_bytes: int
     processor: str
+
+    __repr__ = one_line
+
+    def _repr_html_(self) -> str:
+        rows = [(stage.name, stage.bytes / 2**20, stage.seconds) for stage in self.stages]
+        rows.append(("in all", self.bytes / 2**20, self.seconds))
+        return notebook_table(str(self).split("\n")[0], ("stage", "MB", "s"), rows)
 
     @property
     def bytes(self) -> int:

@@ -18,6 +18,7 @@ from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.shown import one_line
 from motifgpu.features.patches import extract_patches
 from motifgpu.features.zernike import usable_order, zernike_moments
 from motifgpu.motifs.kmeans import kmeans
@@ -65,6 +66,8 @@ class Reconstruction:
     ssim: float
     classes: Array
     averages: Array
+
+    __repr__ = one_line
 
 
 def reconstruct(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from motifgpu.core.shown import one_line
+
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
@@ -59,6 +61,8 @@ class Simulation:
     v: np.ndarray
     pixel_size_nm: float | None
 
+    __repr__ = one_line
+
 
 @dataclass(frozen=True, eq=False)
 class MonolayerSimulation(Simulation):
@@ -91,6 +95,8 @@ class MonolayerSimulation(Simulation):
     environments: np.ndarray
     sublattice: np.ndarray
     grain: np.ndarray
+
+    __repr__ = one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +147,8 @@ class BilayerSimulation(Simulation):
     domains: np.ndarray
     domain_labels: np.ndarray
 
+    __repr__ = one_line
+
 
 @dataclass(frozen=True, eq=False)
 class DefectSimulation(Simulation):
@@ -163,6 +171,8 @@ class DefectSimulation(Simulation):
     """
 
     defect: np.ndarray
+
+    __repr__ = one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +215,8 @@ class TilingSimulation(Simulation):
     indices: np.ndarray
     grid: np.ndarray
 
+    __repr__ = one_line
+
 
 @dataclass(frozen=True, eq=False)
 class OccupancySimulation:
@@ -236,6 +248,8 @@ class OccupancySimulation:
     entropy_level2: float
     entropy_level3: float
 
+    __repr__ = one_line
+
 
 @dataclass(frozen=True, eq=False)
 class PatchSimulation:
@@ -258,3 +272,5 @@ class PatchSimulation:
 
     patches: np.ndarray
     labels: np.ndarray
+
+    __repr__ = one_line

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import notebook_table
 from motifgpu.store import layout, tables
 from motifgpu.store.arrays import read_array
 from motifgpu.structure.hierarchy.export import from_json
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from motifgpu.structure.hierarchy import Hierarchy
+
+_MOST = 12  # micrographs that a notebook lists
 
 
 class RunFolder:
@@ -51,6 +54,11 @@ class RunFolder:
             f"<Run at {self.path}: {self.about['state']}, {found.get('micrographs', 0):,} micrographs, "
             f"{found.get('columns', 0):,} columns, {found.get('quarantined', 0):,} quarantined>"
         )
+
+    def _repr_html_(self) -> str:
+        names = ["title", "columns", "motifs", "explained"]
+        rows = self.micrographs.slice(0, _MOST).select(names).to_pylist()
+        return notebook_table(repr(self).strip("<>"), names, [row.values() for row in rows])
 
     @property
     def micrographs(self) -> pa.Table:

@@ -11,6 +11,7 @@ from scipy.spatial import QhullError, Voronoi
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import one_line
 
 # Cells that share less than this share of the usual border touch by accident (SPEC: 0.3 of the median).
 _LEAST_RIDGE = 0.3
@@ -36,6 +37,8 @@ class VoronoiTiling:
     polygons: list[np.ndarray]
     complete: np.ndarray
     pairs: np.ndarray
+
+    __repr__ = one_line
 
 
 def voronoi_tiling(points: Any) -> VoronoiTiling:

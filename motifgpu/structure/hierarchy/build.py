@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.shown import notebook_table, one_line
 from motifgpu.structure.cells import Cells, Content
 from motifgpu.structure.hierarchy.components import Components, find_components
 from motifgpu.structure.hierarchy.duplicates import graph_nodes, shape_nodes
@@ -50,6 +51,8 @@ class Occurrences:
     positions: np.ndarray
     offsets: np.ndarray
     cells: np.ndarray
+
+    __repr__ = one_line
 
     def __len__(self) -> int:
         return len(self.node)
@@ -116,6 +119,11 @@ class Hierarchy:
             f"<Hierarchy of {len(self.nodes)} motif-cells in {len(self.occurrences):,} places of "
             f"{self.n_cells:,} cells>"
         )
+
+    def _repr_html_(self) -> str:
+        at = [self.levels == level for level in np.unique(self.levels)]
+        rows = [(self.levels[here][0], here.sum(), self.counts[here].sum()) for here in at]
+        return notebook_table(repr(self).strip("<>"), ("level", "motif-cells", "places"), rows)
 
     @property
     def n_cells(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from motifgpu.core.shown import one_line
 from motifgpu.structure.cells import Content
 from motifgpu.structure.hierarchy.shapes import Site
 
@@ -63,6 +64,8 @@ class MotifCell:
     orientations: tuple[tuple[Cell, ...], ...]
     bonds: tuple[tuple[int, int], ...]
     count: int
+
+    __repr__ = one_line
 
 
 def node_order(node: MotifCell) -> tuple[int, int, str]:

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from motifgpu.core.shown import one_line
+
 # Residuals beyond this many standard deviations count linearly (Huber's usual 95 % efficiency).
 _HUBER = 1.345
 _ITERATIONS = 25
@@ -38,6 +40,8 @@ class DriftMap:
     centre: np.ndarray
     scale: float
     coefficients: np.ndarray
+
+    __repr__ = one_line
 
     def __call__(self, q: np.ndarray) -> np.ndarray:
         """Return the pixels (n, 2) at lattice coordinates (n, 2)."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from motifgpu.core.shown import one_line
+
 # Standard deviation, in cells, of the weight of the columns around a cell.
 _REACH = 1.0
 
@@ -23,6 +25,8 @@ class CellStrain:
     """
 
     gradient: np.ndarray
+
+    __repr__ = one_line
 
     @property
     def strain(self) -> np.ndarray:
