@@ -35,7 +35,10 @@ def write_scans(folder: Path, number: int, side: int = SIDE) -> Path:
 
 
 def tables(run: Path) -> dict[str, bytes]:
-    """Return all that two runs over the same files must agree in, to the byte."""
+    """Return all that two runs over the same files must agree in, to the byte.
+
+    A worker that is killed while it writes leaves a hidden temporary file, which the next run in the folder sweeps.
+    """
     kept = [
         *sorted(run.glob("*.parquet")),
         *sorted(run.glob("hierarchy*")),
@@ -43,7 +46,8 @@ def tables(run: Path) -> dict[str, bytes]:
         *sorted((run / "columns").iterdir()),
         *sorted(path for path in (run / "moments.zarr").rglob("*") if path.is_file()),
     ]
-    return {path.relative_to(run).as_posix(): path.read_bytes() for path in kept}
+    whole = [path for path in kept if not any(name.endswith(".part") for name in path.relative_to(run).parts)]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in whole}
 
 
 def start(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
