@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+
+from motifgpu.core.packing import field_names
 
 _FEW = 6  # values that are written out
 _LONGEST = 60  # characters of a text
@@ -18,8 +19,7 @@ def one_line(result: Any) -> str:
 
     A class whose arrays would fill pages takes it as its ``__repr__``.
     """
-    names = getattr(result, "_fields", None) or [field.name for field in dataclasses.fields(result)]
-    held = ", ".join(f"{name} {_shown(getattr(result, name))}" for name in names)
+    held = ", ".join(f"{name} {_shown(getattr(result, name))}" for name in field_names(type(result)))
     return f"<{type(result).__name__}: {held}>"
 
 
