@@ -135,8 +135,8 @@ def test_published_vacancies_of_a_real_micrograph():
     match = match_points(found.points, np.load(folder / "points_xy.npy")[:, ::-1], 2.0)
     vacancy = np.load(folder / "labels.npy")[match.reference] == 1
     recall, precision = best_class(vacancy, found.motifs.labels[match.found])
-    # One Gaussian, 4 % of the columns, stands in the valley between vacancies and Se2. Rounding, which differs
-    # from processor to processor, decides which of the two it counts to: F1 is 0.90 or 0.785.
+    # One Gaussian, 4 % of the columns, stands in the valley between vacancies and Se2. Rounding, which
+    # differs from processor to processor, decides which of the two it counts to: F1 is 0.90 or 0.785.
     assert precision >= 0.87
     assert 2 * recall * precision / (recall + precision) >= 0.78
     assert len(found.motifs.counts) <= 8

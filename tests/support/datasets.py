@@ -37,7 +37,8 @@ def write_scans(folder: Path, number: int, side: int = SIDE) -> Path:
 def tables(run: Path) -> dict[str, bytes]:
     """Return all that two runs over the same files must agree in, to the byte.
 
-    A worker that is killed while it writes leaves a hidden temporary file, which the next run in the folder sweeps.
+    A worker that is killed while it writes leaves a hidden temporary file, which the next run in the folder
+    sweeps.
     """
     kept = [
         *sorted(run.glob("*.parquet")),
