@@ -82,9 +82,10 @@ class StandardImage:
         offset = float(first) + extent * float(mean)
         return cls(x / deviation, offset, extent * float(deviation), stage)
 
-    @cached_property
+    @property
     def single(self) -> StandardImage:
         """The same as float32."""
+        # Not cached: an image that refers to itself is freed late.
         xp = namespace.array_namespace(self.values)
         if self.values.dtype == xp.float32:
             return self
