@@ -8,9 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from motifgpu.core import device
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(**options: Any) -> Callable[[_Function], _Function]:
+    """Return `numba.njit` with these options, its results kept on disk where Numba finds a folder to write.
+
+    There is none where the package is installed read-only for a user without a home, as on many nodes of
+    clusters; each process compiles for itself there.
+    """
+    from numba import njit
+
+    def compile_(function: _Function) -> _Function:
+        try:
+            return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        except RuntimeError:
+            return njit(**options)(function)  # type: ignore[no-any-return]
+
+    return compile_
 
 
 def run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> None:

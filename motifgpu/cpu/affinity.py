@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from motifgpu import cpu
 from motifgpu.core import namespace
 from motifgpu.core.affinity import LEAST_SIGMA, STEPS, TOLERANCE
 from motifgpu.core.namespace import Array
@@ -44,7 +44,7 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     return xp.stack(weights, axis=1), unit / beta, tied | (over > TOLERANCE)
 
 
-@njit(cache=True, nogil=True)
+@cpu.compiled(nogil=True)
 def _turned(neighbors: np.ndarray, weights: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return sources and weights of the edges that arrive at each vertex, whose places end at begin[1:]."""
     n, k = neighbors.shape
@@ -59,7 +59,7 @@ def _turned(neighbors: np.ndarray, weights: np.ndarray, begin: np.ndarray) -> tu
     return sources, values
 
 
-@njit(cache=True, nogil=True)
+@cpu.compiled(nogil=True)
 def _merge(
     neighbors: np.ndarray,
     weights: np.ndarray,

@@ -12,7 +12,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
 from motifgpu import cpu
 from motifgpu.core import namespace
@@ -25,7 +24,7 @@ GROUP = 4  # columns summed at a time; rows are padded with zeros to a multiple
 TASK = 256  # rows of one task of a thread
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cpu.compiled(nogil=True, error_model="numpy")
 def _shifted_rows(
     x: np.ndarray, begin: int, end: int, columns: int, unit: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +58,7 @@ def _shifted_rows(
     return shifted, spread
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
+@cpu.compiled(nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
 def _search(
     rows: np.ndarray,
     tiles: np.ndarray,

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 
 from motifgpu import cpu
@@ -62,7 +61,7 @@ def _coefficient_of(d2: Any, law: Any) -> Callable[[Any, Any], Any]:
     return integer if len(law) == 4 else general
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+@cpu.compiled(nogil=True, error_model="numpy", fastmath=_FAST)
 def _sweep(
     positions: np.ndarray,
     n: int,
@@ -255,7 +254,7 @@ def _together(layouts: Sequence[_Layout]) -> np.ndarray:
     return np.concatenate([layout.current() for layout in layouts] or [np.empty((0, 2), np.float32)])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cpu.compiled(nogil=True, error_model="numpy")
 def _scatter(x: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean row of x[begin:end] and the sum of outer products of what differs from it."""
     columns = x.shape[1]
@@ -276,7 +275,7 @@ def _scatter(x: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarra
     return mean, products
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cpu.compiled(nogil=True, error_model="numpy")
 def _project(x: np.ndarray, begin: int, mean: np.ndarray, axes: np.ndarray, result: np.ndarray) -> None:
     """Set result (n, 2) to the rows of x from `begin` on, less `mean`, along the two `axes`."""
     for i in range(result.shape[0]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from motifgpu import cpu
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.compiled(error_model="numpy")
 def subset_pairs(
     node: np.ndarray,
     start: np.ndarray,
@@ -73,7 +74,7 @@ def subset_pairs(
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.compiled(error_model="numpy")
 def _inside(grid: np.ndarray, start: np.ndarray, cells: np.ndarray, small: int, large: int) -> bool:
     """Say whether a translation takes every cell of `small` onto one of `large` of its type."""
     n, anchor = start[small + 1] - start[small], start[small]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from motifgpu import cpu
 
 PAPER_STAGES = ((1.0, 1.0, 0.0, 2.0), (5.0, 1.0, 2.0, 5.0))  # alpha, beta, n, m; the Methods' order
 
@@ -59,7 +60,7 @@ def affinities(
     return (both - directed * directed.T if union else both), sigmas
 
 
-@njit(cache=True, error_model="numpy")
+@cpu.compiled(error_model="numpy")
 def _sequential(y, sources, targets, weights, indptr, stages, sweeps, n_repulsions, clip, rng):
     n = y.shape[0]
     for s in range(stages.shape[0]):
