@@ -40,6 +40,7 @@ def test_analyze_names_columns_by_a_dictionary():
     assert analyze(truth.image, structure=False).parameters["dictionary"] is None
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_a_micrograph_of_another_crystal_is_analysed_without_motifs(tmp_path):
     truth = simulate.monolayer("WS2", shape=(220, 220), counts=10, seed=1)
     analysis = analyze(truth.image, dictionary=learned())

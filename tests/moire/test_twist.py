@@ -36,7 +36,10 @@ def test_cases_of_the_paper(number: int) -> None:
     assert abs(found.degrees - truth.twist) < 4 * found.error + 1e-4
 
 
-@pytest.mark.parametrize("twist", [3.4, 5.0, 10.0, -21.79, 29.0, 30.0])
+@pytest.mark.parametrize(
+    "twist",
+    [3.4, *(pytest.param(twist, marks=pytest.mark.slow) for twist in (5.0, 10.0, 29.0)), -21.79, 30.0],
+)
 def test_twist_is_right_where_the_split_is_clear(twist: float) -> None:
     side = 512
     truth = simulate.bilayer(shape=(side, side), twist=twist, angle=13.0, seed=3)
@@ -57,7 +60,9 @@ def test_between_it_is_right_or_not_resolved(twist: float, counts: float) -> Non
     assert (math.isnan(found.degrees) and found.reason) or abs(found.degrees - twist) < 0.05
 
 
-@pytest.mark.parametrize("twist", [0.0, 0.5, 1.0, 2.0, 2.4])
+@pytest.mark.parametrize(
+    "twist", [*(pytest.param(twist, marks=pytest.mark.slow) for twist in (0.0, 0.5)), 1.0, 2.0, 2.4]
+)
 def test_what_the_image_cannot_resolve_has_a_reason(twist: float) -> None:
     truth = simulate.bilayer(shape=(512, 512), twist=twist, seed=5)
     found = twist_angle(truth.image)

@@ -29,6 +29,12 @@ def columns(counts, seed=0, shape=(360, 360), material="MoSe2", size=38, perfect
     return zernike_moments(patches), truth.labels[inside], truth.environments[inside]
 
 
+@functools.cache
+def found(counts):
+    """The motifs of `columns`."""
+    return find_motifs(columns(counts)[0])
+
+
 def islands(labels, seed=0):
     """A layout in which each label is an island."""
     angle = 2 * np.pi * labels / (labels.max() + 1)
@@ -48,8 +54,8 @@ def nested(coarse, fine):
 
 @pytest.mark.parametrize("counts", [3, 10, 100, None])
 def test_columns_and_their_surroundings_are_found_without_being_told_how_many(counts):
-    moments, identity, environment = columns(counts)
-    motifs = find_motifs(moments)
+    _, identity, environment = columns(counts)
+    motifs = found(counts)
     assert len(motifs.counts) == 5
     assert agreement(identity, motifs.labels) > 0.98
     assert agreement(environment, motifs.environments) > 0.95
@@ -112,7 +118,7 @@ def test_a_slow_background_does_not_move_columns_between_classes():
 
 def test_results_agree_on_every_backend(xp_array):
     moments, *_ = columns(10)
-    expected = find_motifs(moments)
+    expected = found(10)
     on_backend = xp_array(moments)
     motifs = find_motifs(on_backend)
     for name in ("labels", "environments", "counts", "means", "confidence"):
@@ -187,7 +193,9 @@ def test_sites_without_neighbours_are_divided_by_the_layout():
     assert not find_motifs(zernike_moments(truth.patches)).environments.any()
 
 
-@pytest.mark.parametrize("n_motifs", [2, 3, 5, 7])
+@pytest.mark.parametrize(
+    "n_motifs", [2, pytest.param(3, marks=pytest.mark.slow), 5, pytest.param(7, marks=pytest.mark.slow)]
+)
 def test_number_of_motifs_can_be_told(n_motifs):
     moments, identity, _ = columns(10)
     for method in ("columns", "mixture"):
@@ -211,7 +219,7 @@ def test_small_classes_are_unassigned():
 def test_row_order_changes_no_class():
     moments, *_ = columns(3)
     shuffled = np.random.default_rng(0).permutation(len(moments))
-    a, b = find_motifs(moments), find_motifs(moments[shuffled])
+    a, b = found(3), find_motifs(moments[shuffled])
     assert a.counts.tolist() == b.counts.tolist()
     assert agreement(a.labels[shuffled], b.labels) == pytest.approx(1.0)
     assert agreement(a.environments[shuffled], b.environments) == pytest.approx(1.0)
@@ -221,7 +229,7 @@ def test_gain_and_offset_of_the_detector_change_nothing():
     moments, *_ = columns(10)
     changed = 730.0 * moments.astype(np.float64)
     changed[:, 0] -= 4e4
-    assert find_motifs(changed).labels.tolist() == find_motifs(moments).labels.tolist()
+    assert find_motifs(changed).labels.tolist() == found(10).labels.tolist()
 
 
 def test_duplicated_columns_share_their_labels():

@@ -31,7 +31,7 @@ def monolayer(counts, seed=0, **options):
     ],
     ids=["perfect", "defective", "alloy", "background", "strained"],
 )
-@pytest.mark.parametrize("counts", [1, 30])
+@pytest.mark.parametrize("counts", [1, pytest.param(30, marks=pytest.mark.slow)])
 def test_sublattices_are_the_sites(options, counts):
     moments, truth, inside = monolayer(counts, **options)
     site = find_sites(moments, 10, 3)

@@ -92,7 +92,7 @@ def test_entropy_of_independent_sites_is_the_theory(level: int, fraction: float)
     assert abs(found.corrected - theory) < 4 * found.error + bias
 
 
-@pytest.mark.parametrize("coupling", [0.25, -0.3])
+@pytest.mark.parametrize("coupling", [pytest.param(0.25, marks=pytest.mark.slow), -0.3])
 def test_entropy_of_the_ising_model_is_the_theory(coupling: float) -> None:
     truth = simulate.occupancy_grid("ising", (300, 300), coupling=coupling, seed=7)
     found = occupancy_statistics(truth.grid, 2, samples=1)

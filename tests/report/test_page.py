@@ -125,8 +125,9 @@ def test_why_there_is_no_lattice_is_told() -> None:
         no_lattice="lattice: the points have no lattice; give others",
         parameters={**analysis.parameters, "structure": True},
     )
-    page = _Reader(render(analysis, linked=False))
+    page = _Reader(render(analysis, {}, linked=False))
     assert "the points have no lattice" in page.text
+    assert not {"hierarchy", "cells", "growth"} & set(analysis.figures(reconstruction=False))
     assert "How the motifs are composed" not in page.text
 
 

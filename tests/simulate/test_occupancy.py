@@ -75,7 +75,9 @@ def test_windows_of_all_sides_belong_together():
     assert free == pytest.approx(np.full(512, 1 / 512))
 
 
-@pytest.mark.parametrize("coupling", [0.3, 0.4407, 0.6, -0.3])
+@pytest.mark.parametrize(
+    "coupling", [0.3, 0.4407, *(pytest.param(coupling, marks=pytest.mark.slow) for coupling in (0.6, -0.3))]
+)
 def test_ising_samples_have_the_exact_energy(coupling):
     values = []
     for seed in range(3):
