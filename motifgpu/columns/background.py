@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from motifgpu.columns.band import Band, band_of
+from motifgpu.columns.band import BACKGROUND, band_of
 from motifgpu.columns.standard_image import StandardImage
-from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
-
-# Period of the fastest background over that of the first ring: about two lattice constants.
-BACKGROUND = 2.5
 
 
 def estimate_background(image: Any, *, period: float | None = None) -> Array:
@@ -53,10 +49,4 @@ def estimate_background(image: Any, *, period: float | None = None) -> Array:
         lowest, _ = standard.scales
         period = BACKGROUND / lowest
     band = band_of(standard.values, 1.5 / period, margin=period)
-    return band.image(slow_response(band, BACKGROUND / period)) * standard.scale + standard.offset
-
-
-def slow_response(band: Band, frequency: float) -> Array:
-    """Return the response (h, w // 2 + 1) that passes the background under a first ring at `frequency`."""
-    xp = namespace.array_namespace(band.frequency)
-    return xp.exp(-((band.frequency * (BACKGROUND / frequency)) ** 4))
+    return band.image(band.background_response(BACKGROUND / period)) * standard.scale + standard.offset

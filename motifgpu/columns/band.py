@@ -17,6 +17,9 @@ from scipy.fft import next_fast_len
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
+# Period of the fastest background over that of the first ring: about two lattice constants.
+BACKGROUND = 2.5
+
 
 @dataclass(frozen=True)
 class Band:
@@ -96,6 +99,11 @@ class Band:
     @cached_property
     def _real(self) -> Array:
         return namespace.array_namespace(self.coefficients).real(self.coefficients)
+
+    def background_response(self, frequency: float) -> Array:
+        """Return the response that passes the slow background under a first ring at `frequency`."""
+        xp = namespace.array_namespace(self.frequency)
+        return xp.exp(-((self.frequency * (BACKGROUND / frequency)) ** 4))
 
     def grid(self, response: Array | None = None) -> Array:
         """Return the band on its grid (h, w), its coefficients multiplied by `response` if one is given."""

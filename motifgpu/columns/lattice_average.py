@@ -28,7 +28,7 @@ OF_STRONGEST = 0.1
 # of it to each side, half as wide, no two can be in.
 _STRONGEST_WITHIN = 0.25
 # Power below this share of the radius of the first ring is the flank of the background, whose filter passes
-# 1/e at 0.4 of it (`motifgpu.columns.background.BACKGROUND`); the peaks of a cell doubled are at 0.5.
+# 1/e at 0.4 of it (`motifgpu.columns.band.BACKGROUND`); the peaks of a cell doubled are at 0.5.
 _LOWEST_PEAK = 0.45
 # Standard deviation of the smoothing of the spectrum, coefficients: over about 4 pi 0.7^2 = 6 of them.
 _SMOOTHED = 0.7

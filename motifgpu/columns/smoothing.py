@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu.columns.background import slow_response
 from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.standard_image import StandardImage
@@ -103,7 +102,7 @@ def responses(band: Band, lowest: float, noise: float, method: str) -> tuple[Arr
         Variance of white noise in a pixel of the image.
     method : {"auto", "fft", "svd"}
     """
-    slow = slow_response(band, lowest)
+    slow = band.background_response(lowest)
     xp = namespace.array_namespace(slow)
     variance = noise * band.noise_gain
     detail = band.grid(1 - slow)

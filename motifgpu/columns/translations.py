@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from motifgpu.columns.background import slow_response
 from motifgpu.columns.band import band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.scale import CUTOFF
@@ -53,13 +52,13 @@ def shortest_translations(image: StandardImage) -> tuple[float, float]:
     period = 1 / lowest
     # Twice the sampling that the columns need, because the peaks are measured by parabolas.
     band = band_of(x, 2 * CUTOFF * frequency, margin=_FARTHEST * period)
-    response = 1 - slow_response(band, lowest)
+    response = 1 - band.background_response(lowest)
     response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
     detail = band.grid(response) * band.taper
     variance = xp.sum(detail**2) / xp.sum(band.taper**2)
     noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
-    whole, window = (_centred(band.autocorrelation(x)) for x in (detail, band.taper))
-    correlation = whole / xp.clip(window, min=_LEAST_WINDOW)
+    whole, window = band.autocorrelation(detail), band.autocorrelation(band.taper)
+    correlation = _centred(whole) / xp.clip(_centred(window), min=_LEAST_WINDOW)
     peaks = peak_positions(correlation, local_maxima(correlation))
     middle = namespace.as_like(np.array(band.size) // 2, x)
     lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from support.backends import same_home
 
 from motifgpu import StageError, simulate, smooth
-from motifgpu.columns.background import estimate_background, slow_response
+from motifgpu.columns.background import estimate_background
 from motifgpu.columns.band import band_of
 from motifgpu.columns.smoothing import PATCH, patch_response
 from motifgpu.columns.standard_image import SMALLEST_IMAGE, StandardImage
@@ -67,7 +67,7 @@ def test_svd_is_the_projection_of_all_patches() -> None:
     rng = np.random.default_rng(1)
     x = StandardImage.of(ndimage.gaussian_filter(rng.normal(size=(40, 46)), 1.2), "smoothing").values
     band = band_of(x, 0.3, margin=40)
-    detail, variance = band.grid(1 - slow_response(band, 0.09)), 0.05
+    detail, variance = band.grid(1 - band.background_response(0.09)), 0.05
     found = band.inverse(band.transform(detail) * patch_response(band, detail, variance))
 
     inside = band.inside.astype(bool)
