@@ -2,8 +2,9 @@
 
 Two micrographs of one crystal differ by the gain and offset of the detector, by how the crystal is turned,
 and by dose. All three are found from the micrograph's own columns: orientation from the angle at which
-patches correlate best with the dictionary's sites; gain and offset from the usual patch of each site, then
-from the mean intensities of known columns, which defects do not move; dose from how these scatter.
+patches correlate best with the dictionary's sublattices; gain and offset from the usual patch of each
+sublattice, then from the mean intensities of known columns, which defects do not move; dose from how these
+scatter.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from motifgpu.dictionary.similarity import usual_patches
 from motifgpu.features import disc
 from motifgpu.features.zernike import rotate_moments
 from motifgpu.motifs.identity import Classified, IdentityModel
-from motifgpu.motifs.sites import resolution
+from motifgpu.motifs.sublattices import resolution
 
 SAMPLE = 4096  # columns of a micrograph that its frame is found from
 _TURNED = 512  # columns that an orientation is found from
@@ -84,13 +85,13 @@ def own_frame(model: IdentityModel) -> Frame:
 
     Notes
     -----
-    The gaps between columns have intensity 0 there, and the mean patch of some site a standard deviation of 1
-    over its disc.
+    The gaps between columns have intensity 0 there, and the mean patch of some sublattice a standard
+    deviation of 1 over its disc.
     """
     contrast = float(np.linalg.norm(model.means[:, 1:], axis=1).max())
     dark = float((model.means * model.gaps).sum(axis=1).mean())
-    sites = np.ones(len(model.means))
-    return Frame(contrast or 1.0, dark, (0.0,), Scatter(sites, sites, model.means, model.slope), 1.0)
+    usual = np.ones(len(model.means))
+    return Frame(contrast or 1.0, dark, (0.0,), Scatter(usual, usual, model.means, model.slope), 1.0)
 
 
 def find_frame(moments: Array, chapter: Chapter) -> Frame:
@@ -176,12 +177,12 @@ def _cost(moments: Array, named: Named, frame: Frame, chapter: Chapter) -> Array
     """
     xp = namespace.array_namespace(moments)
     widening = float(np.mean(frame.scatter.widening)) * MAX_DEVIATION
-    ring = chapter.patterns.ring(moments, named.classified.site) / widening
+    ring = chapter.patterns.ring(moments, named.classified.sublattice) / widening
     return xp.maximum(xp.hypot(named.intensity, ring), named.pattern)
 
 
 def _correlations(sample: np.ndarray, means: np.ndarray, order: int) -> np.ndarray:
-    """Return correlations (n, s, a) of patches with the patterns of sites turned by each of a angles."""
+    """Return correlations (n, s, a) of patches with the patterns of sublattices at each of a angles."""
     q = disc.indices(order)[:, 1]
     cosine = np.flatnonzero(q >= 0)
     sine = cosine - q[cosine]
@@ -211,8 +212,8 @@ def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tupl
     means = chapter.patterns.means
     correlation = _correlations(sample, means, chapter.model.order)
     # At each angle, how near a column is to its best. The power is for grains: no angle between two may win.
-    best_site = correlation.max(axis=1)
-    fits = np.clip(best_site / np.maximum(best_site.max(axis=1, keepdims=True), 1e-300), 0.0, 1.0)
+    best = correlation.max(axis=1)
+    fits = np.clip(best / np.maximum(best.max(axis=1, keepdims=True), 1e-300), 0.0, 1.0)
     score = (fits**_POWER).sum(axis=0)
     angles = np.flatnonzero((score >= np.roll(score, 1)) & (score >= np.roll(score, -1)))
     angles = angles[np.argsort(-score[angles], kind="stable")][:_ANGLES]
@@ -225,8 +226,8 @@ def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tupl
         # All columns if they agree, else those that may be of a grain turned so.
         for own in (fits[:, place] >= 0.0, fits[:, place] >= _OWN):
             turned = rotate_moments(sample[own], -turn)
-            site = correlation[own, :, place].argmax(axis=1)
-            fit = chapter.learned_patches.compare(*usual_patches(turned, site, len(means)))
+            sublattice = correlation[own, :, place].argmax(axis=1)
+            fit = chapter.learned_patches.compare(*usual_patches(turned, sublattice, len(means)))
             if fit is None or (known is not None and abs(fit.gain / known.gain - 1) > _OTHER_GAIN):
                 continue
             gain, offset = (fit.gain, fit.offset) if known is None else (known.gain, known.offset)
@@ -244,10 +245,10 @@ def _noisy(sample: np.ndarray, frame: Frame, chapter: Chapter) -> Frame:
     """Return a frame whose scatter is that of the noise outside the span of patterns."""
     moments = frame.normalised(sample, frame.turns[0])
     found = chapter.model.classify(moments)
-    outside = chapter.patterns.outside(moments, found.site)
+    outside = chapter.patterns.outside(moments, found.sublattice)
     noise = np.ones(len(chapter.patterns.scales))
     for s in range(len(noise)):
-        own = outside[found.site == s]
+        own = outside[found.sublattice == s]
         if own.size:
             noise[s] = np.quantile(own, 0.25) / chapter.patterns.scales[s]
     noise = np.maximum(noise, _QUIETEST)
@@ -261,9 +262,9 @@ def _refined(moments: np.ndarray, named: Named, frame: Frame, chapter: Chapter) 
     measured = []
     widening, noise, means = (array.copy() for array in frame.scatter[:3])
     slope, shared, varied = frame.scatter.slope, 0.0, 0.0
-    outside = chapter.patterns.outside(moments, found.site, means)
+    outside = chapter.patterns.outside(moments, found.sublattice, means)
     for s, kinds in enumerate(chapter.kinds):
-        own = found.site == s
+        own = found.sublattice == s
         for label, kind in kinds.items():
             members = found.intensity[own & known & (found.labels == label)]
             if members.size >= _FEWEST:

@@ -25,12 +25,12 @@ KNOWN, STRANGE_INTENSITY, STRANGE_PATTERN, NO_FRAME = 0, 1, 2, 3
 
 
 class Kind(NamedTuple):
-    """How intensities of one motif on one site are distributed.
+    """How intensities of one motif on one sublattice are distributed.
 
     Attributes
     ----------
     share : float
-        Of the site's columns.
+        Of the sublattice's columns.
     median : float
     spread : float
         Standard deviation of the Gaussian with the same quartiles.
@@ -47,11 +47,11 @@ class Scatter(NamedTuple):
     Attributes
     ----------
     widening : (s,) ndarray
-        Standard deviation of the intensities on each site in units of the learned one.
+        Standard deviation of the intensities on each sublattice in units of the learned one.
     noise : (s,) ndarray
-        Length of what is outside the span of the site's patterns in units of the learned one.
+        Length of what is outside the span of the sublattice's patterns in units of the learned one.
     means : (s, n_moments) ndarray
-        Usual patch of each site.
+        Usual patch of each sublattice.
     slope : float
         Share of the intensity between columns that is background.
     """
@@ -74,7 +74,7 @@ class Named(NamedTuple):
     intensity : (n,) array
         Deviation of the column's intensity from its motif's, 1 at the limit.
     pattern : (n,) array
-        Deviation of the patch from what patches of the site can be, 1 at the limit.
+        Deviation of the patch from what patches of the sublattice can be, 1 at the limit.
     """
 
     classified: Classified
@@ -93,14 +93,14 @@ class Chapter:
     patterns : Patterns
     first : int
         Number of its first motif in the dictionary.
-    own_sites : bool
-        Whether its sites are others than those of the dictionary's first chapter.
+    own_sublattices : bool
+        Whether its sublattices are others than those of the dictionary's first chapter.
     """
 
     model: IdentityModel
     patterns: Patterns
     first: int
-    own_sites: bool = True
+    own_sublattices: bool = True
 
     @property
     def motifs(self) -> int:
@@ -110,12 +110,12 @@ class Chapter:
     @property
     def scatter(self) -> Scatter:
         """That of the columns learned."""
-        sites = np.ones(len(self.patterns.scales))
-        return Scatter(sites, sites, self.patterns.means, self.model.slope)
+        usual = np.ones(len(self.patterns.scales))
+        return Scatter(usual, usual, self.patterns.means, self.model.slope)
 
     @cached_property
     def kinds(self) -> tuple[dict[int, Kind], ...]:
-        """The intensities of each motif on each site; a motif may be several Gaussians."""
+        """The intensities of each motif on each sublattice; a motif may be several Gaussians."""
         return tuple(
             {label: _kind(mixture, labels == label) for label in np.unique(labels[labels >= 0]).tolist()}
             for mixture, labels in zip(self.model.mixtures, self.model.components, strict=True)
@@ -127,8 +127,8 @@ class Chapter:
         return LearnedPatches(self.patterns.means, self.model.order)
 
     def adapted(self, scatter: Scatter) -> Scatter:
-        """Return a scatter on the sites of the dictionary's first chapter as one on its own."""
-        if not self.own_sites:
+        """Return a scatter on the sublattices of the dictionary's first chapter as one on its own."""
+        if not self.own_sublattices:
             return scatter
         usual = self.scatter
         return usual._replace(
@@ -149,12 +149,12 @@ class Chapter:
         """
         xp = namespace.array_namespace(moments)
         found = self.model.classify(moments, widening=scatter.widening, slope=scatter.slope)
-        outside = self.patterns.outside(moments, found.site, scatter.means)
+        outside = self.patterns.outside(moments, found.sublattice, scatter.means)
         allowed = np.hypot(self.patterns.limits * self.patterns.scales * scatter.noise, self.patterns.floors)
         return Named(
             classified=found,
             intensity=xp.abs(found.deviation) / MAX_DEVIATION,
-            pattern=outside / xp.take(namespace.as_like(allowed, moments), found.site, axis=0),
+            pattern=outside / xp.take(namespace.as_like(allowed, moments), found.sublattice, axis=0),
         )
 
 

@@ -240,10 +240,10 @@ class MotifDictionary:
         with threadpool_limits(limits=1, user_api="blas"):
             chapter, pool = first_chapter(samples, min_size)
             named = chapter.name(pool.moments, chapter.scatter)
-            site, labels = named.classified.site, named.classified.labels
+            sublattice, labels = named.classified.sublattice, named.classified.labels
             known = np.maximum(named.intensity, named.pattern) <= 1.0
             labels = np.where(known, labels, -1)
-            environments = Environments.fit(pool.moments, site, labels, chapter)
+            environments = Environments.fit(pool.moments, sublattice, labels, chapter)
         counts = np.bincount(labels[labels >= 0], minlength=chapter.motifs)
         provenance = {
             "order": chapter.model.order,
@@ -292,9 +292,9 @@ class MotifDictionary:
     ) -> MotifDictionary:
         """Return a dictionary that also has the motifs of further columns.
 
-        New motifs are searched for among the unseen columns: intensities that the known sites did not have,
-        and patterns that occur repeatedly. Their numbers follow the existing ones. Every column that the old
-        dictionary names has the same label with the new one.
+        New motifs are searched for among the unseen columns: intensities that the known sublattices did not
+        have, and patterns that occur repeatedly. Their numbers follow the existing ones. Every column that
+        the old dictionary names has the same label with the new one.
 
         Parameters
         ----------
@@ -367,7 +367,7 @@ class MotifDictionary:
         Notes
         -----
         Gain, offset, orientation and noise are found from up to 4,096 columns of each micrograph, at least
-        about twelve per site; with fewer, all columns may be unseen.
+        about twelve per sublattice; with fewer, all columns may be unseen.
 
         Examples
         --------

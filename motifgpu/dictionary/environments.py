@@ -1,4 +1,4 @@
-"""Environments: what stands around a column of a site, told apart by direction, with numbers that stay."""
+"""Environments: the neighbours of a column, each in its direction, with numbers that stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from motifgpu.core.products import row_products
 from motifgpu.dictionary.chapter import MAX_DEVIATION, Chapter, Scatter
 from motifgpu.features.windows import neighbor_positions, window
 from motifgpu.motifs.mixture import Mixture, best, fit_mixture
-from motifgpu.motifs.sites import resolution
+from motifgpu.motifs.sublattices import resolution
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +23,12 @@ class Environments:
     Attributes
     ----------
     weights : tuple of (n_moments, k + 1) float64 ndarray
-        What gives the intensities of the k neighbours of each site, and of the gaps between columns.
+        What gives the intensities of the k neighbours of each sublattice, and of the gaps between columns.
     mixtures : tuple of Mixture
-        Of the neighbours' intensities, a site each.
+        Of the neighbours' intensities, a sublattice each.
     keys : (e,) int64 ndarray
-        Each environment as a number made of the site, the motif and the kinds of the neighbours; the most
-        frequent first.
+        Each environment as a number made of the sublattice, the motif and the kinds of the neighbours; the
+        most frequent first.
     """
 
     weights: tuple[np.ndarray, ...]
@@ -36,13 +36,15 @@ class Environments:
     keys: np.ndarray
 
     @classmethod
-    def fit(cls, moments: np.ndarray, site: np.ndarray, labels: np.ndarray, chapter: Chapter) -> Environments:
+    def fit(
+        cls, moments: np.ndarray, sublattice: np.ndarray, labels: np.ndarray, chapter: Chapter
+    ) -> Environments:
         """Learn from the columns of a chapter.
 
         Parameters
         ----------
         moments : (n, n_moments) ndarray
-        site, labels : (n,) int ndarray
+        sublattice, labels : (n,) int ndarray
             Where they stand and what they are; those without label do not count.
         chapter : Chapter
         """
@@ -52,7 +54,7 @@ class Environments:
             ring = neighbor_positions(mean, model.order).tolist()
             drawn = [window(model.order, x, y) for x, y in ring]
             weights.append(np.stack([*drawn, model.gaps[s]], axis=1))
-            read = moments[site == s].astype(np.float64) @ weights[s]
+            read = moments[sublattice == s].astype(np.float64) @ weights[s]
             intensity = (read[:, :-1] - model.slope * read[:, -1:]).reshape(-1)
             fits = fit_mixture(
                 intensity if intensity.size else np.zeros(1),
@@ -60,7 +62,7 @@ class Environments:
             )
             mixtures.append(best(fits))
         empty = cls(tuple(weights), tuple(mixtures), np.zeros(0, np.int64))
-        return empty.extended(empty.key(moments, site, labels, chapter.scatter))
+        return empty.extended(empty.key(moments, sublattice, labels, chapter.scatter))
 
     def extended(self, keys: np.ndarray) -> Environments:
         """Add environments, given as `key` returns them for each column, after those that are there."""
@@ -84,7 +86,7 @@ class Environments:
         order = np.argsort(self.keys)
         return order, self.keys[order]
 
-    def key(self, moments: Array, site: Array, labels: Array, scatter: Scatter) -> Array:
+    def key(self, moments: Array, sublattice: Array, labels: Array, scatter: Scatter) -> Array:
         """Return the key (n,) of each column's environment, -1 where it or a neighbour is of no kind."""
         xp = namespace.array_namespace(moments)
         result = xp.full(moments.shape[0], -1, dtype=xp.int64, device=namespace.device(moments))
@@ -104,5 +106,5 @@ class Environments:
                 usual = usual & (xp.abs(apart) <= MAX_DEVIATION)
                 key = key * len(widths) + xp.astype(kind, xp.int64)
             key = xp.where(usual, key * len(self.weights) + s, xp.full_like(key, -1))
-            result = xp.where(site == s, key, result)
+            result = xp.where(sublattice == s, key, result)
         return result

@@ -17,13 +17,13 @@ from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
 from motifgpu.dictionary.patterns import Patterns
 from motifgpu.motifs.identity import IdentityModel
 from motifgpu.motifs.mixture import Mixture, best, fit_mixture
-from motifgpu.motifs.sites import resolution
+from motifgpu.motifs.sublattices import resolution
 
 # A new motif is farther from the known ones than this many times what is still one of them, lest the tails of
 # a class of a million columns become a motif.
 _APART = 1.5
 _FEWEST_STRANGE = 12  # columns of a pattern never seen that make a motif
-_COHERENT = 1.6  # by how much the noise of a new site may exceed that of the known ones
+_COHERENT = 1.6  # by how much the noise of a new sublattice may exceed that of the known ones
 
 
 class Extension(NamedTuple):
@@ -93,7 +93,7 @@ class Strange(NamedTuple):
     why : (n,) int ndarray
         `STRANGE_INTENSITY` or `STRANGE_PATTERN`.
     widening, noise : (n,) float64 ndarray
-        Scatter of the column's micrograph on its site.
+        Scatter of the column's micrograph on its sublattice.
     slope : (n,) float64 ndarray
         Share of the intensity between columns that is background in the column's micrograph.
     """
@@ -106,7 +106,7 @@ class Strange(NamedTuple):
 
 
 def _further(chapters: Sequence[Chapter], strange: Strange, min_size: int) -> tuple[Chapter, ...]:
-    """Return a chapter of new intensities on known sites and one of new sites, if there are such motifs."""
+    """Return a chapter of new intensities on known sublattices and one of new sublattices, where found."""
     found: list[Chapter] = []
     first = chapters[-1].first + chapters[-1].motifs
     bright = strange.why == STRANGE_INTENSITY
@@ -116,19 +116,19 @@ def _further(chapters: Sequence[Chapter], strange: Strange, min_size: int) -> tu
     patterns = strange.why == STRANGE_PATTERN
     least = max(min_size, _FEWEST_STRANGE)
     if np.count_nonzero(patterns) >= least:
-        found += _new_sites(chapters[0], Strange(*(a[patterns] for a in strange)), first, least)
+        found += _new_sublattices(chapters[0], Strange(*(a[patterns] for a in strange)), first, least)
     return tuple(found)
 
 
 def _new_intensities(
     chapters: Sequence[Chapter], strange: Strange, first: int, min_size: int
 ) -> list[Chapter]:
-    """Learn motifs on known sites: intensities far from those of the motifs there are."""
+    """Learn motifs on known sublattices: intensities far from those of the motifs there are."""
     model = chapters[0].model
     read = model.classify(strange.moments, slope=0.0)
     mixtures, components, labels = [], [], 0
     for s, mixture in enumerate(model.mixtures):
-        own = read.site == s
+        own = read.sublattice == s
         named, found = np.full(1, -1), Mixture(np.ones(1), np.zeros((1, 1)), np.ones((1, 1, 1)), 0.0)
         if own.any():
             intensity = read.intensity[own] - strange.slope[own] * (strange.moments[own] @ model.gaps[s])
@@ -151,24 +151,24 @@ def _new_intensities(
     if not labels:
         return []
     model = replace(model, mixtures=tuple(mixtures), components=tuple(components))
-    return [Chapter(model, chapters[0].patterns, first, own_sites=False)]
+    return [Chapter(model, chapters[0].patterns, first, own_sublattices=False)]
 
 
-def _known(chapters: Sequence[Chapter], site: int) -> np.ndarray:
-    """Return the mean intensities (k,) of all motifs of a site."""
+def _known(chapters: Sequence[Chapter], sublattice: int) -> np.ndarray:
+    """Return the mean intensities (k,) of all motifs of a sublattice."""
     named = [
-        chapter.model.mixtures[site].means[chapter.model.components[site] >= 0, 0]
+        chapter.model.mixtures[sublattice].means[chapter.model.components[sublattice] >= 0, 0]
         for i, chapter in enumerate(chapters)
-        if i == 0 or not chapter.own_sites
+        if i == 0 or not chapter.own_sublattices
     ]
-    return np.concatenate([chapters[0].model.mixtures[site].means[:, 0], *named])
+    return np.concatenate([chapters[0].model.mixtures[sublattice].means[:, 0], *named])
 
 
-def _new_sites(known: Chapter, strange: Strange, first: int, min_size: int) -> list[Chapter]:
+def _new_sublattices(known: Chapter, strange: Strange, first: int, min_size: int) -> list[Chapter]:
     """Learn motifs of patterns never seen, where these are the same pattern again and again."""
     model, _ = IdentityModel.fit(strange.moments, min_size=min_size)
     found = model.classify(strange.moments)
-    patterns = Patterns.fit(strange.moments, found.site, model.order, strange.noise)
+    patterns = Patterns.fit(strange.moments, found.sublattice, model.order, strange.noise)
     coherent = patterns.scales <= _COHERENT * known.patterns.scales.max()
     counts = np.bincount(found.labels[found.labels >= 0], minlength=int(found.labels.max()) + 1)
     kept = counts >= min_size
@@ -185,13 +185,13 @@ def _strange(naming: Naming, frame: Frame) -> Strange:
     """Return the columns that have no name."""
     reason = namespace.to_numpy(naming.reason)
     rows = np.flatnonzero(reason != KNOWN)
-    site = namespace.to_numpy(naming.site)[rows]
+    sublattice = namespace.to_numpy(naming.sublattice)[rows]
     xp = namespace.array_namespace(naming.moments)
     moments = xp.take(naming.moments, namespace.from_numpy(rows, naming.moments), axis=0)
     return Strange(
         moments=namespace.to_numpy(moments).astype(np.float64),
         why=reason[rows],
-        widening=frame.scatter.widening[site],
-        noise=frame.scatter.noise[site],
+        widening=frame.scatter.widening[sublattice],
+        noise=frame.scatter.noise[sublattice],
         slope=np.full(rows.size, frame.scatter.slope),
     )

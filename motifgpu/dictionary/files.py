@@ -22,7 +22,7 @@ from motifgpu.dictionary.patterns import Patterns
 from motifgpu.dictionary.schema import apart, joined
 from motifgpu.motifs.identity import IdentityModel
 from motifgpu.motifs.mixture import Mixture
-from motifgpu.motifs.sites import Split
+from motifgpu.motifs.sublattices import Split
 
 SCHEMA = 1
 _ABOUT = "about"

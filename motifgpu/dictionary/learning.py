@@ -92,11 +92,11 @@ def _pooled(samples: Sequence[np.ndarray], reference: int, min_size: int) -> Poo
         if frame.turns:
             part, named = name_columns(sample.astype(np.float64), frame, known)
             parts.append(part)
-            noise.append(frame.scatter.noise[named.classified.site])
+            noise.append(frame.scatter.noise[named.classified.sublattice])
     return Pool(np.concatenate(parts), np.concatenate(noise), matched)
 
 
 def _chapter(moments: np.ndarray, noise: np.ndarray, min_size: int) -> Chapter:
     model, _ = IdentityModel.fit(moments, min_size=min_size)
-    site = model.classify(moments).site
-    return Chapter(model, Patterns.fit(moments, site, model.order, noise), 0)
+    sublattice = model.classify(moments).sublattice
+    return Chapter(model, Patterns.fit(moments, sublattice, model.order, noise), 0)

@@ -32,15 +32,16 @@ class Assignment:
         Number of the environment, by motif and by the kinds of the neighbours in their directions on the
         crystal; -1 where the dictionary has no such environment, even if the motif is known.
     confidence : (N,) array
-        Posterior probability of the label among the motifs of the column's site; 0 where there is no label.
+        Posterior probability of the label among the motifs of the column's sublattice; 0 where there is no
+        label.
     unseen : (N,) bool array
         Columns that resemble no motif of the dictionary.
     reason : (N,) int8 array
-        Why a column is unseen: 0 is not unseen, 1 the intensity is that of no motif of the site, 2 the patch
-        is that of no site, 3 the micrograph does not show the dictionary's crystal.
+        Why a column is unseen: 0 is not unseen, 1 the intensity is that of no motif of the sublattice, 2 the
+        patch is that of no sublattice, 3 the micrograph does not show the dictionary's crystal.
     strangeness : (N,) array
-        Distance of the column from its motif or site; 1 is the limit above which it is unseen. Infinite for
-        reason 3.
+        Distance of the column from its motif or sublattice; 1 is the limit above which it is unseen. Infinite
+        for reason 3.
     frames : tuple of Frame
         Gain, offset, orientation and noise of each micrograph.
 
@@ -81,8 +82,8 @@ class Naming(NamedTuple):
     ----------
     moments : (n, n_moments) array
         In the intensities and the orientation of the dictionary.
-    site : (n,) int32 array
-        Site of the first chapter.
+    sublattice : (n,) int32 array
+        Sublattice of the first chapter.
     labels : (n,) int32 array
         Number of the motif in the dictionary, -1 where there is none.
     confidence : (n,) array
@@ -92,7 +93,7 @@ class Naming(NamedTuple):
     """
 
     moments: Array
-    site: Array
+    sublattice: Array
     labels: Array
     confidence: Array
     reason: Array
@@ -112,11 +113,13 @@ def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Nam
     """
     xp = namespace.array_namespace(moments)
     moments, named = name_columns(moments, frame, chapters[0])
-    site = named.classified.site
+    sublattice = named.classified.sublattice
     labels, confidence = named.classified.labels, named.classified.confidence
     strangeness = xp.maximum(named.intensity, named.pattern)
-    reason = xp.where(strangeness <= 1.0, xp.full_like(site, KNOWN), xp.full_like(site, STRANGE_INTENSITY))
-    reason = xp.where(named.pattern > 1.0, xp.full_like(site, STRANGE_PATTERN), reason)
+    reason = xp.where(
+        strangeness <= 1.0, xp.full_like(sublattice, KNOWN), xp.full_like(sublattice, STRANGE_INTENSITY)
+    )
+    reason = xp.where(named.pattern > 1.0, xp.full_like(sublattice, STRANGE_PATTERN), reason)
     for chapter in chapters[1:]:
         named = chapter.name(moments, chapter.adapted(frame.scatter))
         taken = (reason != KNOWN) & _known(named)
@@ -127,7 +130,7 @@ def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Nam
     unseen = reason != KNOWN
     return Naming(
         moments=moments,
-        site=site,
+        sublattice=sublattice,
         labels=xp.where(unseen, xp.full_like(labels, -1), labels),
         confidence=xp.where(unseen, xp.zeros_like(confidence), confidence),
         reason=xp.astype(reason, xp.int8),
@@ -147,7 +150,7 @@ def unnamed(moments: Array) -> Naming:
     none = xp.full(count, -1, dtype=xp.int32, device=where)
     return Naming(
         moments=moments,
-        site=none,
+        sublattice=none,
         labels=none,
         confidence=xp.zeros(count, dtype=moments.dtype, device=where),
         reason=xp.full(count, NO_FRAME, dtype=xp.int8, device=where),
@@ -164,14 +167,14 @@ def _chunks(moments: Array) -> list[Array]:
 def environment_keys(
     naming: Naming, frame: Frame, chapters: Sequence[Chapter], environments: Environments
 ) -> Array:
-    """Return the keys of environments (n,), -1 on sites that a later chapter has for its own."""
+    """Return the keys of environments (n,), -1 on sublattices that a later chapter has for its own."""
     xp = namespace.array_namespace(naming.labels)
     labels = naming.labels
     for chapter in chapters[1:]:
-        if chapter.own_sites:
+        if chapter.own_sublattices:
             inside = (labels >= chapter.first) & (labels < chapter.first + chapter.motifs)
             labels = xp.where(inside, xp.full_like(labels, -1), labels)
-    return environments.key(naming.moments, naming.site, labels, frame.scatter)
+    return environments.key(naming.moments, naming.sublattice, labels, frame.scatter)
 
 
 def assign_columns(

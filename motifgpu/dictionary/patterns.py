@@ -1,9 +1,9 @@
-"""Whether the patch of a column is one that a lattice site can have.
+"""Whether the patch of a column is one that a sublattice can have.
 
-What may differ between the patches of one site is spanned by a few patterns: the column in the centre or one
-of its neighbours brighter or dimmer, a patch off its centre by a little, a background, and whatever else
-differed most among the columns that were learned. The part of a patch outside that span is noise on a column
-of the site, and more than noise on anything else.
+What may differ between the patches of one sublattice is spanned by a few patterns: the column in the centre
+or one of its neighbours brighter or dimmer, a patch off its centre by a little, a background, and whatever
+else differed most among the columns that were learned. The part of a patch outside that span is noise on a
+column of the sublattice, and more than noise on anything else.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from motifgpu.features.disc import PICTURE
 from motifgpu.features.windows import gaps, neighbor_positions, window
 
 _WIDTHS = np.linspace(0.08, 0.35, 28)  # of a column, patch radii
-_COMPONENTS = 10  # principal components of the site's patches
+_COMPONENTS = 10  # principal components of the sublattice's patches
 _SHIFT = 0.02  # patch radii, over which the derivative of a pattern is taken
 # A part outside the span is allowed up to the learned median plus this many times the distance from there to
 # the upper decile; on simulations less than one column in 300 has more.
 _DECILES = 4.0
 _LEAST_LIMIT = 2.0  # in lower quartiles; those of Gaussian noise outside a span have 1.5 in one of 1,000
-# And as much of the standard deviation of the site's mean patch, however little noise there is: what the
-# span misses of columns of another width and of defects that were not among those learned.
+# And as much of the standard deviation of the sublattice's mean patch, however little noise there is: what
+# the span misses of columns of another width and of defects that were not among those learned.
 _TOLERANCE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
 class Patterns:
-    """What patches the columns of s sites have.
+    """What patches the columns of s sublattices have.
 
     Attributes
     ----------
     means : (s, n_moments) float64 ndarray
-        The usual patch of each site, the median of its moments.
+        The usual patch of each sublattice, the median of its moments.
     spans : (s, n_moments, r) float64 ndarray
         Orthonormal patterns by which patches differ; zero columns where there are fewer than r.
     scales : (s,) float64 ndarray
@@ -48,7 +48,7 @@ class Patterns:
     floors : (s,) float64 ndarray
         Length that is always allowed.
     rings : tuple of (n_moments, k) float64 ndarray
-        Weights of the moments that give the intensities of the neighbours of each site above its gaps.
+        Weights of the moments that give the intensities of the neighbours of each sublattice above its gaps.
     ring_means, ring_spreads : (s,) float64 ndarray
         Median and standard deviation of the median of them.
     """
@@ -63,26 +63,26 @@ class Patterns:
     ring_spreads: np.ndarray
 
     @classmethod
-    def fit(cls, moments: np.ndarray, site: np.ndarray, order: int, noise: np.ndarray) -> Patterns:
+    def fit(cls, moments: np.ndarray, sublattice: np.ndarray, order: int, noise: np.ndarray) -> Patterns:
         """Learn from columns.
 
         Parameters
         ----------
         moments : (n, n_moments) ndarray
-        site : (n,) int ndarray
-            The site of each, from 0 on, each with one column at least.
+        sublattice : (n,) int ndarray
+            The sublattice of each, from 0 on, each with one column at least.
         order : int
             Highest Zernike order of the moments.
         noise : (n,) ndarray
             How much more than usual the patch of each is known to scatter.
         """
         found = []
-        for s in range(int(site.max()) + 1):
-            own = moments[site == s].astype(np.float64)
+        for s in range(int(sublattice.max()) + 1):
+            own = moments[sublattice == s].astype(np.float64)
             mean = np.median(own, axis=0)
             span = _span(own, mean, order)
             outside = own - mean
-            outside = np.linalg.norm(outside - (outside @ span) @ span.T, axis=1) / noise[site == s]
+            outside = np.linalg.norm(outside - (outside @ span) @ span.T, axis=1) / noise[sublattice == s]
             quarter, half, decile = np.quantile(outside, (0.25, 0.5, 0.9))
             scale = max(quarter, 1e-6 * np.linalg.norm(mean), 1e-30)
             ring = _ring(mean, order)
@@ -107,29 +107,29 @@ class Patterns:
             ring_spreads=np.array(spreads),
         )
 
-    def outside(self, moments: Array, site: Array, means: np.ndarray | None = None) -> Array:
-        """Return the length (n,) of what is outside the span of each column's site.
+    def outside(self, moments: Array, sublattice: Array, means: np.ndarray | None = None) -> Array:
+        """Return the length (n,) of what is outside the span of each column's sublattice.
 
         Parameters
         ----------
         moments : (n, n_moments) array
-        site : (n,) int array
+        sublattice : (n,) int array
         means : (s, n_moments) ndarray, optional
             Usual patches, if not the learned ones.
         """
         xp = namespace.array_namespace(moments)
         means = self.means if means is None else means
         s, count, rank = self.spans.shape
-        x = moments - xp.take(namespace.as_like(means, moments), site, axis=0)
+        x = moments - xp.take(namespace.as_like(means, moments), sublattice, axis=0)
         spans = np.moveaxis(self.spans, 1, 2).reshape(s * rank, count)
         along = xp.reshape(row_products(x, spans), (-1, s, rank))
-        own = xp.arange(s, dtype=site.dtype, device=namespace.device(site)) == site[:, None]
+        own = xp.arange(s, dtype=sublattice.dtype, device=namespace.device(sublattice)) == sublattice[:, None]
         explained = xp.sum(
             xp.where(own, xp.sum(along * along, axis=2), xp.zeros_like(along[:, :, 0])), axis=1
         )
         return xp.sqrt(xp.clip(xp.sum(x * x, axis=1) - explained, min=0.0))
 
-    def ring(self, moments: Array, site: Array) -> Array:
+    def ring(self, moments: Array, sublattice: Array) -> Array:
         """Return how many standard deviations (n,) the neighbours' median is from the usual."""
         xp = namespace.array_namespace(moments)
         result = xp.zeros(moments.shape[0], dtype=moments.dtype, device=namespace.device(moments))
@@ -139,12 +139,12 @@ class Patterns:
                 ordered = xp.sort(row_products(moments, weights.T), axis=1)
                 around = 0.5 * (ordered[:, (k - 1) // 2] + ordered[:, k // 2])
                 from_usual = xp.abs(around - float(self.ring_means[s])) / float(self.ring_spreads[s])
-                result = xp.where(site == s, from_usual, result)
+                result = xp.where(sublattice == s, from_usual, result)
         return result
 
 
 def _span(own: np.ndarray, mean: np.ndarray, order: int) -> np.ndarray:
-    """Return orthonormal patterns (n_moments, r) by which the patches of a site may differ."""
+    """Return orthonormal patterns (n_moments, r) by which the patches of a sublattice may differ."""
     rows, cols = disc.pixels(PICTURE, PICTURE)
     x, y = (2 * cols + 1 - PICTURE) / PICTURE, -(2 * rows + 1 - PICTURE) / PICTURE
     values = disc.values(order, PICTURE, PICTURE)

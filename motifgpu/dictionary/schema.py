@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Fields that have another name in the file.
+_NAMES = {"own_sublattices": "own_sites"}
+
 
 class _Row(NamedTuple):
     """What a field is in the file: an array, or a row of one that several fields share."""
@@ -30,7 +33,7 @@ class _Row(NamedTuple):
 _ITEMS: tuple[dict[str, tuple[_Row, ...]], ...] = (
     {
         "split{}": tuple(
-            _Row(f"splits.{{}}.{name}", ()) for name in ("site", "other", "border", "above", "of_unit")
+            _Row(f"splits.{{}}.{name}", ()) for name in ("sublattice", "other", "border", "above", "of_unit")
         ),
         "split{}_weights": (_Row("splits.{}.weights"),),
     },
@@ -50,7 +53,7 @@ _ITEMS: tuple[dict[str, tuple[_Row, ...]], ...] = (
 
 def joined(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what `motifgpu.core.packing` gave under the names of the file, in the order of the file."""
-    found = {name: array for name, array in arrays.items() if "." not in name}
+    found = {_NAMES.get(name, name): array for name, array in arrays.items() if "." not in name}
     for group in _ITEMS:
         for k in itertools.count():
             before = len(found)
@@ -66,7 +69,8 @@ def joined(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def apart(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the arrays of a file as `motifgpu.core.packing` has them."""
-    found = {name: array for name, array in arrays.items() if "." not in name}
+    fields = {name: field for field, name in _NAMES.items()}
+    found = {fields.get(name, name): array for name, array in arrays.items() if "." not in name}
     for group in _ITEMS:
         for k in itertools.count():
             held = {name: found.pop(name.format(k)) for name in group if name.format(k) in found}

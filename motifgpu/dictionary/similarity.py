@@ -12,7 +12,7 @@ from motifgpu.features import disc
 from motifgpu.features.disc import PICTURE
 
 _RIM = 2  # pixels at the rim that are left out, where no derivative is
-_FEWEST = 12  # columns of a site for a usual patch, or a quarter of its share where there are few
+_FEWEST = 12  # columns of a sublattice for a usual patch, or a quarter of its share where there are few
 
 
 class Similarity(NamedTuple):
@@ -31,17 +31,17 @@ class Similarity(NamedTuple):
     agreement: float
 
 
-def usual_patches(moments: np.ndarray, site: np.ndarray, number: int) -> tuple[np.ndarray, list[int]]:
-    """Return the median moments (k, n_moments) of the sites that have columns enough, and which those are."""
+def usual_patches(moments: np.ndarray, sublattice: np.ndarray, number: int) -> tuple[np.ndarray, list[int]]:
+    """Return the median moments (k, n_moments) of sublattices with enough columns, and which those are."""
     least = max(3, min(_FEWEST, len(moments) // (4 * number)))
-    seen = [s for s in range(number) if np.count_nonzero(site == s) >= least]
+    seen = [s for s in range(number) if np.count_nonzero(sublattice == s) >= least]
     # Moments as rows, which is how a median is fast.
-    usual = [np.median(np.ascontiguousarray(moments[site == s].T), axis=1) for s in seen]
+    usual = [np.median(np.ascontiguousarray(moments[sublattice == s].T), axis=1) for s in seen]
     return np.array(usual).reshape(-1, moments.shape[1]), seen
 
 
 class LearnedPatches:
-    """The usual patches of a dictionary's sites, to compare others with.
+    """The usual patches of a dictionary's sublattices, to compare others with.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class LearnedPatches:
         self._parts = np.stack([a[:, inside] for a in (pictures, larger, blurred)], axis=2)
 
     def compare(self, usual: np.ndarray, seen: list[int]) -> Similarity | None:
-        """Compare usual patches (k, n_moments) of the sites `seen`; None where they are opposites.
+        """Compare usual patches (k, n_moments) of the sublattices `seen`; None where they are opposites.
 
         Gain and offset are those of the patches as they are. For the agreement they may in addition be a
         little larger or smaller and more or less blurred than the dictionary's, to first order: columns

@@ -1,7 +1,7 @@
 """Windows on the columns that a patch shows, as weights of its moments.
 
 A weighted mean of the pixels of a patch is a dot product with its moments. Such are the intensity of the
-column at the centre, those of its neighbours, which stand where the mean patch of a lattice site has its
+column at the centre, those of its neighbours, which stand where the mean patch of a sublattice has its
 maxima, and that of the gaps between columns. Everything here is a small float64 constant of the host.
 """
 
@@ -52,7 +52,7 @@ def gaps(mean: np.ndarray, order: int) -> np.ndarray:
     Parameters
     ----------
     mean : (n_moments,) float64 ndarray
-        Moments of the mean patch of a site; the gaps are its darkest fifth.
+        Moments of the mean patch of a sublattice; the gaps are its darkest fifth.
     order : int
         Highest radial order of the moments.
     """
@@ -69,7 +69,7 @@ def neighbor_positions(mean: np.ndarray, order: int) -> np.ndarray:
     Parameters
     ----------
     mean : (n_moments,) float64 ndarray
-        Moments of the mean patch of a site.
+        Moments of the mean patch of a sublattice.
     order : int
         Highest radial order of the moments.
 

@@ -1,6 +1,6 @@
 """Motifs: what column each one is, and in what surroundings.
 
-Two partitions are found, one inside the other. The *identity* of a column says which lattice site it stands
+Two partitions are found, one inside the other. The *identity* of a column says which sublattice it stands
 on and how bright it is: on a dichalcogenide a metal atom, a dopant, a chalcogen pair, a vacancy. Its
 *environment* says in addition what its neighbours are, told apart by direction.
 """
@@ -25,7 +25,7 @@ from motifgpu.motifs.layout_clusters import METHODS as LAYOUT_METHODS
 from motifgpu.motifs.layout_clusters import layout_regions
 from motifgpu.motifs.moment_mixture import by_mixture
 from motifgpu.motifs.numbering import numbered
-from motifgpu.motifs.sites import Sites
+from motifgpu.motifs.sublattices import Sublattices
 
 IDENTITIES = ("columns", "mixture", *LAYOUT_METHODS)
 ENVIRONMENTS = ("neighbors", "regions", "hdbscan")
@@ -46,10 +46,10 @@ class Motifs:
     means : (c, n_moments) array
         Mean moments of each identity.
     confidence : (N,) array
-        Posterior probability of the label among the identities of the column's site, or of the mixture; 1 for
-        clusters of the layout, and 0 where unassigned. It does not allow for a class that was not found: of
-        simulated columns with 0.9, about nine in ten are right where the image shows its classes (MoSe2 from
-        1 count at the peaks on), and fewer where noise hides one of them.
+        Posterior probability of the label among the identities of the column's sublattice, or of the mixture;
+        1 for clusters of the layout, and 0 where unassigned. It does not allow for a class that was not
+        found: of simulated columns with 0.9, about nine in ten are right where the image shows its classes
+        (MoSe2 from 1 count at the peaks on), and fewer where noise hides one of them.
 
     Examples
     --------
@@ -106,15 +106,16 @@ def find_motifs(
         between columns.
     layout : (N, 2) array, optional
         Force-relaxed positions. Needed by the methods that cluster the layout; and with
-        ``environments="neighbors"``, sites in whose patches no neighbour is seen are divided by its regions.
+        ``environments="neighbors"``, sublattices in whose patches no neighbour is seen are divided by its
+        regions.
     method : {"columns", "mixture", "regions", "hdbscan", "kmeans"}
         How identities are found.
 
         ``"columns"``
-            Columns are divided by the pattern of their patches into lattice sites, and each site by the
+            Columns are divided by the pattern of their patches into sublattices, and each sublattice by the
             intensity in the middle of the patch into the number of classes with the best integrated completed
             likelihood; a class is a Gaussian, or several where it has a tail
-            (`motifgpu.motifs.mixture.fit_classes`). Where one site is a rotated copy of another, their
+            (`motifgpu.motifs.mixture.fit_classes`). Where one sublattice is a rotated copy of another, their
             classes of equal intensity and, after rotation, equal mean patch are merged: orientation is not
             part of the identity.
         ``"mixture"``
@@ -124,8 +125,8 @@ def find_motifs(
             Clusters of the layout, see `motifgpu.motifs.layout_clusters`; k-means needs `n_motifs`.
     environments : {"neighbors", "regions", "hdbscan"}
         How identities are divided further: by the classes of the intensities where the mean patch of the
-        site shows its neighbours, or by clusters of the layout. Neighbours are distinguished by direction in
-        the image, so a rotated crystal has different environments.
+        sublattice shows its neighbours, or by clusters of the layout. Neighbours are distinguished by
+        direction in the image, so a rotated crystal has different environments.
     n_motifs : int, optional
         Number of identities; found when not given. Not for ``"regions"`` and
         ``"hdbscan"``.
@@ -143,7 +144,7 @@ def find_motifs(
     StageError
         If the moments are empty, not finite, or, for the methods that look into patches, not those of a whole
         order; the layout is missing where needed or not (N, 2); a method is unknown; or `n_motifs` is more
-        than there are columns, fewer than there are sites, or cannot be reached.
+        than there are columns, fewer than there are sublattices, or cannot be reached.
 
     Notes
     -----
@@ -192,12 +193,14 @@ def find_motifs(
         raise StageError("motifs", "n_motifs is None", "give n_motifs, or choose the method columns")
     host_layout = _checked_layout(layout, number, method, environments)
 
-    sites = None
+    sublattices = None
     if method == "columns" or environments == "neighbors":
-        sites = Sites(moments, _checked_order(moments), min_size)
+        sublattices = Sublattices(moments, _checked_order(moments), min_size)
     if method == "columns":
-        assert sites is not None
-        _, (labels, confidence, *_) = IdentityModel.of_sites(sites, min_size=min_size, n_motifs=n_motifs)
+        assert sublattices is not None
+        _, (labels, confidence, *_) = IdentityModel.of_sublattices(
+            sublattices, min_size=min_size, n_motifs=n_motifs
+        )
     elif method == "mixture":
         labels, confidence = by_mixture(moments, n_motifs)
     else:
@@ -208,8 +211,8 @@ def find_motifs(
     confidence = np.where(labels >= 0, confidence, 0.0)
 
     if environments == "neighbors":
-        assert sites is not None
-        finer = by_neighbors(sites, host_layout)
+        assert sublattices is not None
+        finer = by_neighbors(sublattices, host_layout)
     else:
         assert host_layout is not None
         finer = layout_regions(host_layout, environments)

@@ -1,7 +1,7 @@
 """A fitted division of columns into identities, which says of columns never seen what they are.
 
-`motifgpu.find_motifs` divides columns by lattice site and each site by intensity. `IdentityModel` is
-what it finds: patterns of the sites and how to tell them apart, the rule for the background, mixtures of
+`motifgpu.find_motifs` divides columns by sublattice and each sublattice by intensity. `IdentityModel` is what
+it finds: patterns of the sublattices and how to tell them apart, the rule for the background, mixtures of
 intensities, and which of their components are one identity.
 """
 
@@ -23,7 +23,7 @@ from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.intensity_classes import Identities, by_column
 from motifgpu.motifs.mixture import Mixture
 from motifgpu.motifs.numbering import numbered
-from motifgpu.motifs.sites import Sites, Split, follow
+from motifgpu.motifs.sublattices import Split, Sublattices, follow
 
 _NEVER = -1e30  # logarithm of a weight of 0
 
@@ -36,11 +36,11 @@ class Classified(NamedTuple):
     labels : (n,) int32 array
         Identity; -1 for those of which there were too few to count as one.
     confidence : (n,) array
-        Posterior probability of the label among those of the column's site.
-    site : (n,) int32 array
-        Site whose pattern the column has.
+        Posterior probability of the label among those of the column's sublattice.
+    sublattice : (n,) int32 array
+        Sublattice whose pattern the column has.
     component : (n,) int32 array
-        Component of the site's mixture, the likeliest of the class.
+        Component of the sublattice's mixture, the likeliest of the class.
     intensity : (n,) array
         Of the column, its background taken off.
     deviation : (n,) array
@@ -49,7 +49,7 @@ class Classified(NamedTuple):
 
     labels: Array
     confidence: Array
-    site: Array
+    sublattice: Array
     component: Array
     intensity: Array
     deviation: Array
@@ -57,22 +57,22 @@ class Classified(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class IdentityModel:
-    """How columns of s lattice sites are told apart.
+    """How columns of s sublattices are told apart.
 
     Attributes
     ----------
     order : int
         Highest Zernike order of the moments.
     means : (s, n_moments) float64 ndarray
-        Mean moments of each site.
+        Mean moments of each sublattice.
     splits : tuple of Split
-        How sites are told apart, s - 1 of them.
+        How sublattices are told apart, s - 1 of them.
     gaps : (s, n_moments) float64 ndarray
         Weights of the moments that give the intensity between columns.
     slope : float
         Share of that which is background and taken off the intensity of a column.
     mixtures : tuple of Mixture
-        Of intensities, a site each.
+        Of intensities, a sublattice each.
     components : tuple of (k,) int64 ndarray
         Identity of each component of each mixture.
     """
@@ -89,14 +89,14 @@ class IdentityModel:
     def fit(
         cls, moments: Array, *, min_size: int = 3, n_motifs: int | None = None
     ) -> tuple[IdentityModel, Identities]:
-        """Find sites and identities as ``find_motifs(moments, method="columns")`` does.
+        """Find sublattices and identities as ``find_motifs(moments, method="columns")`` does.
 
         Parameters
         ----------
         moments : (n, n_moments) array
             Of all moments up to an order.
         min_size : int
-            Fewest columns of a site, and of an identity where `n_motifs` is not given.
+            Fewest columns of a sublattice, and of an identity where `n_motifs` is not given.
         n_motifs : int, optional
             Number of identities; found when not given.
 
@@ -112,14 +112,14 @@ class IdentityModel:
             If the moments are not those of an order, or so many identities cannot be made.
         """
         _, moments, order = checked_moments(moments)
-        return cls.of_sites(Sites(moments, order, min_size), min_size=min_size, n_motifs=n_motifs)
+        return cls.of_sublattices(Sublattices(moments, order, min_size), min_size=min_size, n_motifs=n_motifs)
 
     @classmethod
-    def of_sites(
-        cls, sites: Sites, *, min_size: int, n_motifs: int | None
+    def of_sublattices(
+        cls, sublattices: Sublattices, *, min_size: int, n_motifs: int | None
     ) -> tuple[IdentityModel, Identities]:
-        """Find the identities of columns whose sites are known; see `fit`."""
-        found = by_column(sites, n_motifs)
+        """Find the identities of columns whose sublattices are known; see `fit`."""
+        found = by_column(sublattices, n_motifs)
         labels = numbered(found.labels, min_size if n_motifs is None else 1)
         confidence = np.where(labels >= 0, found.confidence, 0.0)
         renamed = np.full(int(found.labels.max()) + 2, -1)
@@ -130,11 +130,11 @@ class IdentityModel:
             apart = np.abs(mixture.means[:, 0, None] - mixture.means[seen, 0])
             components.append(renamed[component[seen[apart.argmin(axis=1)]]])
         model = cls(
-            order=sites.order,
-            means=np.stack(sites.means),
-            splits=tuple(sites.splits),
-            gaps=np.stack(sites.gaps),
-            slope=sites.slope,
+            order=sublattices.order,
+            means=np.stack(sublattices.means),
+            splits=tuple(sublattices.splits),
+            gaps=np.stack(sublattices.gaps),
+            slope=sublattices.slope,
             mixtures=tuple(found.mixtures),
             components=tuple(components),
         )
@@ -148,7 +148,7 @@ class IdentityModel:
         moments : (n, n_moments) array
             In the intensities and the orientation of those that the model was fitted to.
         widening : float or (s,) ndarray
-            By how much intensities scatter more on each site than they did there.
+            By how much intensities scatter more on each sublattice than they did there.
         slope : float, optional
             Share of the intensity in the gaps that is background, if not the model's.
 
@@ -170,31 +170,32 @@ class IdentityModel:
                 f"take moments of order {self.order}",
             )
         read = row_products(moments, self._weights)
-        site = self._sites(moments, read)
-        background = xp.take_along_axis(read[:, 1 : 1 + len(self.means)], _index(site, xp), axis=1)[:, 0]
+        sublattice = self._sublattices(moments, read)
+        dark = read[:, 1 : 1 + len(self.means)]
+        background = xp.take_along_axis(dark, _index(sublattice, xp), axis=1)[:, 0]
         intensity = read[:, 0] - (self.slope if slope is None else slope) * background
 
-        def of_site(table: np.ndarray) -> Array:
-            return xp.take(namespace.as_like(table, moments), site, axis=0)
+        def of_sublattice(table: np.ndarray) -> Array:
+            return xp.take(namespace.as_like(table, moments), sublattice, axis=0)
 
         spread = self._spreads * np.broadcast_to(widening, len(self.means))[:, None]
-        deviation = (intensity[:, None] - of_site(self._centres)) / of_site(spread)
-        joint = of_site(self._log_weights - np.log(spread)) - 0.5 * deviation * deviation
+        deviation = (intensity[:, None] - of_sublattice(self._centres)) / of_sublattice(spread)
+        joint = of_sublattice(self._log_weights - np.log(spread)) - 0.5 * deviation * deviation
         share = xp.exp(joint - xp.max(joint, axis=1, keepdims=True))
         # A class has the probability of all its components together.
         together = xp.zeros_like(share)
         for k, same in enumerate(np.moveaxis(self._same, 2, 0)):
-            together = together + share[:, k : k + 1] * of_site(same)
+            together = together + share[:, k : k + 1] * of_sublattice(same)
         certain = xp.max(together, axis=1)
         likeliest = xp.where(together == certain[:, None], joint, xp.full_like(joint, 2 * _NEVER))
         component = xp.astype(xp.argmax(likeliest, axis=1), xp.int32)
-        flat = xp.astype(site, xp.int64) * self._labels.shape[1] + xp.astype(component, xp.int64)
+        flat = xp.astype(sublattice, xp.int64) * self._labels.shape[1] + xp.astype(component, xp.int64)
         labels = xp.take(namespace.from_numpy(self._labels.reshape(-1), moments), flat, axis=0)
         certain = certain / xp.sum(share, axis=1)
         return Classified(
             labels=labels,
             confidence=xp.where(labels >= 0, certain, xp.zeros_like(certain)),
-            site=site,
+            sublattice=sublattice,
             component=component,
             intensity=intensity,
             deviation=xp.take_along_axis(deviation, _index(component, xp), axis=1)[:, 0],
@@ -202,11 +203,11 @@ class IdentityModel:
 
     @cached_property
     def _weights(self) -> np.ndarray:
-        """What is read from moments (k, n_moments): the column, the gaps of each site, what splits need."""
+        """Weights (k, n_moments): of the column, of the gaps of each sublattice, of the splits."""
         parts = [window(self.order)[None, :], self.gaps, *(split.weights.T for split in self.splits)]
         return np.concatenate(parts)
 
-    def _sites(self, moments: Array, read: Array) -> Array:
+    def _sublattices(self, moments: Array, read: Array) -> Array:
         xp = namespace.array_namespace(moments)
         ends = np.cumsum([1 + len(self.means), *(split.weights.shape[1] for split in self.splits)]).tolist()
         parts = [read[:, begin:end] for begin, end in pairwise(ends)]
@@ -234,7 +235,7 @@ class IdentityModel:
 
     @cached_property
     def _same(self) -> np.ndarray:
-        """Which components (s, k, k) of a site are of one class."""
+        """Which components (s, k, k) of a sublattice are of one class."""
         labels = self._labels
         alike = (labels[:, :, None] == labels[:, None, :]) & (labels[:, :, None] >= 0)
         same: np.ndarray = (alike | np.eye(labels.shape[1], dtype=bool)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Classes of columns by their intensity, on each lattice site; labels are on the host and in no order."""
+"""Classes of columns by their intensity, on each sublattice; labels are on the host and in no order."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.features.windows import turned_correlation
 from motifgpu.motifs.mixture import Classes, Mixture, fit_classes
-from motifgpu.motifs.sites import Sites
+from motifgpu.motifs.sublattices import Sublattices
 
-# By how much classes may differ that are one but for a turn, in units of the standard deviation of a site's
-# mean patch over its disc.
+# By how much classes may differ that are one but for a turn, in units of the standard deviation of a
+# sublattice's mean patch over its disc.
 _SAME_INTENSITY = 0.1
 _SAME_PATTERN = 0.8  # correlation of mean patches, one turned
 
 
 class Identities(NamedTuple):
-    """Classes of n columns on several sites by intensity, and what made them.
+    """Classes of n columns on several sublattices by intensity, and what made them.
 
     Attributes
     ----------
     labels : (n,) int64 ndarray
         In no particular order.
     confidence : (n,) float64 ndarray
-        Posterior probability of the label among those of the column's site.
+        Posterior probability of the label among those of the column's sublattice.
     mixtures : list of Mixture
-        Of the intensities of each site.
+        Of the intensities of each sublattice.
     components : list of (k,) int64 ndarray
         Label of each component of each mixture.
     """
@@ -39,12 +39,12 @@ class Identities(NamedTuple):
     components: list[np.ndarray]
 
 
-def by_column(sites: Sites, n_motifs: int | None) -> Identities:
-    """Divide the columns of each site by their intensity.
+def by_column(sublattices: Sublattices, n_motifs: int | None) -> Identities:
+    """Divide the columns of each sublattice by their intensity.
 
     Parameters
     ----------
-    sites : Sites
+    sublattices : Sublattices
         Of n columns.
     n_motifs : int or None
         Number of classes; found when None.
@@ -59,20 +59,20 @@ def by_column(sites: Sites, n_motifs: int | None) -> Identities:
         If so many classes cannot be made.
     """
     divided = [
-        fit_classes(sites.read(site)[:, 0], resolution=sites.resolution(site))
-        for site in range(len(sites.rows))
+        fit_classes(sublattices.read(sublattice)[:, 0], resolution=sublattices.resolution(sublattice))
+        for sublattice in range(len(sublattices.rows))
     ]
     if n_motifs is None:
-        return _classified(sites, [divisions[best] for divisions, best in divided])
+        return _classified(sublattices, [divisions[best] for divisions, best in divided])
     fits = [divisions for divisions, _ in divided]
-    # From one class a site on, a class more where the criterion gains most.
+    # From one class a sublattice on, a class more where the criterion gains most.
     chosen = [0] * len(fits)
     while True:
-        found = _classified(sites, [sequence[k] for sequence, k in zip(fits, chosen, strict=True)])
+        found = _classified(sublattices, [sequence[k] for sequence, k in zip(fits, chosen, strict=True)])
         reached = int(found.labels.max()) + 1
         gains = [
-            (sequence[k + 1].criterion - sequence[k].criterion, site)
-            for site, (sequence, k) in enumerate(zip(fits, chosen, strict=True))
+            (sequence[k + 1].criterion - sequence[k].criterion, sublattice)
+            for sublattice, (sequence, k) in enumerate(zip(fits, chosen, strict=True))
             if k + 1 < len(sequence)
         ]
         if reached == n_motifs:
@@ -80,7 +80,7 @@ def by_column(sites: Sites, n_motifs: int | None) -> Identities:
         if reached > n_motifs or not gains:
             raise StageError(
                 "motifs",
-                f"n_motifs is {n_motifs} and the columns of {len(fits)} lattice sites make "
+                f"n_motifs is {n_motifs} and the columns of {len(fits)} sublattices make "
                 f"{'at least' if reached > n_motifs else 'at most'} {reached}",
                 "leave n_motifs out, or choose the method mixture or kmeans",
             )
@@ -89,9 +89,9 @@ def by_column(sites: Sites, n_motifs: int | None) -> Identities:
 
 @dataclass(frozen=True, eq=False)
 class _Class:
-    """The columns of one intensity on one site."""
+    """The columns of one intensity on one sublattice."""
 
-    site: int
+    sublattice: int
     label: int
     rows: np.ndarray
     intensity: float
@@ -99,15 +99,15 @@ class _Class:
     mean: np.ndarray
 
 
-def _classified(sites: Sites, fits: list[Classes]) -> Identities:
-    """Label columns by the classes of their sites; what a turn makes equal has one label."""
-    labels = np.empty(sites.site.size, dtype=np.int64)
+def _classified(sublattices: Sublattices, fits: list[Classes]) -> Identities:
+    """Label columns by the classes of their sublattices; what a turn makes equal has one label."""
+    labels = np.empty(sublattices.of_column.size, dtype=np.int64)
     confidence = np.empty(labels.size)
     classes: list[_Class] = []
-    usual: list[_Class] = []  # the commonest of each site
+    usual: list[_Class] = []  # the commonest of each sublattice
     components = []
-    for site, (rows, fit) in enumerate(zip(sites.rows, fits, strict=True)):
-        brightness = sites.read(site)[:, 0]
+    for sublattice, (rows, fit) in enumerate(zip(sublattices.rows, fits, strict=True)):
+        brightness = sublattices.read(sublattice)[:, 0]
         fit = _occurring(fit, brightness)
         posterior = fit.posterior(brightness)
         assigned = posterior.argmax(axis=1)
@@ -117,22 +117,22 @@ def _classified(sites: Sites, fits: list[Classes]) -> Identities:
         for index in np.unique(assigned):
             members = assigned == index
             found = _Class(
-                site=site,
+                sublattice=sublattice,
                 label=1 + max((c.label for c in classes + here), default=-1),
                 rows=rows[members],
                 intensity=float(brightness[members].mean()),
                 variance=float(brightness[members].var() / members.sum()),
-                mean=sites.mean(rows[members]),
+                mean=sublattices.mean(rows[members]),
             )
             here.append(found)
-            components[site][fit.classes == index] = found.label
+            components[sublattice][fit.classes == index] = found.label
         usual.append(max(here, key=lambda c: c.rows.size))
-        turned = [c.site for c in usual[:-1] if _turned(sites, c, usual[-1])]
+        turned = [c.sublattice for c in usual[:-1] if _turned(sublattices, c, usual[-1])]
         for found in here:
-            twins = [c for c in classes if c.site in turned and _turned(sites, c, found)]
+            twins = [c for c in classes if c.sublattice in turned and _turned(sublattices, c, found)]
             if twins:
                 twin = min(twins, key=lambda c: abs(c.intensity - found.intensity))
-                components[site][components[site] == found.label] = twin.label
+                components[sublattice][components[sublattice] == found.label] = twin.label
                 found = replace(found, label=twin.label)
             classes.append(found)
             labels[found.rows] = found.label
@@ -147,12 +147,12 @@ def _occurring(fit: Classes, brightness: np.ndarray) -> Classes:
     return replace(fit, classes=fit.classes[seen[apart.argmin(axis=1)]])
 
 
-def _turned(sites: Sites, a: _Class, b: _Class) -> bool:
-    """Say whether two classes look the same on two sites of which one is the other, turned."""
-    contrast = min(sites.contrast(a.site), sites.contrast(b.site))
+def _turned(sublattices: Sublattices, a: _Class, b: _Class) -> bool:
+    """Say whether two classes look the same on two sublattices of which one is the other, turned."""
+    contrast = min(sublattices.contrast(a.sublattice), sublattices.contrast(b.sublattice))
     tolerance = _SAME_INTENSITY * contrast + 3.0 * (a.variance + b.variance) ** 0.5
     return (
-        a.site != b.site
+        a.sublattice != b.sublattice
         and abs(a.intensity - b.intensity) < tolerance
-        and turned_correlation(a.mean, b.mean, sites.order) > _SAME_PATTERN
+        and turned_correlation(a.mean, b.mean, sublattices.order) > _SAME_PATTERN
     )

@@ -47,7 +47,7 @@ def test_names_and_arrays_of_the_file_are_those_of_schema_1(tmp_path):
         "chapter0.model.means": model.means,
         "chapter0.model.gaps": model.gaps,
         "chapter0.model.slope": model.slope,
-        "chapter0.model.split0": [split.site, split.other, split.border, split.above, split.of_unit],
+        "chapter0.model.split0": [split.sublattice, split.other, split.border, split.above, split.of_unit],
         "chapter0.model.split0_weights": split.weights,
         "counts": dictionary.counts,
     }

@@ -21,7 +21,7 @@ DEFECTS = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 
 @functools.lru_cache(maxsize=16)
 def columns(counts, seed=0, shape=(360, 360), material="MoSe2", size=38, perfect=False, **options):
-    """Moments, identities and environments of the sites whose patch fits."""
+    """Moments, identities and environments of the columns whose patch fits."""
     defects = {} if perfect else DEFECTS
     truth = simulate.monolayer(material, shape=shape, counts=counts, seed=seed, **defects, **options)
     error = np.random.default_rng(seed).normal(0, ERROR[counts], truth.points.shape).astype(np.float32)
@@ -313,7 +313,7 @@ GOOD = np.random.default_rng(0).normal(size=(30, 66)).astype(np.float32)
         (
             (np.ones((30, 66)) * SIGNS,),
             {"n_motifs": 2},
-            "n_motifs is 2 and the columns of 1 lattice sites make at most 1",
+            "n_motifs is 2 and the columns of 1 sublattices make at most 1",
         ),
         (
             (np.ones((30, 66)) * SIGNS,),
@@ -330,5 +330,5 @@ def test_bad_input_says_what_to_do(arguments, options, text):
 
 def test_fewer_motifs_than_sites_is_an_error():
     moments, *_ = columns(10)
-    with pytest.raises(StageError, match="n_motifs is 1 and the columns of 2 lattice sites make at least 2"):
+    with pytest.raises(StageError, match="n_motifs is 1 and the columns of 2 sublattices make at least 2"):
         find_motifs(moments, n_motifs=1)

@@ -17,7 +17,7 @@ from motifgpu.features.zernike import zernike_moments
 from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.identity import IdentityModel
 from motifgpu.motifs.mixture import Mixture
-from motifgpu.motifs.sites import Split
+from motifgpu.motifs.sublattices import Split
 
 DEFECTS: dict[str, Any] = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 CASES: list[dict[str, Any]] = [{}, {"background": 1.0}, {"grains": (0.0, 25.0)}, {"grains": (0.0, 60.0)}]

@@ -1,9 +1,10 @@
-"""Which lattice site a column stands on.
+"""Which sublattice a column stands on.
 
-A site is a pattern of surroundings: on a crystal with one atom exchanged or missing here and there, patches
-of one site stay correlated, and those of different sites do not. On simulated dichalcogenide monolayers the
-mean patches of the two sublattices correlate by -0.3, and the two halves into which one sublattice splits
-best by 0.57 or more, even where half the metal atoms are exchanged and at any dose from 1 count per pixel on.
+A sublattice is recognised by the pattern of its patches. On a crystal in which some atoms are exchanged or
+missing, patches of one sublattice are still correlated, and those of different sublattices are not; the
+sublattices of a turned grain count as further ones. On simulated dichalcogenide monolayers the mean patches
+of the two sublattices correlate by -0.3, and the two halves into which one sublattice splits best by 0.57 or
+more, even where half the metal atoms are exchanged and at any dose from 1 count per pixel on.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.features.windows import gaps, neighbor_positions, window
 
-# Mean patches that correlate less are of two sites: between what single sites (0.57 and above) and different
-# ones (0.33 and below, grains 25 degrees apart) were seen to do.
-SITE_CORRELATION = 0.45
-# Share of the contrast of a site's mean patch by which intensities must differ to be told apart: columns of
-# one kind differ by as much without any noise.
+# Mean patches that correlate less are of two sublattices: between what single sublattices (0.57 and above)
+# and different ones (0.33 and below, grains 25 degrees apart) were seen to do.
+SUBLATTICE_CORRELATION = 0.45
+# Share of the contrast of a sublattice's mean patch by which intensities must differ to be told apart:
+# columns of one kind differ by as much without any noise.
 _RESOLUTION = 0.02
-# Twins on one site: the least share of one, the least distance of their means in standard deviations (a
+# Twins on one sublattice: the least share of one, the least distance of their means in standard deviations (a
 # Gaussian halved has 2.65), and the least exchange of contrast, in standard deviations of the mean patch over
 # its disc. Twins of MoSe2 have 0.46, 3.3 to 6.5 and 0.5 at 1 to 100 counts; single crystals with defects have
 # one of the first two and the third or less.
@@ -33,25 +34,25 @@ _TWIN_SHARE, _TWIN_SEPARATION, _TWIN_CONTRAST = 0.2, 3.3, 0.3
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """How the columns of one site were divided into two, so that others can be divided likewise.
+    """How the columns of one sublattice were divided into two, so that others can be divided likewise.
 
     Attributes
     ----------
-    site : int
-        The site that was divided, and the number of the first of the two.
+    sublattice : int
+        The sublattice that was divided, and the number of the first of the two.
     other : int
         Number of the second one.
     weights : (n_moments, k) float64 ndarray
         Their products with the moments are what columns are divided by.
     border : float
-        Between the medians of the k products on the one site and on the other.
+        Between the medians of the k products on the one sublattice and on the other.
     above : bool
-        Whether those of the second site are above the border.
+        Whether those of the second sublattice are above the border.
     of_unit : bool
         Whether the products are those of moments scaled to length 1, A_00 aside.
     """
 
-    site: int
+    sublattice: int
     other: int
     weights: np.ndarray
     border: float
@@ -65,12 +66,12 @@ def contrast(mean: np.ndarray) -> float:
 
 
 def resolution(mean: np.ndarray) -> float:
-    """Return by how much intensities must differ to be told apart, given a site's mean moments."""
+    """Return by how much intensities must differ to be told apart, given a sublattice's mean moments."""
     return _RESOLUTION * contrast(mean)
 
 
-class Sites:
-    """Columns by lattice site, with what is read from their patches; the numbers are on the host.
+class Sublattices:
+    """Columns by sublattice, with what is read from their patches; the numbers are on the host.
 
     Parameters
     ----------
@@ -79,20 +80,20 @@ class Sites:
     order : int
         Highest radial order of the moments.
     min_size : int
-        Least number of columns of a site.
+        Least number of columns of a sublattice.
 
     Attributes
     ----------
-    site : (n,) int64 ndarray
-        Site of each column.
-    rows : list of (n_site,) ndarray
-        Columns of each site.
+    of_column : (n,) int64 ndarray
+        Sublattice of each column.
+    rows : list of (n_sublattice,) ndarray
+        Columns of each sublattice.
     splits : list of Split
-        The divisions that made the sites, in their order.
+        The divisions that made the sublattices, in their order.
     means : list of (n_moments,) float64 ndarray
-        Mean moments of each site.
+        Mean moments of each sublattice.
     gaps : list of (n_moments,) float64 ndarray
-        Weights of the moments that give the intensity in the gaps between columns, for each site.
+        Weights of the moments that give the intensity in the gaps between columns, for each sublattice.
     slope : float
         Share of the intensity in the gaps that is background, 0 to 1, see Notes.
     background : (n,) float64 ndarray
@@ -101,7 +102,7 @@ class Sites:
     Notes
     -----
     A slow background adds to a column as it does to the gaps between columns, the darkest fifth of the mean
-    patch of the site. Where there is none, what is read in the gaps is noise, which had better not be
+    patch of the sublattice. Where there is none, what is read in the gaps is noise, which had better not be
     subtracted. So it is subtracted times the slope, from 0 to 1, by which columns of one kind follow it: 0
     without a background; about 0.8 on contaminated images, whose labels are then as good as after the
     background was filtered out, while filtering costs others some of their vacancies.
@@ -109,17 +110,17 @@ class Sites:
 
     def __init__(self, moments: Array, order: int, min_size: int) -> None:
         self.moments, self.order = moments, order
-        self.site, self.splits = divide(moments, order, min_size)
-        self.rows = [np.flatnonzero(self.site == s) for s in range(int(self.site.max()) + 1)]
+        self.of_column, self.splits = divide(moments, order, min_size)
+        self.rows = [np.flatnonzero(self.of_column == s) for s in range(int(self.of_column.max()) + 1)]
         self._there = [namespace.from_numpy(rows, moments) for rows in self.rows]  # where the moments are
         self.means = [self._mean(index) for index in self._there]
         self.gaps = [gaps(mean, order) for mean in self.means]
-        self.background = np.zeros(self.site.size)
-        dark = np.empty(self.site.size)
+        self.background = np.zeros(self.of_column.size)
+        dark = np.empty(self.of_column.size)
         shared, spread = 0.0, 0.0
-        for site, rows in enumerate(self.rows):
-            dark[rows] = self._products(site, self.gaps[site][:, None])[:, 0]
-            column = self.read(site)[:, 0]
+        for sublattice, rows in enumerate(self.rows):
+            dark[rows] = self._products(sublattice, self.gaps[sublattice][:, None])[:, 0]
+            column = self.read(sublattice)[:, 0]
             excess = column - dark[rows]
             # The slope is that of the commonest kind, vacancies and dopants aside: 2.5 standard deviations.
             deviation = np.abs(excess - np.median(excess))
@@ -130,40 +131,40 @@ class Sites:
         self.slope = min(max(shared / max(spread, 1e-300), 0.0), 1.0)
         self.background = self.slope * dark
 
-    def contrast(self, site: int) -> float:
-        """Return the standard deviation of a site's mean patch over its disc."""
-        return contrast(self.means[site])
+    def contrast(self, sublattice: int) -> float:
+        """Return the standard deviation of a sublattice's mean patch over its disc."""
+        return contrast(self.means[sublattice])
 
-    def resolution(self, site: int) -> float:
-        """Return by how much intensities on a site must differ to be told apart."""
-        return resolution(self.means[site])
+    def resolution(self, sublattice: int) -> float:
+        """Return by how much intensities on a sublattice must differ to be told apart."""
+        return resolution(self.means[sublattice])
 
     def mean(self, rows: np.ndarray) -> np.ndarray:
         """Return the mean moments (n_moments,) of columns."""
         return self._mean(namespace.from_numpy(rows, self.moments))
 
-    def read(self, site: int, positions: ArrayLike = ((0.0, 0.0),)) -> np.ndarray:
-        """Return intensities (n_site, m) at m positions (x, y) in the patches of a site."""
+    def read(self, sublattice: int, positions: ArrayLike = ((0.0, 0.0),)) -> np.ndarray:
+        """Return intensities (n_sublattice, m) at m positions (x, y) in the patches of a sublattice."""
         weights = np.stack([window(self.order, x, y) for x, y in np.asarray(positions).tolist()], axis=1)
-        return self._products(site, weights) - self.background[self.rows[site], None]
+        return self._products(sublattice, weights) - self.background[self.rows[sublattice], None]
 
     def _mean(self, index: Array) -> np.ndarray:
         xp = namespace.array_namespace(self.moments)
         return namespace.to_numpy(xp.mean(self._take(index), axis=0)).astype(np.float64)
 
-    def _products(self, site: int, weights: np.ndarray) -> np.ndarray:
+    def _products(self, sublattice: int, weights: np.ndarray) -> np.ndarray:
         xp = namespace.array_namespace(self.moments)
-        product = xp.matmul(self._take(self._there[site]), namespace.as_like(weights, self.moments))
+        product = xp.matmul(self._take(self._there[sublattice]), namespace.as_like(weights, self.moments))
         return namespace.to_numpy(product).astype(np.float64)
 
     def _take(self, index: Array) -> Array:
-        if index.shape[0] == self.site.size:
+        if index.shape[0] == self.of_column.size:
             return self.moments
         return namespace.array_namespace(self.moments).take(self.moments, index, axis=0)
 
 
-def find_sites(moments: Array, order: int, min_size: int) -> np.ndarray:
-    """Return the site (n,) of each column, see `divide`."""
+def find_sublattices(moments: Array, order: int, min_size: int) -> np.ndarray:
+    """Return the sublattice (n,) of each column, see `divide`."""
     return divide(moments, order, min_size)[0]
 
 
@@ -177,32 +178,32 @@ def divide(moments: Array, order: int, min_size: int) -> tuple[np.ndarray, list[
     order : int
         Highest radial order of the moments.
     min_size : int
-        Least number of columns of a site.
+        Least number of columns of a sublattice.
 
     Returns
     -------
-    site : (n,) int64 ndarray
-        Site of each column, 0 the first; on the host.
+    sublattice : (n,) int64 ndarray
+        Sublattice of each column, 0 the first; on the host.
     splits : list of Split
         How they were divided, for `follow`.
 
     Notes
     -----
     Two-means of the unit vectors of the moments without A_00, which is correlation distance, applied again to
-    each part until the parts' means correlate by `SITE_CORRELATION` or more. Then two-means of the moments
-    themselves, for twins: where a grain is turned by 60 degrees, the one sublattice looks like the other one
-    of the first grain, but with bright and dark exchanged between the column and its neighbours.
+    each part until the parts' means correlate by `SUBLATTICE_CORRELATION` or more. Then two-means of the
+    moments themselves, for twins: where a grain is turned by 60 degrees, the one sublattice looks like the
+    other one of the first grain, but with bright and dark exchanged between the column and its neighbours.
     """
     xp = namespace.array_namespace(moments)
     pattern = moments[:, 1:]
     length = xp.sqrt(xp.sum(pattern * pattern, axis=1, keepdims=True))
     unit = pattern / xp.where(length > 0, length, xp.ones_like(length))
-    site = np.zeros(moments.shape[0], dtype=np.int64)
+    sublattice = np.zeros(moments.shape[0], dtype=np.int64)
     waiting, splits = [0], list[Split]()
     while waiting:
-        rows = np.flatnonzero(site == waiting[-1])
+        rows = np.flatnonzero(sublattice == waiting[-1])
         a, b = unit, moments
-        if rows.size < site.size:
+        if rows.size < sublattice.size:
             index = namespace.from_numpy(rows, moments)
             a, b = (xp.take(x, index, axis=0) for x in (unit, moments))
         divided = _divided(a, b, order) if rows.size >= 2 * min_size else None
@@ -211,9 +212,9 @@ def divide(moments: Array, order: int, min_size: int) -> tuple[np.ndarray, list[
             continue
         other, rule = divided[0], divided[1:]
         splits.append(Split(waiting[-1], len(splits) + 1, *rule))
-        site[rows[other]] = splits[-1].other
+        sublattice[rows[other]] = splits[-1].other
         waiting.append(splits[-1].other)
-    return site, splits
+    return sublattice, splits
 
 
 def follow(splits: Sequence[Split], products: Sequence[Array], length: Array) -> Array:
@@ -231,25 +232,27 @@ def follow(splits: Sequence[Split], products: Sequence[Array], length: Array) ->
     Returns
     -------
     (n,) int32 array
-        Site of each column.
+        Sublattice of each column.
     """
     xp = namespace.array_namespace(length)
     some = xp.where(length > 0, length, xp.ones_like(length))
-    site = xp.zeros(length.shape, dtype=xp.int32, device=namespace.device(length))
+    sublattice = xp.zeros(length.shape, dtype=xp.int32, device=namespace.device(length))
     for split, product in zip(splits, products, strict=True):
         ordered, k = xp.sort(product, axis=1), product.shape[1]
         usual = 0.5 * (ordered[:, (k - 1) // 2] + ordered[:, k // 2])
         usual = usual / some if split.of_unit else usual
         second = (usual > split.border) == split.above
-        site = xp.where((site == split.site) & second, xp.full_like(site, split.other), site)
-    return site
+        sublattice = xp.where(
+            (sublattice == split.sublattice) & second, xp.full_like(sublattice, split.other), sublattice
+        )
+    return sublattice
 
 
 _Rule = tuple[np.ndarray, np.ndarray, float, bool, bool]
 
 
 def _divided(unit: Array, moments: Array, order: int) -> _Rule | None:
-    """Return which columns are on the second of two sites and why, or None when all are on one.
+    """Return which columns are on the second of two sublattices and why, or None when all are on one.
 
     After the mask (n,) come the weights, the border, and the flags of `Split`.
     """
@@ -259,7 +262,7 @@ def _divided(unit: Array, moments: Array, order: int) -> _Rule | None:
         return None
     second, means = halves
     lengths = np.linalg.norm(means, axis=1)
-    if means[0] @ means[1] < SITE_CORRELATION * lengths[0] * lengths[1]:
+    if means[0] @ means[1] < SUBLATTICE_CORRELATION * lengths[0] * lengths[1]:
         apart = means[1] - means[0]
         border = float(0.5 * (means[1] + means[0]) @ apart)
         return second, np.append(0.0, apart)[:, None], border, True, True
