@@ -161,7 +161,7 @@ def test_dictionary_on_other_micrographs() -> None:
                         "right": float(right[inner].mean()),
                         "unseen": float(unseen[inner].mean()),
                         "wrong": float((~right & ~unseen)[inner].mean()),
-                        "grains": float(len(found.frames[0].turns)),
+                        "grains": float(len(found.alignments[0].turns)),
                     }
                 )
     record("dictionary_on_other_micrographs", {name: summary(runs) for name, runs in figures.items()})

@@ -24,7 +24,7 @@ from motifgpu.features.zernike import rotate_moments
 from motifgpu.motifs.identity import Classified, IdentityModel
 from motifgpu.motifs.sublattices import resolution
 
-SAMPLE = 4096  # columns of a micrograph that its frame is found from
+SAMPLE = 4096  # columns of a micrograph that its alignment is found from
 _TURNED = 512  # columns that an orientation is found from
 # Least share of the contrast of usual patches that the dictionary explains. Micrographs of the same crystal
 # have 0.98 and more on simulations from 1 count on, columns up to 20 % wider; WS2 and MoSe2 have 0.70, and
@@ -44,7 +44,7 @@ _QUIETEST = 0.25  # noise of patches in units of the learned one, at least
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Alignment:
     """How the moments of one micrograph become those of a dictionary.
 
     Attributes
@@ -75,8 +75,8 @@ class Frame:
         return rotate_moments(moments, -turn) if turn else moments
 
 
-def own_frame(model: IdentityModel) -> Frame:
-    """Return the frame in which a dictionary that is learned from a micrograph keeps its numbers.
+def own_alignment(model: IdentityModel) -> Alignment:
+    """Return the alignment of a micrograph with the dictionary that is learned from it.
 
     Parameters
     ----------
@@ -91,10 +91,10 @@ def own_frame(model: IdentityModel) -> Frame:
     contrast = float(np.linalg.norm(model.means[:, 1:], axis=1).max())
     dark = float((model.means * model.gaps).sum(axis=1).mean())
     usual = np.ones(len(model.means))
-    return Frame(contrast or 1.0, dark, (0.0,), Scatter(usual, usual, model.means, model.slope), 1.0)
+    return Alignment(contrast or 1.0, dark, (0.0,), Scatter(usual, usual, model.means, model.slope), 1.0)
 
 
-def find_frame(moments: Array, chapter: Chapter) -> Frame:
+def find_alignment(moments: Array, chapter: Chapter) -> Alignment:
     """Compare a micrograph with the first chapter of a dictionary.
 
     Parameters
@@ -105,7 +105,7 @@ def find_frame(moments: Array, chapter: Chapter) -> Frame:
 
     Returns
     -------
-    Frame
+    Alignment
         Without turns if the dictionary's crystal is not there.
     """
     xp = namespace.array_namespace(moments)
@@ -116,14 +116,14 @@ def find_frame(moments: Array, chapter: Chapter) -> Frame:
     looked_at = sample[_spread(len(sample), _TURNED)]
     oriented = _oriented(looked_at, chapter, None)
     if oriented is None:
-        return Frame(1.0, 0.0, (), chapter.scatter, 0.0)
-    frame, own = oriented
-    if frame.agreement < _AGREEMENT:
-        return replace(frame, turns=())
-    frame = _with_grains(sample, _noisy(looked_at[own], frame, chapter), chapter)
+        return Alignment(1.0, 0.0, (), chapter.scatter, 0.0)
+    alignment, own = oriented
+    if alignment.agreement < _AGREEMENT:
+        return replace(alignment, turns=())
+    alignment = _with_grains(sample, _noisy(looked_at[own], alignment, chapter), chapter)
     for _ in range(_ROUNDS):
-        frame = _refined(*name_columns(sample, frame, chapter), frame, chapter)
-    return _with_grains(sample, replace(frame, turns=frame.turns[:1]), chapter)
+        alignment = _refined(*name_columns(sample, alignment, chapter), alignment, chapter)
+    return _with_grains(sample, replace(alignment, turns=alignment.turns[:1]), chapter)
 
 
 def _spread(number: int, most: int) -> np.ndarray:
@@ -131,14 +131,14 @@ def _spread(number: int, most: int) -> np.ndarray:
     return np.arange(min(number, most), dtype=np.int64) * number // max(min(number, most), 1)
 
 
-def name_columns(moments: Array, frame: Frame, chapter: Chapter) -> tuple[Array, Named]:
+def name_columns(moments: Array, alignment: Alignment, chapter: Chapter) -> tuple[Array, Named]:
     """Say what the columns of a micrograph are, each under the orientation that suits it best.
 
     Parameters
     ----------
     moments : (n, n_moments) array
         As they are in the micrograph.
-    frame : Frame
+    alignment : Alignment
         Of the micrograph, with one turn at least.
     chapter : Chapter
         Of the dictionary.
@@ -150,14 +150,14 @@ def name_columns(moments: Array, frame: Frame, chapter: Chapter) -> tuple[Array,
     named : Named
     """
     xp = namespace.array_namespace(moments)
-    first, *others = frame.turns
-    best = frame.normalised(moments, first)
-    named = chapter.name(best, frame.scatter)
-    cost = _cost(best, named, frame, chapter) if others else None
+    first, *others = alignment.turns
+    best = alignment.normalised(moments, first)
+    named = chapter.name(best, alignment.scatter)
+    cost = _cost(best, named, alignment, chapter) if others else None
     for turn in others:
-        turned = frame.normalised(moments, turn)
-        again = chapter.name(turned, frame.scatter)
-        other = _cost(turned, again, frame, chapter)
+        turned = alignment.normalised(moments, turn)
+        again = chapter.name(turned, alignment.scatter)
+        other = _cost(turned, again, alignment, chapter)
         better = other < cost
         best = xp.where(better[:, None], turned, best)
         found = map(partial(xp.where, better), again.classified, named.classified)
@@ -170,13 +170,13 @@ def name_columns(moments: Array, frame: Frame, chapter: Chapter) -> tuple[Array,
     return best, named
 
 
-def _cost(moments: Array, named: Named, frame: Frame, chapter: Chapter) -> Array:
+def _cost(moments: Array, named: Named, alignment: Alignment, chapter: Chapter) -> Array:
     """Return how ill columns (n,) fit an orientation; about 1 and less are good.
 
     The neighbours count here: a twin has the other sublattice's patterns with bright and dark exchanged.
     """
     xp = namespace.array_namespace(moments)
-    widening = float(np.mean(frame.scatter.widening)) * MAX_DEVIATION
+    widening = float(np.mean(alignment.scatter.widening)) * MAX_DEVIATION
     ring = chapter.patterns.ring(moments, named.classified.sublattice) / widening
     return xp.maximum(xp.hypot(named.intensity, ring), named.pattern)
 
@@ -204,10 +204,12 @@ def _correlations(sample: np.ndarray, means: np.ndarray, order: int) -> np.ndarr
     return correlation
 
 
-def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tuple[Frame, np.ndarray] | None:
-    """Return the frame of a crystal by usual patches, and which columns (n,) may be of it.
+def _oriented(
+    sample: np.ndarray, chapter: Chapter, known: Alignment | None
+) -> tuple[Alignment, np.ndarray] | None:
+    """Return the alignment of a crystal by usual patches, and which columns (n,) may be of it.
 
-    None where no orientation has any. With a frame known, its gain and offset are kept.
+    None where no orientation has any. With an alignment known, its gain and offset are kept.
     """
     means = chapter.patterns.means
     correlation = _correlations(sample, means, chapter.model.order)
@@ -231,19 +233,19 @@ def _oriented(sample: np.ndarray, chapter: Chapter, known: Frame | None) -> tupl
             if fit is None or (known is not None and abs(fit.gain / known.gain - 1) > _OTHER_GAIN):
                 continue
             gain, offset = (fit.gain, fit.offset) if known is None else (known.gain, known.offset)
-            found.append((Frame(gain, offset, (turn,), chapter.scatter, fit.agreement), own))
+            found.append((Alignment(gain, offset, (turn,), chapter.scatter, fit.agreement), own))
             if fit.agreement >= _SURE:
                 break
     if not found:
         return None
-    best = max(frame.agreement for frame, _ in found)
+    best = max(candidate.agreement for candidate, _ in found)
     alike = (f for f in found if f[0].agreement >= best - _ALIKE)
     return min(alike, key=lambda f: abs(f[0].turns[0]))
 
 
-def _noisy(sample: np.ndarray, frame: Frame, chapter: Chapter) -> Frame:
-    """Return a frame whose scatter is that of the noise outside the span of patterns."""
-    moments = frame.normalised(sample, frame.turns[0])
+def _noisy(sample: np.ndarray, alignment: Alignment, chapter: Chapter) -> Alignment:
+    """Return an alignment whose scatter is that of the noise outside the span of patterns."""
+    moments = alignment.normalised(sample, alignment.turns[0])
     found = chapter.model.classify(moments)
     outside = chapter.patterns.outside(moments, found.sublattice)
     noise = np.ones(len(chapter.patterns.scales))
@@ -252,16 +254,16 @@ def _noisy(sample: np.ndarray, frame: Frame, chapter: Chapter) -> Frame:
         if own.size:
             noise[s] = np.quantile(own, 0.25) / chapter.patterns.scales[s]
     noise = np.maximum(noise, _QUIETEST)
-    return replace(frame, scatter=frame.scatter._replace(widening=noise, noise=noise))
+    return replace(alignment, scatter=alignment.scatter._replace(widening=noise, noise=noise))
 
 
-def _refined(moments: np.ndarray, named: Named, frame: Frame, chapter: Chapter) -> Frame:
-    """Return a frame whose gain, offset and scatter are those of known columns."""
+def _refined(moments: np.ndarray, named: Named, alignment: Alignment, chapter: Chapter) -> Alignment:
+    """Return an alignment whose gain, offset and scatter are those of known columns."""
     found = named.classified
     known = (named.intensity < 0.75) & (named.pattern < 1.0)
     measured = []
-    widening, noise, means = (array.copy() for array in frame.scatter[:3])
-    slope, shared, varied = frame.scatter.slope, 0.0, 0.0
+    widening, noise, means = (array.copy() for array in alignment.scatter[:3])
+    slope, shared, varied = alignment.scatter.slope, 0.0, 0.0
     outside = chapter.patterns.outside(moments, found.sublattice, means)
     for s, kinds in enumerate(chapter.kinds):
         own = found.sublattice == s
@@ -290,9 +292,9 @@ def _refined(moments: np.ndarray, named: Named, frame: Frame, chapter: Chapter) 
     # Of an offset the intensity of a column shows what the rule for backgrounds leaves.
     offset /= max(1.0 - slope, 0.3)
     return replace(
-        frame,
-        gain=frame.gain * gain,
-        offset=frame.offset + frame.gain * offset,
+        alignment,
+        gain=alignment.gain * gain,
+        offset=alignment.offset + alignment.gain * offset,
         scatter=Scatter(widening, noise, means, min(max(shared / max(varied, 1e-300), 0.0), 1.0)),
     )
 
@@ -313,21 +315,21 @@ def _line(measured: np.ndarray) -> tuple[float, float]:
     return slope, float(height - slope * centre)
 
 
-def _with_grains(sample: np.ndarray, frame: Frame, chapter: Chapter) -> Frame:
+def _with_grains(sample: np.ndarray, alignment: Alignment, chapter: Chapter) -> Alignment:
     """Add the orientations of columns that the ones before leave unexplained."""
     least = max(_FEWEST, _SHARE * len(sample))
-    moments, named = name_columns(sample, frame, chapter)
-    cost = _cost(moments, named, frame, chapter)
-    while len(frame.turns) < _MOST_TURNS and np.count_nonzero(cost > 1.0) >= least:
+    moments, named = name_columns(sample, alignment, chapter)
+    cost = _cost(moments, named, alignment, chapter)
+    while len(alignment.turns) < _MOST_TURNS and np.count_nonzero(cost > 1.0) >= least:
         strange = sample[cost > 1.0]
-        oriented = _oriented(strange[_spread(len(strange), _TURNED)], chapter, frame)
+        oriented = _oriented(strange[_spread(len(strange), _TURNED)], chapter, alignment)
         if oriented is None or oriented[0].agreement < _AGREEMENT:
             break
         turn = oriented[0].turns[0]
-        moments = frame.normalised(sample, turn)
-        other = _cost(moments, chapter.name(moments, frame.scatter), frame, chapter)
+        moments = alignment.normalised(sample, turn)
+        other = _cost(moments, chapter.name(moments, alignment.scatter), alignment, chapter)
         if np.count_nonzero((other < 1.0) & (other < cost - _CLEARLY)) < least:
             break
-        frame = replace(frame, turns=(*frame.turns, turn))
+        alignment = replace(alignment, turns=(*alignment.turns, turn))
         cost = np.minimum(cost, other)
-    return frame
+    return alignment

@@ -21,7 +21,7 @@ from motifgpu.motifs.mixture import Mixture
 # dopants tried are 9 or more away from what was learned, and one column in 16,000 would be by chance.
 MAX_DEVIATION = 4.0
 
-KNOWN, STRANGE_INTENSITY, STRANGE_PATTERN, NO_FRAME = 0, 1, 2, 3
+KNOWN, STRANGE_INTENSITY, STRANGE_PATTERN, OTHER_CRYSTAL = 0, 1, 2, 3
 
 
 class Kind(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,11 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_integer, check_offsets
+from motifgpu.core.deprecation import warn_renamed
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import notebook_table
 from motifgpu.dictionary import files, pooled
-from motifgpu.dictionary.alignment import Frame
+from motifgpu.dictionary.alignment import Alignment
 from motifgpu.dictionary.chapter import Chapter
 from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.extension import extend
@@ -107,9 +107,7 @@ class MotifDictionary:
     @property
     def surroundings(self) -> Environments:
         """Deprecated: the former name of `environments`."""
-        warnings.warn(
-            "MotifDictionary.surroundings is now called environments", DeprecationWarning, stacklevel=2
-        )
+        warn_renamed("MotifDictionary.surroundings", "environments")
         return self.environments
 
     @property
@@ -338,7 +336,12 @@ class MotifDictionary:
         )
 
     def assign(
-        self, columns: Analysis | Array, offsets: Any = None, *, frames: Sequence[Frame] | None = None
+        self,
+        columns: Analysis | Array,
+        offsets: Any = None,
+        *,
+        alignments: Sequence[Alignment] | None = None,
+        frames: Sequence[Alignment] | None = None,
     ) -> Assignment:
         """Find which of the dictionary's motifs columns are, and which columns it has never seen.
 
@@ -348,9 +351,11 @@ class MotifDictionary:
             A micrograph, or moments of one or several.
         offsets : (m + 1,) int array, optional
             Where each micrograph begins in the moments, the last one N; one micrograph by default.
-        frames : sequence of Frame, optional
-            Frame of each micrograph, from an earlier assignment, so that some columns of a micrograph are
+        alignments : sequence of Alignment, optional
+            Alignment of each micrograph, from an earlier assignment, so that some columns of a micrograph are
             named as they are among all of its columns.
+        frames : sequence of Alignment, optional
+            Deprecated: the former name of `alignments`.
 
         Returns
         -------
@@ -362,7 +367,7 @@ class MotifDictionary:
         ------
         StageError
             If the moments are of another order or not finite, the patches of another size, or the offsets or
-            frames do not fit.
+            alignments do not fit.
 
         Notes
         -----
@@ -391,12 +396,17 @@ class MotifDictionary:
             columns = columns.moments
         moments = pooled.checked(columns, self.order)
         limits = check_offsets(offsets, moments.shape[0], STAGE)
-        if frames is not None and len(frames) != len(limits) - 1:
+        if frames is not None:
+            warn_renamed("The argument frames of MotifDictionary.assign", "alignments")
+            alignments = frames if alignments is None else alignments
+        if alignments is not None and len(alignments) != len(limits) - 1:
             raise StageError(
-                STAGE, f"there are {len(frames)} frames for {len(limits) - 1} micrographs", "give one of each"
+                STAGE,
+                f"there are {len(alignments)} alignments for {len(limits) - 1} micrographs",
+                "give one of each",
             )
         with threadpool_limits(limits=1, user_api="blas"):
-            return assign_columns(moments, limits, self.chapters, self.environments, frames)
+            return assign_columns(moments, limits, self.chapters, self.environments, alignments)
 
     def motifs(self, moments: Array) -> Motifs:
         """Return the motifs of one micrograph under the dictionary's numbers, as `find_motifs` does its own.
@@ -464,7 +474,7 @@ class MotifDictionary:
         calibrated = self.patch_nm / pixel_size_nm
         return periods if abs(periods / calibrated - 1) <= pooled.OTHER_RING else calibrated
 
-    def renamed(self, names: Mapping[int, str]) -> MotifDictionary:
+    def warn_renamed(self, names: Mapping[int, str]) -> MotifDictionary:
         """Return the dictionary with other names for some motifs; their numbers stay.
 
         Examples

@@ -10,7 +10,7 @@ import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
-from motifgpu.dictionary.alignment import Frame, find_frame
+from motifgpu.dictionary.alignment import Alignment, find_alignment
 from motifgpu.dictionary.chapter import KNOWN, MAX_DEVIATION, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter
 from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.naming import Naming, environment_keys, name_chunk
@@ -63,29 +63,32 @@ def extend(
     min_size : int
         Fewest columns of a motif; of those of a pattern never seen 12, if that is more.
     """
-    frames = [find_frame(moments, chapters[0]) for moments in micrographs()]
+    alignments = [find_alignment(moments, chapters[0]) for moments in micrographs()]
     strange = [
-        _strange(name_chunk(moments, frame, chapters), frame)
-        for moments, frame in zip(micrographs(), frames, strict=True)
-        if frame.turns
+        _strange(name_chunk(moments, alignment, chapters), alignment)
+        for moments, alignment in zip(micrographs(), alignments, strict=True)
+        if alignment.turns
     ]
     if strange:
         chapters += _further(chapters, Strange(*map(np.concatenate, zip(*strange, strict=True))), min_size)
     counts = np.zeros(chapters[-1].first + chapters[-1].motifs, dtype=np.int64)
     keys = [np.zeros(0, np.int64)]
-    for moments, frame in zip(micrographs(), frames, strict=True):
-        if frame.turns:
-            naming = name_chunk(moments, frame, chapters)
+    for moments, alignment in zip(micrographs(), alignments, strict=True):
+        if alignment.turns:
+            naming = name_chunk(moments, alignment, chapters)
             labels = namespace.to_numpy(naming.labels)
             counts += np.bincount(labels[labels >= 0], minlength=counts.size)
-            keys.append(namespace.to_numpy(environment_keys(naming, frame, chapters, environments)))
+            keys.append(namespace.to_numpy(environment_keys(naming, alignment, chapters, environments)))
     return Extension(
-        chapters, environments.extended(np.concatenate(keys)), counts, [bool(frame.turns) for frame in frames]
+        chapters,
+        environments.extended(np.concatenate(keys)),
+        counts,
+        [bool(alignment.turns) for alignment in alignments],
     )
 
 
 class Strange(NamedTuple):
-    """Columns that a dictionary does not know, in its frame.
+    """Columns that a dictionary does not know, in its intensities and orientation.
 
     Attributes
     ----------
@@ -181,7 +184,7 @@ def _new_sublattices(known: Chapter, strange: Strange, first: int, min_size: int
     return [Chapter(replace(model, components=components), patterns, first)]
 
 
-def _strange(naming: Naming, frame: Frame) -> Strange:
+def _strange(naming: Naming, alignment: Alignment) -> Strange:
     """Return the columns that have no name."""
     reason = namespace.to_numpy(naming.reason)
     rows = np.flatnonzero(reason != KNOWN)
@@ -191,7 +194,7 @@ def _strange(naming: Naming, frame: Frame) -> Strange:
     return Strange(
         moments=namespace.to_numpy(moments).astype(np.float64),
         why=reason[rows],
-        widening=frame.scatter.widening[sublattice],
-        noise=frame.scatter.noise[sublattice],
-        slope=np.full(rows.size, frame.scatter.slope),
+        widening=alignment.scatter.widening[sublattice],
+        noise=alignment.scatter.noise[sublattice],
+        slope=np.full(rows.size, alignment.scatter.slope),
     )

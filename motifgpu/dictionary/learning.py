@@ -8,16 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from motifgpu.core.errors import StageError
-from motifgpu.dictionary.alignment import find_frame, name_columns, own_frame
+from motifgpu.dictionary.alignment import find_alignment, name_columns, own_alignment
 from motifgpu.dictionary.chapter import Chapter
 from motifgpu.dictionary.patterns import Patterns
 from motifgpu.motifs.identity import IdentityModel
 
-_REFERENCES = 3  # micrographs tried as the one whose frame the dictionary has
+_REFERENCES = 3  # micrographs tried as the one whose intensities and orientation are kept
 
 
 class Pool(NamedTuple):
-    """Columns of several micrographs in the frame of a dictionary.
+    """Columns of several micrographs in the intensities and the orientation of a dictionary.
 
     Attributes
     ----------
@@ -73,12 +73,12 @@ def first_chapter(samples: Sequence[np.ndarray], min_size: int) -> tuple[Chapter
 
 
 def _pooled(samples: Sequence[np.ndarray], reference: int, min_size: int) -> Pool:
-    """Bring columns into the frame of one of the micrographs."""
+    """Bring columns into the intensities and the orientation of one of the micrographs."""
     own = samples[reference].astype(np.float64)
-    frame = own_frame(IdentityModel.fit(own, min_size=min_size)[0])
+    alignment = own_alignment(IdentityModel.fit(own, min_size=min_size)[0])
     if len(samples) == 1:
-        return Pool(frame.normalised(own, 0.0), np.ones(len(own)), [True])
-    moments = frame.normalised(own, 0.0)
+        return Pool(alignment.normalised(own, 0.0), np.ones(len(own)), [True])
+    moments = alignment.normalised(own, 0.0)
     known = _chapter(moments, np.ones(len(own)), min_size)
     parts, noise, matched = [], [], []
     for place, sample in enumerate(samples):
@@ -87,12 +87,12 @@ def _pooled(samples: Sequence[np.ndarray], reference: int, min_size: int) -> Poo
             noise.append(np.ones(len(own)))
             matched.append(True)
             continue
-        frame = find_frame(sample, known)
-        matched.append(bool(frame.turns))
-        if frame.turns:
-            part, named = name_columns(sample.astype(np.float64), frame, known)
+        alignment = find_alignment(sample, known)
+        matched.append(bool(alignment.turns))
+        if alignment.turns:
+            part, named = name_columns(sample.astype(np.float64), alignment, known)
             parts.append(part)
-            noise.append(frame.scatter.noise[named.classified.sublattice])
+            noise.append(alignment.scatter.noise[named.classified.sublattice])
     return Pool(np.concatenate(parts), np.concatenate(noise), matched)
 
 

@@ -10,10 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.deprecation import warn_renamed
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
-from motifgpu.dictionary.alignment import Frame, find_frame, name_columns
-from motifgpu.dictionary.chapter import KNOWN, NO_FRAME, STRANGE_INTENSITY, STRANGE_PATTERN, Chapter, Named
+from motifgpu.dictionary.alignment import Alignment, find_alignment, name_columns
+from motifgpu.dictionary.chapter import (
+    KNOWN,
+    OTHER_CRYSTAL,
+    STRANGE_INTENSITY,
+    STRANGE_PATTERN,
+    Chapter,
+    Named,
+)
 from motifgpu.dictionary.environments import Environments
 
 _CHUNK = 2**16  # columns at a time
@@ -42,7 +50,7 @@ class Assignment:
     strangeness : (N,) array
         Distance of the column from its motif or sublattice; 1 is the limit above which it is unseen. Infinite
         for reason 3.
-    frames : tuple of Frame
+    alignments : tuple of Alignment
         Gain, offset, orientation and noise of each micrograph.
 
     Examples
@@ -70,7 +78,13 @@ class Assignment:
     unseen: Array
     reason: Array
     strangeness: Array
-    frames: tuple[Frame, ...]
+    alignments: tuple[Alignment, ...]
+
+    @property
+    def frames(self) -> tuple[Alignment, ...]:
+        """Deprecated: the former name of `alignments`."""
+        warn_renamed("Assignment.frames", "alignments")
+        return self.alignments
 
     __repr__ = one_line
 
@@ -100,19 +114,19 @@ class Naming(NamedTuple):
     strangeness: Array
 
 
-def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Naming:
+def name_chunk(moments: Array, alignment: Alignment, chapters: Sequence[Chapter]) -> Naming:
     """Say what columns are. A chapter is asked for those that no chapter before it knows.
 
     Parameters
     ----------
     moments : (n, n_moments) array
         As they are in the micrograph.
-    frame : Frame
+    alignment : Alignment
         Of the micrograph, with one turn at least.
     chapters : sequence of Chapter
     """
     xp = namespace.array_namespace(moments)
-    moments, named = name_columns(moments, frame, chapters[0])
+    moments, named = name_columns(moments, alignment, chapters[0])
     sublattice = named.classified.sublattice
     labels, confidence = named.classified.labels, named.classified.confidence
     strangeness = xp.maximum(named.intensity, named.pattern)
@@ -121,7 +135,7 @@ def name_chunk(moments: Array, frame: Frame, chapters: Sequence[Chapter]) -> Nam
     )
     reason = xp.where(named.pattern > 1.0, xp.full_like(sublattice, STRANGE_PATTERN), reason)
     for chapter in chapters[1:]:
-        named = chapter.name(moments, chapter.adapted(frame.scatter))
+        named = chapter.name(moments, chapter.adapted(alignment.scatter))
         taken = (reason != KNOWN) & _known(named)
         labels = xp.where(taken, named.classified.labels + chapter.first, labels)
         confidence = xp.where(taken, named.classified.confidence, confidence)
@@ -153,7 +167,7 @@ def unnamed(moments: Array) -> Naming:
         sublattice=none,
         labels=none,
         confidence=xp.zeros(count, dtype=moments.dtype, device=where),
-        reason=xp.full(count, NO_FRAME, dtype=xp.int8, device=where),
+        reason=xp.full(count, OTHER_CRYSTAL, dtype=xp.int8, device=where),
         strangeness=xp.full(count, np.inf, dtype=moments.dtype, device=where),
     )
 
@@ -165,7 +179,7 @@ def _chunks(moments: Array) -> list[Array]:
 
 
 def environment_keys(
-    naming: Naming, frame: Frame, chapters: Sequence[Chapter], environments: Environments
+    naming: Naming, alignment: Alignment, chapters: Sequence[Chapter], environments: Environments
 ) -> Array:
     """Return the keys of environments (n,), -1 on sublattices that a later chapter has for its own."""
     xp = namespace.array_namespace(naming.labels)
@@ -174,7 +188,7 @@ def environment_keys(
         if chapter.own_sublattices:
             inside = (labels >= chapter.first) & (labels < chapter.first + chapter.motifs)
             labels = xp.where(inside, xp.full_like(labels, -1), labels)
-    return environments.key(naming.moments, naming.sublattice, labels, frame.scatter)
+    return environments.key(naming.moments, naming.sublattice, labels, alignment.scatter)
 
 
 def assign_columns(
@@ -182,7 +196,7 @@ def assign_columns(
     limits: np.ndarray,
     chapters: Sequence[Chapter],
     environments: Environments,
-    frames: Sequence[Frame] | None,
+    alignments: Sequence[Alignment] | None,
 ) -> Assignment:
     """Say what the columns of several micrographs are.
 
@@ -193,21 +207,21 @@ def assign_columns(
         Where each micrograph begins.
     chapters : sequence of Chapter
     environments : Environments
-    frames : sequence of m Frame or None
+    alignments : sequence of m Alignment or None
         Found where None.
     """
     xp = namespace.array_namespace(moments)
     parts: list[tuple[Array, ...]] = []
-    used: list[Frame] = []
+    used: list[Alignment] = []
     for begin, end in pairwise(limits.tolist()):
         own = moments[begin:end, :]
-        frame = find_frame(own, chapters[0]) if frames is None else frames[len(used)]
-        used.append(frame)
+        alignment = find_alignment(own, chapters[0]) if alignments is None else alignments[len(used)]
+        used.append(alignment)
         for chunk in _chunks(own):
-            naming = name_chunk(chunk, frame, chapters) if frame.turns else unnamed(chunk)
+            naming = name_chunk(chunk, alignment, chapters) if alignment.turns else unnamed(chunk)
             numbers = naming.labels
-            if frame.turns:
-                numbers = environments.number(environment_keys(naming, frame, chapters, environments))
+            if alignment.turns:
+                numbers = environments.number(environment_keys(naming, alignment, chapters, environments))
             parts.append((naming.labels, numbers, naming.confidence, naming.reason, naming.strangeness))
     labels, numbers, confidence, reason, strangeness = (
         xp.concat(list(column), axis=0) for column in zip(*parts, strict=True)

@@ -33,7 +33,7 @@ def test_extending_keeps_old_numbers_and_appends_new_ones():
 def test_a_new_pattern_becomes_a_motif_when_it_comes_again():
     own = columns(10, 5)
     other = simulate.patches((40,), folds=4, centers=(1.0,), distance=10.0, size=38, sigma=3.0, counts=10)
-    frame = learned().assign(own.moments).frames[0]
+    alignment = learned().assign(own.moments).alignments[0]
     strangers = zernike_moments(other.patches)
     moments = np.concatenate([own.moments, strangers])
     before = learned().assign(moments)
@@ -43,4 +43,4 @@ def test_a_new_pattern_becomes_a_motif_when_it_comes_again():
     assert set(after.labels[-40:][after.labels[-40:] >= 0].tolist()) == {len(learned().names)}
     assert (after.labels[-40:] >= 0).mean() > 0.9
     assert after.environments[-40:].max() == -1
-    assert frame.turns
+    assert alignment.turns

@@ -95,8 +95,8 @@ GOOD = np.random.default_rng(0).normal(size=(30, 66)).astype(np.float32)
             "the moments are of order 6 and the dictionary is of order 10; take moments of order 10",
         ),
         (
-            lambda: learned().assign(GOOD, frames=[]),
-            "there are 0 frames for 1 micrographs; give one of each",
+            lambda: learned().assign(GOOD, alignments=[]),
+            "there are 0 alignments for 1 micrographs; give one of each",
         ),
         (lambda: learned().renamed({9: "W"}), "the number of a motif is 9; give a whole number from 0 to 4"),
         (

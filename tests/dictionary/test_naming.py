@@ -6,7 +6,7 @@ from support.backends import same_home
 from support.dictionaries import (
     DEFECTS,
     INTENSITY,
-    NO_FRAME,
+    OTHER_CRYSTAL,
     PATTERN,
     STRANGERS,
     agreement,
@@ -15,7 +15,7 @@ from support.dictionaries import (
     learned,
 )
 
-from motifgpu import simulate
+from motifgpu import dictionary, simulate
 from motifgpu.core.namespace import to_numpy
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.features.patches import extract_patches
@@ -70,17 +70,17 @@ def test_columns_of_other_micrographs_keep_their_names(options):
     own = columns(**{"counts": 10, "seed": 5, **options})
     found = learned().assign(own.moments)
     assert (found.labels == called(own.names)).mean() > 0.985
-    [frame] = found.frames
-    turn = (frame.turns[0] - options.get("angle", 0.0)) % 120
+    [alignment] = found.alignments
+    turn = (alignment.turns[0] - options.get("angle", 0.0)) % 120
     assert min(turn, 120 - turn) < 0.6
-    assert len(frame.turns) == 1
+    assert len(alignment.turns) == 1
 
 
 @pytest.mark.parametrize("angle", [25.0, 60.0])
 def test_grains_and_twins_keep_their_names(angle):
     own = columns(10, 5, (400, 400), grains=(0.0, angle))
     found = learned().assign(own.moments)
-    assert len(found.frames[0].turns) == 2
+    assert len(found.alignments[0].turns) == 2
     others = [own.points[own.grain != grain] for grain in own.grain]
     inner = np.array([np.hypot(*(o - p).T).min() > 40 for o, p in zip(others, own.points, strict=True)])
     right = found.labels == called(own.names)
@@ -97,8 +97,8 @@ def test_gain_and_offset_of_the_detector_change_no_label():
     changed[:, 0] -= 4e4
     found = learned().assign(changed)
     assert found.labels.tolist() == plain.labels.tolist()
-    assert found.frames[0].gain == pytest.approx(730 * plain.frames[0].gain, rel=1e-3)
-    assert found.frames[0].offset == pytest.approx(730 * plain.frames[0].offset - 4e4, abs=30)
+    assert found.alignments[0].gain == pytest.approx(730 * plain.alignments[0].gain, rel=1e-3)
+    assert found.alignments[0].offset == pytest.approx(730 * plain.alignments[0].offset - 4e4, abs=30)
 
 
 @pytest.mark.parametrize("material", ["WS2", "square"])
@@ -110,11 +110,11 @@ def test_another_crystal_is_unseen_as_a_whole(material):
         moments = columns(10, 5, material="WS2", dopants={}).moments
     found = learned().assign(moments)
     assert found.unseen.all()
-    assert (found.reason == NO_FRAME).all()
+    assert (found.reason == OTHER_CRYSTAL).all()
     assert (found.labels == -1).all()
     assert (found.environments == -1).all()
     assert np.isinf(found.strangeness).all()
-    assert found.frames[0].turns == ()
+    assert found.alignments[0].turns == ()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
@@ -135,7 +135,7 @@ def test_a_micrograph_has_the_same_bits_in_any_company():
         rows = slice(limits[i], limits[i + 1])
         for name in ("labels", "environments", "confidence", "unseen", "reason", "strangeness"):
             assert getattr(together, name)[rows].tobytes() == getattr(alone, name).tobytes(), name
-    some = learned().assign(parts[1][30:77], frames=together.frames[1:2])
+    some = learned().assign(parts[1][30:77], alignments=together.alignments[1:2])
     assert some.confidence.tobytes() == together.confidence[limits[1] + 30 : limits[1] + 77].tobytes()
 
 
@@ -165,4 +165,19 @@ def test_half_of_a_real_micrograph_names_the_whole_and_not_another_detector(data
     assert agreement(first.motifs.labels, found.labels) > 0.97
     assert found.unseen.mean() < 0.01
     # The other detector has chalcogens bright and metal dim.
-    assert (dictionary.assign(second).reason == NO_FRAME).all()
+    assert (dictionary.assign(second).reason == OTHER_CRYSTAL).all()
+
+
+def test_the_former_names_of_alignments_work_and_are_deprecated():
+    own = columns(30, 5).moments
+    found = learned().assign(own)
+    with pytest.warns(DeprecationWarning, match="Assignment.frames is now called alignments"):
+        former = found.frames
+    assert former is found.alignments
+    with pytest.warns(
+        DeprecationWarning, match="argument frames of MotifDictionary.assign is now called align"
+    ):
+        again = learned().assign(own[:40], frames=former)
+    assert again.alignments == found.alignments
+    with pytest.warns(DeprecationWarning, match="Frame is now called Alignment"):
+        assert dictionary.Frame is dictionary.Alignment

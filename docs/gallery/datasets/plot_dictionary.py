@@ -78,7 +78,7 @@ for name in other.names:
 # -------------
 # The next specimen holds Fe on Mo sites, which the dictionary has never seen. Such columns are not forced
 # into the nearest motif; ``assign`` says that they are unseen, and why: 1, the intensity is that of no motif
-# of the site; 2, the patch is that of no site; 3, the image does not show this crystal.
+# of the sublattice; 2, the patch is that of no sublattice; 3, the image does not show this crystal.
 
 strange = simulate.monolayer(
     "MoSe2", (360, 360), counts=20, angle=5, vacancies=0.05, dopants={"W": 0.03, "Fe": 0.04}, seed=4
