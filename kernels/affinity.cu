@@ -14,8 +14,8 @@
 //
 // Traffic of N rows: 8 N K bytes in, 8 bytes for each entry of the result and 12 N of lengths, so less than three times
 // the result at the peak. The reverse lookup of an edge reads K indices: 4 N K^2 bytes, from cache where vertices are
-// ordered in space. On one H200 (4.8 TB/s), N = 1e6, K = 9, about 13 entries a row: 0.32 GB of lookups twice and 0.4 GB
-// else, at least 0.22 ms; solve_rows takes 9 x 12 exponentials a row, 1e8 or about 0.03 ms. Not measured yet.
+// ordered in space. On one H200 (4.8 TB/s), N = 1e6, K = 9, about 13 entries per row: 0.32 GB of lookups twice and 0.4 GB
+// else, at least 0.22 ms; solve_rows takes 9 x 12 exponentials per row, 1e8 or about 0.03 ms. Not measured yet.
 //
 // What was tried: sorting all edges by (row, column), which needs twice the edges, a buffer as large, and 64-bit keys.
 //

@@ -54,7 +54,7 @@ class Analysis:
     averages : ClassAverages
         Mean patch and rebuilt mean moments of each motif.
     shells : NeighborShells
-        What surrounds each motif.
+        Which motifs the neighbour shells of each motif hold.
     patch_size : PatchSize
     cells : Cells or None
         Motif-cells of the lattice, which is `cells.lattice`; None where no lattice was found or searched for.

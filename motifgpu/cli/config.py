@@ -193,7 +193,7 @@ def write(args: argparse.Namespace, folder: Path) -> Path:
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Return a table of numbers, texts, truths, paths and lists of them as TOML, a line a key."""
+    """Return a table of numbers, texts, truths, paths and lists of them as TOML, one line per key."""
     return "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 
 

@@ -26,9 +26,9 @@ class Columns:
     points : (n, 2) float32 array
         Centres as (row, col) in pixels, pixel centres at integers.
     prominence : (n,) float32 array
-        Height of the column above its surroundings in the image without smoothing, in the unit of the image:
-        the least-squares height of a Gaussian of width `sigma_px` on a constant of its own, with all other
-        columns subtracted.
+        Height of the column above its local background in the image without smoothing, in the unit of the
+        image: the least-squares height of a Gaussian of width `sigma_px` on a constant of its own, with all
+        other columns subtracted.
     occupied : (n,) bool array
         False for a site of the lattice where no atom is seen, such as a double vacancy; its point is the
         position that the lattice around it predicts.

@@ -24,7 +24,7 @@ class PatchSize:
         Side of a patch, px.
     confidence : float
         0 to 1. For the rule ``"environment"`` the fraction of the power on the first ring that exceeds that
-        of its surroundings; for ``"lattice"`` this times the autocorrelation at the translation, without
+        of its local background; for ``"lattice"`` this times the autocorrelation at the translation, without
         noise.
     frequency : float or None
         Radius of the first ring of the power spectrum, cycles per pixel; None where there is none and the
@@ -66,7 +66,7 @@ def estimate_patch_size(image: Any, rule: str = "environment") -> PatchSize:
     rule : {"environment", "lattice"}
         ``"environment"`` is the paper's size (Fig. S30), two periods of the first ring of the power spectrum:
         1.73 lattice constants on a hexagonal lattice and 2 on a square one. It shows a column with its
-        surroundings. ``"lattice"`` is the lattice constant, the mean length of the shortest lattice
+        neighbours. ``"lattice"`` is the lattice constant, the mean length of the shortest lattice
         translations from the autocorrelation; a slightly smaller size is suited to the identity of a column.
 
     Returns

@@ -18,7 +18,7 @@ from motifgpu.core.errors import StageError
 # bins more show how low the curve is before it.
 LOWEST_BIN = 4
 _BEFORE = 2
-# Natural logarithm by which a peak must stand above its surroundings: a factor of 4.5.
+# Natural logarithm by which a peak must be above its local background: a factor of 4.5.
 CLEAR = 1.5
 # Cutoff over the radius of the first ring: at a lattice constant of 22 px (hexagonal) it keeps 10 % of the
 # coefficients, which is the paper's share.
@@ -37,7 +37,7 @@ class Ring:
     frequency : float
         Its radius, cycles per pixel.
     confidence : float
-        Share of the power on the ring that stands above its surroundings, 0 to 1.
+        Share of the power on the ring that is above its local background, 0 to 1.
     candidates : (c,) float64 ndarray
         Radii of all clear peaks of the radial mean, ascending, cycles per pixel.
     """

@@ -1,8 +1,8 @@
 """Force relaxation and its start on the CPU; `motifgpu.graph.relaxation` says what is computed.
 
 Vertices are worked on in blocks of 64, whose forces are vector arithmetic on one scratch array in one fixed
-order, so the bits do not depend on who computes a block. A vertex takes about 3 ns a sub-sweep on one core of
-an AMD EPYC of 2024, two thirds of it for the edge.
+order, so the bits do not depend on who computes a block. A vertex takes about 3 ns per sub-sweep on one core
+of an AMD EPYC of 2024, two thirds of it for the edge.
 """
 
 from __future__ import annotations

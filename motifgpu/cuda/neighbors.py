@@ -46,7 +46,7 @@ class _Search:
         self.capacity = listed + SLACK + TILE
         self.shared = 4 * TILE * (padded + 2 * depth + 3)
         loader.check_shared(
-            STAGE, self.shared, f"a search over {dimensions} values a row", "give fewer values a row"
+            STAGE, self.shared, f"a search over {dimensions} values per row", "give fewer values per row"
         )
         counts = np.diff(offsets)
         tiles = -(-counts // TILE)

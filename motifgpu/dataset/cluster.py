@@ -1,7 +1,7 @@
 """The workers of a Dask cluster, whoever made it: paths travel there, small summaries back, never arrays.
 
 Every worker must see the input files and the folder of the run under the same paths, and have one thread, as
-stages use the processors themselves. All GPUs of a machine, a worker each::
+stages use the processors themselves. All GPUs of a machine, one worker per GPU::
 
     from dask_cuda import LocalCUDACluster
     with LocalCUDACluster() as cluster, Client(cluster) as client:
@@ -35,7 +35,7 @@ from motifgpu.dataset.tasks import Summary, process
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-AHEAD = 2  # batches a thread of a worker has, so that none waits for the scheduler
+AHEAD = 2  # batches per thread of a worker, so that none waits for the scheduler
 _PATIENCE = 10.0  # s, that a lost connection may take to come back
 
 

@@ -116,7 +116,7 @@ def shared_motifs(root: Path) -> tuple[str, ...] | None:
 
 
 def write_quarantine(root: Path) -> int:
-    """Write the quarantine list, a line a file or image, by path; return how many there are."""
+    """Write the quarantine list, one line per file or image, by path; return their number."""
     lines = [line for record in read_records(root) for line in complaints(record)]
     lines.sort(key=lambda line: (line["path"], line["title"] or ""))
     write_text(root / layout.QUARANTINE, "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))

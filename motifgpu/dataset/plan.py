@@ -28,7 +28,7 @@ from motifgpu.store import layout
 PROBES = 3
 _START = 3.0  # s until a worker is ready
 _TABLES = 0.003  # s a micrograph, for the tables
-# Of learning a dictionary, CPU seconds and bytes a column that is looked at (benchmarks/bench_dictionary.py).
+# Of learning a dictionary, CPU seconds and bytes per sampled column (benchmarks/bench_dictionary.py).
 _LEARN_S, _LEARN_BYTES = 45e-6, 2_000
 
 

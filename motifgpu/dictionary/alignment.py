@@ -53,7 +53,7 @@ class Alignment:
         Intensity in the micrograph = gain x intensity in the dictionary + offset.
     turns : tuple of float
         Angles in degrees, counter-clockwise, by which crystals are turned against the dictionary's, the
-        commonest first; a grain each. Empty where the dictionary's crystal was not found.
+        commonest first, one per grain. Empty where the dictionary's crystal was not found.
     scatter : Scatter
         How columns scatter around what they are.
     agreement : float

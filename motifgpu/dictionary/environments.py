@@ -25,7 +25,7 @@ class Environments:
     weights : tuple of (n_moments, k + 1) float64 ndarray
         What gives the intensities of the k neighbours of each sublattice, and of the gaps between columns.
     mixtures : tuple of Mixture
-        Of the neighbours' intensities, a sublattice each.
+        Of the neighbours' intensities, one per sublattice.
     keys : (e,) int64 ndarray
         Each environment as a number made of the sublattice, the motif and the kinds of the neighbours; the
         most frequent first.

@@ -50,7 +50,7 @@ class MotifClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     labels_ : (n,) int32 array
         Motif of each sample, 0 the largest, -1 unassigned.
     environments_ : (n,) int32 array
-        A finer partition inside the motifs, by what surrounds each column.
+        A finer partition inside the motifs, by the neighbours of each column.
     confidence_ : (n,) array
         Posterior probability of the label, see `motifgpu.Motifs`.
     means_ : (c, D) array

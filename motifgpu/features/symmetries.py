@@ -159,7 +159,7 @@ def mirror_symmetry(moments: Array) -> tuple[Array, Array]:
 
 
 def symmetry_map(image: Array, size: float, folds: int | Sequence[int], order: int = 10) -> Array:
-    """Return how n-fold rotationally symmetric the surroundings of every pixel are.
+    """Return how n-fold rotationally symmetric the patch around every pixel is.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def symmetry_map(image: Array, size: float, folds: int | Sequence[int], order: i
 
 
 def mirror_symmetry_map(image: Array, size: float, order: int = 10) -> tuple[Array, Array]:
-    """Return how mirror symmetric the surroundings of every pixel are, and about which axis.
+    """Return how mirror symmetric the patch around every pixel is, and about which axis.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ def _dense(
 
 
 def _tiling(length: int, window: int) -> tuple[int, int]:
-    """Return how many pixels of an axis a tile answers for, and the length of its FFT."""
+    """Return how many pixels of an axis a tile yields, and the length of its FFT."""
     count = math.ceil(length / max(3 * window, 128))
     inner = math.ceil(length / count)
     return inner, fft.next_fast_len(inner + window - 1, real=True)

@@ -51,7 +51,7 @@ class Plots:
         return plot_class_averages(self._analysis, columns, limit)
 
     def shells(self, ax: Axes | None = None, shell: int = 0) -> Axes:
-        """Draw what surrounds each motif; see `motifgpu.figures.plot_shells`."""
+        """Draw the neighbour shells of the motifs; see `motifgpu.figures.plot_shells`."""
         return plot_shells(self._analysis, shell, ax)
 
     def symmetry(self, ax: Axes | None = None) -> Axes:

@@ -1,4 +1,4 @@
-"""What motifs look like, what surrounds them, and how symmetric they are."""
+"""What motifs look like, what their neighbour shells hold, and how symmetric they are."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 STAGE = "movie"
 _MOST_NAMES = 12  # in the legend
-_INCHES, _DPI = 5.4, 100  # 540 pixels a side: an even number, which H.264 wants
+_INCHES, _DPI = 5.4, 100  # 540 pixels along each side: an even number, as H.264 requires
 _MARGIN = 1.12  # of the frame over the extent of the layout
 _FOLLOW = 0.8  # of the last frame's view that stays in the next, so that the view does not jump
 _HOLD = 1.5  # seconds that the last frame stays

@@ -23,8 +23,8 @@ _ARROW = "#1E88E5"
 def plot_patterns(statistics: OccupancyStatistics, limit: int = 16, columns: int = 8) -> Figure:
     """Draw the most frequent patterns with arrows to their filled corners, as in Fig. 4F and S20.
 
-    Each square of 2 x 2 sites is drawn with a dot a site, filled or hollow, and an arrow from its middle to
-    every filled corner. The title gives the entropy with its null.
+    Each square of 2 x 2 sites is drawn with one dot per site, filled or hollow, and an arrow from its middle
+    to every filled corner. The title gives the entropy with its null.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def plot_pattern_map(
     limit: int = 8,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw where the most frequent patterns stand, one colour a pattern, as in Fig. 4G.
+    """Draw where the most frequent patterns stand, one colour per pattern, as in Fig. 4G.
 
     Windows may overlap; where they do, the more frequent pattern is on top.
 

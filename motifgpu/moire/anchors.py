@@ -2,7 +2,7 @@
 
 In a twisted bilayer the stacking passes through every shift of the layers, so there are no classes to find.
 At the stackings of high symmetry, though, every feature that a rotation or a mirror leaves alone is
-stationary: there features are densest, and such a point can stand for its surroundings.
+stationary: there features are densest, and such a point can represent the columns around it.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def label_by_anchors(moments: Array, anchors: Anchors) -> tuple[Array, Array]:
     if features.shape[1] != anchors.features.shape[1]:
         raise StageError(
             "anchors",
-            f"there are {features.shape[1]} features a column and {anchors.features.shape[1]} an anchor",
+            f"there are {features.shape[1]} features per column and {anchors.features.shape[1]} per anchor",
             "take moments of the same order",
         )
     xp = namespace.array_namespace(features)

@@ -113,7 +113,7 @@ def label_domains(points: Any, labels: Any, *, neck: float = 0.2, min_size: int 
         From `motifgpu.label_by_anchors`, for instance; -1 for none.
     neck : float
         Single labels are uncertain, so that regions of one label touch in places. They are two domains where
-        the share of surrounding columns with the label is lower between them than in both by at least this
+        the share of neighbouring columns with the label is lower between them than in both by at least this
         number; 1 separates none.
     min_size : int, optional
         Smallest number of columns of a domain; by default a quarter of the median over columns of the size of

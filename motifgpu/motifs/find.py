@@ -1,4 +1,4 @@
-"""Motifs: what column each one is, and in what surroundings.
+"""Motifs: what column each one is, and in what environment.
 
 Two partitions are found, one inside the other. The *identity* of a column says which sublattice it stands
 on and how bright it is: on a dichalcogenide a metal atom, a dopant, a chalcogen pair, a vacancy. Its

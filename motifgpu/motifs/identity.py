@@ -72,7 +72,7 @@ class IdentityModel:
     slope : float
         Share of that which is background and taken off the intensity of a column.
     mixtures : tuple of Mixture
-        Of intensities, a sublattice each.
+        Of intensities, one per sublattice.
     components : tuple of (k,) int64 ndarray
         Identity of each component of each mixture.
     """

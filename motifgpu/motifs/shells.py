@@ -1,4 +1,4 @@
-"""What surrounds what: the motifs in the neighbour shells of each motif (paper, Fig. 1H and 3E).
+"""The motifs in the neighbour shells of each motif (paper, Fig. 1H and 3E).
 
 Runs on the host, on two numbers and a label per column.
 """

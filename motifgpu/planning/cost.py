@@ -29,7 +29,7 @@ from motifgpu.pipeline import STAGES, sampling
 STAGE = "plan"
 SAVED = "saved file"
 CALIBRATION = Path(__file__).with_name("calibration.json")
-# A patch is sqrt(3) lattice constants wide on a honeycomb, which has two columns a cell.
+# A patch is sqrt(3) lattice constants wide on a honeycomb, which has two columns per cell.
 _AREA_PER_COLUMN = math.sqrt(3) / 12  # in squared patch sizes
 _USUAL_PATCH = 38.0  # px, with 22 px a lattice constant
 
@@ -119,7 +119,7 @@ class Plan:
         height, width = self.shape
         lines = [
             f"{height} x {width} px, about {self.columns:,} columns, patches of {self.patch_size_px:.1f} px "
-            f"({self.patch_samples} samples a side, order {self.order})"
+            f"({self.patch_samples} samples along each side, order {self.order})"
         ]
         lines += [f"  {s.name:<12} {s.bytes / 2**20:9.1f} MB {s.seconds:9.2f} s" for s in self.stages]
         lines.append(f"  {'in all':<12} {self.bytes / 2**20:9.1f} MB {self.seconds:9.2f} s")

@@ -96,7 +96,7 @@ def reconstruct(
         Side of the patches, px; the paper's patch size is a good choice.
     classes : int or (n,) array of int
         A number of classes, which k-means then finds among the Zernike moments of the patches, or the class
-        of each column. Thirty classes resolve differences of the surroundings that a few motifs average over:
+        of each column. Thirty classes resolve environments that a few motifs average over:
         with a few motifs the PSNR is lower by less than 1 dB at 1 count per pixel, by 5 dB at 10 counts and
         by 8 dB from 30 counts on. Columns of class -1 are not placed.
     hide : int or sequence of int

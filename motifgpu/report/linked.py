@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
 _DESCRIBED = {
-    "layout": "Force-relaxed layout: a dot a column; the area of a disc shows how many columns an "
+    "layout": "Force-relaxed layout: one dot per column; the area of a disc shows how many columns an "
     "environment has. Drag round some to see where they are.",
-    "micrograph": "Micrograph: a ring a column. Drag round some to see where they lie in the layout.",
+    "micrograph": "Micrograph: one ring per column. Draw a line around some to see where they are in the layout.",
 }
 _NO_SCRIPT = "These two pictures need JavaScript; without it look into the folder figures beside this file."
 _HINT = "Drag on a picture, tap a column or choose a motif."

@@ -23,7 +23,7 @@ _CAPTIONS = {
     "a patch. Squares: lattice sites where no atom is seen.",
     "layout": "Every point is a column; columns whose patches look alike pulled together. The area of a disc "
     "shows how many columns an environment has.",
-    "environments": "The same layout, coloured by environment: the column together with its surroundings.",
+    "environments": "The same layout, coloured by environment: the motif of a column together with its neighbours.",
     "confidence": "The same layout, coloured by how sure the motif of a column is.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
     "mean Zernike moments.",
@@ -158,7 +158,7 @@ def render(
         _where(view, drawn, said=linked),
         _section("What the motifs are", drawn.take("class_averages"), _motif_table(analysis, summary)),
         _section(
-            "What surrounds them, and how symmetric they are",
+            "Their neighbours, and how symmetric they are",
             drawn.take(*drawn.rest("shell_"), "symmetry"),
         ),
         _section("How the motifs are composed", drawn.take("hierarchy"), drawn.take("cells", "growth")),

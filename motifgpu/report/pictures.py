@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PAGE_DPI = 100  # of a picture on the page as it is laid out, and of a JPEG's pixels
 _LEVEL = 4  # of PNG compression: 4 % larger than the usual 6, in two thirds of the time
 _SMALL = 32_000  # bytes up to which a page takes the file as it is
-_BUSY = 0.25  # bytes a pixel of a PNG, above which the figure is an image rather than a drawing
+_BUSY = 0.25  # bytes per pixel of a PNG, above which the figure is an image rather than a drawing
 _COLORS = 256  # of a larger drawing on a page
 _QUALITY = 75
 

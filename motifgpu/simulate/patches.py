@@ -45,7 +45,7 @@ def patches(
     size : int
         Side of a patch, px.
     distance : float
-        Distance of the surrounding Gaussians from the centre, px.
+        Distance of the neighbouring Gaussians from the centre, px.
     sigma : float
         Standard deviation of the Gaussians, px.
     rotation : bool

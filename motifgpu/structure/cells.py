@@ -16,8 +16,13 @@ UNASSIGNED, MISSING = -1, -2
 
 Content = tuple[int, ...]
 
-# From a cell to its neighbours, one of each pair of opposite steps.
+# Steps from a cell to its neighbours, one of each pair of opposite steps.
 STEPS = {4: ((1, 0), (0, 1)), 6: ((1, 0), (0, 1), (1, 1))}
+
+
+def default_neighborhood(lattice: Lattice) -> int:
+    """Return how many neighbours a cell of a lattice has unless told otherwise."""
+    return 6 if lattice.kind == "hexagonal" else 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +100,9 @@ class Cells:
         ----------
         neighborhood : {4, 6}, optional
             Neighbours of a cell: the von Neumann neighbourhood (i +- 1, j), (i, j +- 1), as in the paper, or
-            with (i + 1, j + 1) and (i - 1, j - 1) also, the six nearest of a hexagonal lattice. Voronoi cells
-            have theirs from the tiling.
+            with (i + 1, j + 1) and (i - 1, j - 1) also, the six nearest of a hexagonal lattice; by default 6
+            on hexagonal lattices and 4 on others. Without effect on Voronoi cells, whose neighbours are those
+            of the tiling.
 
         Returns
         -------
@@ -104,6 +110,11 @@ class Cells:
             Rows of cells that touch, the lower row first.
         open : (c,) bool ndarray
             Cells one of whose neighbours is not there.
+
+        Raises
+        ------
+        StageError
+            If the neighbourhood is neither 4 nor 6.
 
         Examples
         --------
@@ -130,7 +141,11 @@ class Cells:
             open_[pairs[(pairs[:, 1] >= 0) & (pairs[:, 0] < 0), 1]] = True
             return pairs[(pairs >= 0).all(axis=1)], open_
         assert self.indices is not None
-        assert neighborhood is not None
+        assert self.lattice is not None
+        if neighborhood is None:
+            neighborhood = default_neighborhood(self.lattice)
+        if neighborhood not in STEPS:
+            raise StageError("cells", f"neighborhood is {neighborhood!r}", "choose 4 or 6, or leave it out")
         first = self.indices.min(axis=0) - 1
         grid = np.full(self.indices.max(axis=0) + 2 - first, -1, np.int64)
         place = self.indices - first

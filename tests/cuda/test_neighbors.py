@@ -144,7 +144,7 @@ def test_too_many_values_for_shared_memory_is_said_before_the_launch() -> None:
     with (
         loader.running_on(device.HostDevice(shared_bytes=48 * 1024)),
         pytest.raises(
-            StageError, match=r"neighbors: a search over 200 values a row needs .* give fewer values"
+            StageError, match=r"neighbors: a search over 200 values per row needs .* give fewer values"
         ),
     ):
         neighbors.nearest(x, 9, offsets)
@@ -166,7 +166,7 @@ def test_nothing_for_the_sanitizers(sanitizer: str) -> None:
 
 
 def case_without_barrier(number: str) -> None:
-    """Run in a child process: more than 32 values a row, and only row 0 fills its buffer in the last tile."""
+    """Run in a child process: more than 32 values per row, and only row 0 fills its buffer in the last tile."""
     rng = np.random.default_rng(0)
     first, last = rng.normal(size=(2, 40))
     x = 0.1 * rng.normal(size=(230, 40)) + first

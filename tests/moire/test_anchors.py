@@ -100,7 +100,7 @@ def test_induced_anchors_stay_home(xp_array: Callable[[Any], Any]) -> None:
         ),
         (
             lambda m: label_by_anchors(m[:, :28], given_anchors(m, [0])),
-            "16 features a column and 36 an anchor",
+            "16 features per column and 36 per anchor",
         ),
     ],
 )

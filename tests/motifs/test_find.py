@@ -53,7 +53,7 @@ def nested(coarse, fine):
 
 
 @pytest.mark.parametrize("counts", [3, 10, 100, None])
-def test_columns_and_their_surroundings_are_found_without_being_told_how_many(counts):
+def test_columns_and_their_environments_are_found_without_being_told_how_many(counts):
     _, identity, environment = columns(counts)
     motifs = found(counts)
     assert len(motifs.counts) == 5

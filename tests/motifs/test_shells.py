@@ -79,7 +79,7 @@ def test_missing_and_unassigned_columns_do_not_hide_a_shell():
     sizes = {len(multiset) for multiset, _ in shells.multisets[0][metal]}
     assert {2, 3} <= sizes
     assert any(-1 in multiset for multiset, _ in shells.multisets[0][metal])
-    # Unassigned columns are neighbours, and nothing is said of what surrounds them.
+    # Unassigned columns are neighbours, and nothing is said of their own shells.
     assert shells.columns[0].sum() < (labels[seen] >= 0).sum()
 
 

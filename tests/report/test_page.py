@@ -104,7 +104,7 @@ def test_every_number_parameter_and_version_is_told(analysis: Analysis, still: s
     for motif in summary["motifs"]:
         assert f"{motif['count']:,}" in text
         assert motif["shell"] in text
-    for told in ("3-fold", "mirror", "surrounds", "unexplained", "patch size and background"):
+    for told in ("3-fold", "mirror", "neighbours", "unexplained", "patch size and background"):
         assert told.lower() in text.lower()
 
 

@@ -91,6 +91,19 @@ def test_numbers_of_components_are_those_of_lattice_animals(neighborhood: int, p
     assert (np.abs(mean - expected)[often] <= 4 * error[often]).all()
 
 
+def test_cells_have_six_neighbours_on_hexagonal_lattices_and_four_on_others() -> None:
+    truth = monolayer(seed=0, counts=None)
+    hexagonal = motif_cells(fit_lattice(truth.points), truth.labels)
+    square = square_cells(np.zeros((6, 6), int))
+    for cells, usual in ((hexagonal, 6), (square, 4)):
+        for found, expected in zip(cells.neighbors(), cells.neighbors(usual), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        pairs, at_border = cells.neighbors()
+        assert set(np.bincount(pairs.ravel(), minlength=len(cells))[~at_border]) == {usual}
+    with pytest.raises(StageError, match="cells: neighborhood is 5; choose 4 or 6"):
+        square.neighbors(5)
+
+
 def test_holes_in_the_lattice_truncate() -> None:
     truth = monolayer(seed=0, grains=(0.0, 25.0), counts=None, vacancies=0.05)
     cells = motif_cells(fit_lattice(truth.points), truth.labels)

@@ -108,10 +108,10 @@ def test_empty_sites_are_predicted() -> None:
 def test_sites_and_assignment_agree() -> None:
     truth = monolayer(seed=5, counts=None)
     lattice = fit_lattice(truth.points)
-    cell, site = lattice.assign(truth.points)
+    cell, sublattice = lattice.assign(truth.points)
     assert (cell == lattice.indices).all()
-    assert (site == lattice.sublattice).all()
-    assert np.abs(lattice.sites(cell, site) - truth.points).max() < 0.01
+    assert (sublattice == lattice.sublattice).all()
+    assert np.abs(lattice.sites(cell, sublattice) - truth.points).max() < 0.01
     assert lattice.assign(lattice.polygons(lattice.cells)[:, 0])[1].max() == -1
     sides = np.diff(lattice.polygons(lattice.cells), axis=1)
     assert np.allclose(np.hypot(*sides.reshape(-1, 2).T), CONSTANT, rtol=1e-3)

@@ -38,8 +38,8 @@ for motif in range(labels.max() + 1):
 # %%
 # The sites that only 3R has, or that only there hold a lone Mo, are motifs of their own. Mo+Se\ :sub:`2` of
 # both stackings is one motif as long as the site is the same; the second such site of 2H, which is the first
-# one turned by 60 degrees, came out as another. So the identity alone does not map the stacking: look at what
-# surrounds what.
+# one turned by 60 degrees, came out as another. So the identity alone does not map the stacking: look at the
+# neighbours of each motif.
 
 figure, axes = plt.subplots(2, 1, figsize=(7, 10.5), layout="constrained", height_ratios=(2, 1))
 analysis.plot.micrograph(axes[0])

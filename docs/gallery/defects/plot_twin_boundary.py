@@ -2,7 +2,7 @@
 A mirror twin boundary
 ======================
 
-Along a mirror twin boundary the columns are the same atoms in other surroundings (Fig. S24 of the paper). So
+Along a mirror twin boundary the columns are the same atoms in other environments (Fig. S24 of the paper). So
 the *identity* of a column does not show a boundary; its *environment* does, and so do clumps of the layout.
 This example asks each of them what it sees.
 """

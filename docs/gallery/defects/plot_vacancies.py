@@ -35,7 +35,7 @@ print(analysis.warnings)
 # -------------------
 # Motif numbers are no names. Before anything is counted, say what each motif is: by the sublattice that its
 # columns stand on, and by their height against the most frequent motif there. ``prominence`` is the height of
-# each column above its surroundings, fitted in the unsmoothed image.
+# each column above its local background, fitted in the unsmoothed image.
 
 site = analysis.cells.lattice.sublattice
 labels = analysis.motifs.labels

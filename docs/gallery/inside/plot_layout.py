@@ -85,7 +85,7 @@ axes[1].legend(fontsize=8, markerscale=2)
 plt.show()
 
 # %%
-# t-SNE keeps more of the neighbourhoods and fills the plane evenly; the force relaxation keeps fewer and
+# t-SNE keeps more of the nearest neighbours and fills the plane evenly; the force relaxation keeps fewer and
 # condenses more, so that a clump is a clump without a choice of threshold. In both, the small clumps are
 # environments: a column beside a vacancy looks different from one that is not, and different again on each of
 # the vacancy's three sides.
@@ -93,7 +93,7 @@ plt.show()
 # What a layout is good for
 # -------------------------
 # It is for looking, and for finding that there *is* something. Labels should not be read off it, if what the
-# columns are is the question: asked for five clusters, k-means divides by surroundings, not by kinds. The
+# columns are is the question: asked for five clusters, k-means divides by environment, not by motif. The
 # default of ``find_motifs`` looks into the patches instead.
 
 labels = {

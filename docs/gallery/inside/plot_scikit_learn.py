@@ -77,7 +77,7 @@ for name, method, features in (
     print(f"{name:30} {len(np.unique(labels))} labels, agreement {agreement:.3f}")
 
 # %%
-# The mixture divides columns by their surroundings as well, which patches of this size show. That is no fault
+# The mixture divides columns by their environment as well, which patches of this size show. That is no fault
 # of the other features.
 #
 # With labels

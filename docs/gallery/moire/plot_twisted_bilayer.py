@@ -2,7 +2,7 @@
 A twisted bilayer: angle, stacking domains, divergence
 ======================================================
 
-In a twisted bilayer no two columns have the same surroundings, and what repeats is the moire. This example
+In a twisted bilayer no two columns have the same environment, and what repeats is the moire. This example
 measures the twist, labels every column by the high-symmetry stacking that it is nearest to, joins these
 labels to domains, and asks whether domains of one kind differ (Fig. 5, S21 and S22 of the paper).
 """

@@ -94,7 +94,7 @@ print(f"analyze, environment: {found:.3f}")
 # %%
 # What may go wrong
 # -----------------
-# The confidence is the share of the power on the first ring that stands above its surroundings. Where it is
+# The confidence is the share of the power on the first ring that is above its local background. Where it is
 # low, look at the curve: a moire, a superstructure or scan lines make rings of their own, and the candidates
 # list them all. Give the right one as ``analyze(image, patch_size=...)``. An image without a clear ring is an
 # error, not a guess:

@@ -73,7 +73,7 @@ analysis.plot.micrograph(ax)
 plt.show()
 
 # %%
-# The layout puts columns with similar surroundings side by side. It is for looking: draw it beside the
+# The layout puts columns in similar environments side by side. It is for looking: draw it beside the
 # micrograph and ask of every clump where its columns lie. Distances between far clumps mean nothing.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
@@ -81,10 +81,9 @@ analysis.plot.layout(axes[0])
 analysis.plot.shells(axes[1])
 plt.show()
 
-# %%
-# The second panel counts the nearest neighbours, a row a motif. Motifs 1, 2 and 4 have three neighbours of
-# motif 0, so they stand on one sublattice: 2 and 4 are what became of a column of motif 1. Motif 3 has the
-# neighbours that motif 0 has: it is what replaced one of those.
+# %% The second panel counts the nearest neighbours, one row per motif. Motifs 1, 2 and 4 have three
+# neighbours of motif 0, so they stand on one sublattice: 2 and 4 are what became of a column of motif 1.
+# Motif 3 has the neighbours that motif 0 has: it is what replaced one of those.
 #
 # Mean patches
 # ------------
@@ -105,8 +104,8 @@ plt.show()
 # %%
 # Take the results away
 # ---------------------
-# ``report`` writes one HTML page that needs no network, the figures, and ``columns.csv`` with a row a column;
-# ``save`` writes everything into one file that ``Analysis.load`` reads back to the bit.
+# ``report`` writes one HTML page that needs no network, the figures, and ``columns.csv`` with one row per
+# column; ``save`` writes everything into one file that ``Analysis.load`` reads back to the bit.
 
 analysis.report(folder / "results", reconstruction=False)
 analysis.save(folder / "scan.zip")

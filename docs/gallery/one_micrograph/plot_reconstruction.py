@@ -56,7 +56,7 @@ plt.show()
 #
 # How many classes?
 # -----------------
-# Classes for this are finer than motifs, because a column's surroundings differ within a motif. Too few draw
+# Classes for this are finer than motifs, because environments differ within a motif. Too few draw
 # all columns of a kind alike; too many average over too few.
 
 numbers = (2, 5, 10, 20, 30, 60, 120)

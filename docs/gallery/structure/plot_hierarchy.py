@@ -43,12 +43,12 @@ print(f"{100 * right.mean():.2f} % of the columns have the right name")
 # The lattice
 # -----------
 # Lattice vectors are the shortest displacements that take most columns onto columns. Each column then has a
-# cell (i, j) and a site in it. A wrong lattice shows in ``warnings`` and in columns that are on no site.
+# cell (i, j) and a sublattice. A wrong lattice shows in ``warnings`` and in columns that are on no site.
 
 lattice = analysis.cells.lattice
 angle = np.degrees(np.arccos(lattice.u @ lattice.v / np.hypot(*lattice.u) / np.hypot(*lattice.v)))
 off = (lattice.sublattice < 0).sum()
-print(f"{lattice.kind}, {lattice.n_sublattices} sites in a cell, {off} columns on no site")
+print(f"{lattice.kind}, {lattice.n_sublattices} sublattices, {off} columns on no site")
 for name, vector, true in (("u", lattice.u, truth.u), ("v", lattice.v, truth.v)):
     print(f"|{name}| = {np.hypot(*vector):.3f} px, truly {np.hypot(*true):.3f} px")
 print(f"angle {angle:.2f} degrees")
@@ -96,12 +96,12 @@ def by_level(cells):
 
 found = by_level(analysis.cells)
 rng = np.random.default_rng(0)
-labels, site = analysis.motifs.labels, lattice.sublattice
+labels, of_column = analysis.motifs.labels, lattice.sublattice
 random = []
 for _ in range(100):
     shuffled = labels.copy()
     for sublattice in range(lattice.n_sublattices):
-        rows = np.flatnonzero(site == sublattice)
+        rows = np.flatnonzero(of_column == sublattice)
         shuffled[rows] = rng.permutation(labels[rows])
     random.append(by_level(motifgpu.motif_cells(lattice, shuffled)))
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from motifgpu.core.errors import StageError
 from motifgpu.core.shown import notebook_table, one_line
-from motifgpu.structure.cells import Cells, Content
+from motifgpu.structure.cells import Cells, Content, default_neighborhood
 from motifgpu.structure.hierarchy.components import Components, find_components
 from motifgpu.structure.hierarchy.duplicates import graph_nodes, shape_nodes
 from motifgpu.structure.hierarchy.growth import Growth, growth
 from motifgpu.structure.hierarchy.motif_cell import Context, MotifCell
-from motifgpu.structure.hierarchy.shapes import SiteGroup, site_group
+from motifgpu.structure.hierarchy.shapes import PointGroup, point_group
 from motifgpu.structure.hierarchy.subsets import contained_graphs, contained_shapes
 
 # Above this share of non-dominant cells the number of shapes explodes, and those with more cells are left
@@ -185,7 +185,7 @@ def build_hierarchy(
         Which cells are adjacent, see `motifgpu.Cells.neighbors`: 4 is the paper's von Neumann
         neighbourhood, ``"auto"`` is 6 on hexagonal lattices and 4 on others.
     symmetry : {"auto", "lattice", "rotations90", "translations"}
-        What makes two motif-cells duplicates, see `motifgpu.structure.hierarchy.shapes.site_group`: the
+        What makes two motif-cells duplicates, see `motifgpu.structure.hierarchy.shapes.point_group`: the
         lattice's own point group, site by site (default), or the paper's rotations by 90 degrees of the grid
         of indices. Voronoi cells have ``"auto"`` only: equal labelled graphs.
     dominant : float, optional
@@ -212,8 +212,8 @@ def build_hierarchy(
 
     Notes
     -----
-    Steps 3 to 7 of the paper's construction (Methods). What surrounds a component at the border is not known:
-    such components are counted in `Hierarchy.truncated` and are no motif-cells.
+    Steps 3 to 7 of the paper's construction (Methods). The neighbours of a component at the border are not
+    known: such components are counted in `Hierarchy.truncated` and are no motif-cells.
 
     Examples
     --------
@@ -280,7 +280,7 @@ def build_hierarchy(
 
 def _context(
     cells: Cells, neighborhood: int | str, symmetry: str, connect: str
-) -> tuple[SiteGroup | None, Context]:
+) -> tuple[PointGroup | None, Context]:
     if cells.lattice is None:
         if neighborhood != "auto" or symmetry != "auto":
             raise StageError(
@@ -290,10 +290,10 @@ def _context(
             )
         return None, Context("graph", 0, cells.reading, connect)
     if neighborhood == "auto":
-        neighborhood = 6 if cells.lattice.kind == "hexagonal" else 4
+        neighborhood = default_neighborhood(cells.lattice)
     if neighborhood not in (4, 6):
         raise StageError("hierarchy", f"neighborhood is {neighborhood!r}", "choose auto, 4 or 6")
-    group = site_group(symmetry, cells.lattice, cells.slots, cells.reading)
+    group = point_group(symmetry, cells.lattice, cells.slots, cells.reading)
     return group, Context(group.name, int(neighborhood), cells.reading, connect)
 
 

@@ -10,11 +10,18 @@ import numpy as np
 from motifgpu.structure.cells import STEPS, Cells, Content
 from motifgpu.structure.hierarchy.graph_shapes import graph_forms
 from motifgpu.structure.hierarchy.motif_cell import Cell, Context, MotifCell, node_order
-from motifgpu.structure.hierarchy.shapes import Site, SiteGroup, canonical_forms, compact, decode, shape_key
+from motifgpu.structure.hierarchy.shapes import (
+    LabeledSite,
+    PointGroup,
+    canonical_forms,
+    compact,
+    decode,
+    shape_key,
+)
 
 
 def shape_nodes(
-    cells: Cells, rows: np.ndarray, shape: np.ndarray, group: SiteGroup, context: Context
+    cells: Cells, rows: np.ndarray, shape: np.ndarray, group: PointGroup, context: Context
 ) -> tuple[tuple[MotifCell, ...], np.ndarray, np.ndarray]:
     """Return the nodes of shapes on a lattice, and node and orientation of each shape."""
     assert cells.indices is not None
@@ -28,14 +35,14 @@ def shape_nodes(
     described = f"{context!r} {crystal!r}"
     steps = STEPS[context.neighborhood]
 
-    def describe(form: bytes) -> tuple[str, tuple[Cell, ...], tuple[Site, ...]]:
+    def describe(form: bytes) -> tuple[str, tuple[Cell, ...], tuple[LabeledSite, ...]]:
         held = decode(form)
         return shape_key(form, described), _as_cells(compact(group, held, steps), crystal), held
 
     return _collect(forms.canonical, forms.oriented, describe, lambda way: _as_cells(decode(way), crystal))
 
 
-def _as_cells(sites: Sequence[Site], crystal: Content) -> tuple[Cell, ...]:
+def _as_cells(sites: Sequence[LabeledSite], crystal: Content) -> tuple[Cell, ...]:
     """Return the cells with the sites that differ from the crystal's cell."""
     content: dict[tuple[int, int], list[int]] = {}
     for i, j, slot, label in sites:
@@ -62,7 +69,7 @@ def graph_nodes(
 def _collect(
     canonical: list[bytes],
     oriented: list[bytes],
-    describe: Callable[[bytes], tuple[str, tuple[Cell, ...], tuple[Site, ...]]],
+    describe: Callable[[bytes], tuple[str, tuple[Cell, ...], tuple[LabeledSite, ...]]],
     place: Callable[[bytes], tuple[Cell, ...]],
 ) -> tuple[tuple[MotifCell, ...], np.ndarray, np.ndarray]:
     """Count equal forms: nodes in order, and node and orientation of each shape."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from motifgpu.core.shown import one_line
 from motifgpu.structure.cells import Content
-from motifgpu.structure.hierarchy.shapes import Site
+from motifgpu.structure.hierarchy.shapes import LabeledSite
 
 Cell = tuple[int, int, Content]
 
@@ -60,7 +60,7 @@ class MotifCell:
     key: str
     level: int
     cells: tuple[Cell, ...]
-    sites: tuple[Site, ...]
+    sites: tuple[LabeledSite, ...]
     orientations: tuple[tuple[Cell, ...], ...]
     bonds: tuple[tuple[int, int], ...]
     count: int

@@ -14,13 +14,13 @@ from motifgpu.structure.lattice.bravais import holohedry
 
 # Lattice coordinates within this distance are the same site: measured bases are good to 0.02.
 _SAME = 0.08
-Site = tuple[int, int, int, int]
+LabeledSite = tuple[int, int, int, int]  # cell (i, j), slot and the motif that stands there
 
 _QUARTER = np.array([[0, -1], [1, 0]])
 
 
 @dataclass(frozen=True, eq=False)
-class SiteGroup:
+class PointGroup:
     """Operations on sites (i, j, slot): the cell goes to ``matrices[k] @ (i, j) + shifts[k, slot]``.
 
     Attributes
@@ -38,18 +38,18 @@ class SiteGroup:
     shifts: np.ndarray
 
 
-def translations(n_slots: int) -> SiteGroup:
+def translations(n_slots: int) -> PointGroup:
     """Return the group in which only translations make shapes equal."""
-    return SiteGroup("translations", np.eye(2, dtype=np.int64)[None], np.zeros((1, n_slots, 2), np.int64))
+    return PointGroup("translations", np.eye(2, dtype=np.int64)[None], np.zeros((1, n_slots, 2), np.int64))
 
 
-def rotations90(n_slots: int) -> SiteGroup:
+def rotations90(n_slots: int) -> PointGroup:
     """Return the paper's group: rotations by 90 degrees of the grid of indices, cells kept whole (step 6)."""
     turns = np.array([np.linalg.matrix_power(_QUARTER, k) for k in range(4)], np.int64)
-    return SiteGroup("rotations90", turns, np.zeros((4, n_slots, 2), np.int64))
+    return PointGroup("rotations90", turns, np.zeros((4, n_slots, 2), np.int64))
 
 
-def lattice_group(lattice: Lattice, slots: np.ndarray) -> SiteGroup:
+def lattice_group(lattice: Lattice, slots: np.ndarray) -> PointGroup:
     """Return the point group of a lattice with its basis, acting on sites.
 
     Parameters
@@ -60,7 +60,7 @@ def lattice_group(lattice: Lattice, slots: np.ndarray) -> SiteGroup:
 
     Returns
     -------
-    SiteGroup
+    PointGroup
 
     Notes
     -----
@@ -80,7 +80,7 @@ def lattice_group(lattice: Lattice, slots: np.ndarray) -> SiteGroup:
     matrices, moved = matrices[order], moved[order]
     turns = int(np.sum(np.round(np.linalg.det(matrices)) == round(float(np.linalg.det(matrices[0])))))
     name = f"C{turns}" + ("v" if turns < len(matrices) else "")
-    return SiteGroup("Cs" if name == "C1v" else name, matrices, np.round(moved - moved[0]).astype(np.int64))
+    return PointGroup("Cs" if name == "C1v" else name, matrices, np.round(moved - moved[0]).astype(np.int64))
 
 
 def _compare(a: np.ndarray, b: np.ndarray) -> int:
@@ -91,7 +91,7 @@ def _compare(a: np.ndarray, b: np.ndarray) -> int:
     return 0
 
 
-def site_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str) -> SiteGroup:
+def point_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str) -> PointGroup:
     """Return the group that `symmetry` names.
 
     Parameters
@@ -105,7 +105,7 @@ def site_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str)
 
     Returns
     -------
-    SiteGroup
+    PointGroup
 
     Raises
     ------
@@ -150,12 +150,12 @@ class Forms:
     oriented: list[bytes]
 
 
-def canonical_forms(group: SiteGroup, shape: np.ndarray, sites: np.ndarray) -> Forms:
+def canonical_forms(group: PointGroup, shape: np.ndarray, sites: np.ndarray) -> Forms:
     """Bring shapes into their canonical forms.
 
     Parameters
     ----------
-    group : SiteGroup
+    group : PointGroup
     shape : (e,) int64 ndarray
         Shape that each site belongs to, in ascending order and without gaps.
     sites : (e, 4) int64 ndarray
@@ -179,20 +179,20 @@ def canonical_forms(group: SiteGroup, shape: np.ndarray, sites: np.ndarray) -> F
     return Forms([min(forms) for forms in zip(*candidates, strict=True)], candidates[0])
 
 
-def decode(form: bytes) -> tuple[Site, ...]:
+def decode(form: bytes) -> tuple[LabeledSite, ...]:
     """Return the sites (i, j, slot, label) of a form."""
     rows = np.frombuffer(form, ">i4").astype(int).reshape(-1, 4) - np.array([0, 0, 0, 2])
     return tuple((int(i), int(j), int(s), int(label)) for i, j, s, label in rows)
 
 
 def compact(
-    group: SiteGroup, sites: tuple[Site, ...], steps: tuple[tuple[int, int], ...]
-) -> tuple[Site, ...]:
+    group: PointGroup, sites: tuple[LabeledSite, ...], steps: tuple[tuple[int, int], ...]
+) -> tuple[LabeledSite, ...]:
     """Return the orientation of a shape that fills the fewest connected cells, the least of several.
 
     Parameters
     ----------
-    group : SiteGroup
+    group : PointGroup
     sites : tuple of (i, j, slot, label)
         Canonical form.
     steps : tuple of (int, int)
@@ -207,7 +207,7 @@ def compact(
     """
     rows = np.array(sites)
     back = np.round(np.linalg.inv(group.matrices[0])).astype(np.int64)
-    best: tuple[tuple[bool, int], tuple[Site, ...]] | None = None
+    best: tuple[tuple[bool, int], tuple[LabeledSite, ...]] | None = None
     for matrix, shifts in zip(group.matrices, group.shifts, strict=True):
         cell = rows[:, :2] @ (matrix @ back).T + shifts[rows[:, 2]]
         cell = cell - cell.min(axis=0)

@@ -58,9 +58,9 @@ class Lattice:
     indices : (n, 2) int64 ndarray
         Cell (i, j) of the site nearest to each point, 0 the least of all.
     sublattice : (n,) int64 ndarray
-        Site of the cell, or -1 for a point that is on no site: too far from any, or a site's second point.
+        Sublattice of that site, or -1 for a point that is on no site: too far from any, or a second one.
     basis : (m, 2) float64 ndarray
-        Lattice coordinates of the cell's sites, 0 to 1.
+        Lattice coordinates of the m sites of a cell, one for each sublattice, 0 to 1.
     drift : DriftMap
         Lattice coordinates to pixels. Of degree 1 where there is no drift.
     extent : ((float, float), (float, float))
@@ -83,8 +83,8 @@ class Lattice:
 
     >>> bool((lattice.sublattice >= 0).all()), len(lattice.empty_points)
     (True, 0)
-    >>> cells, sites = lattice.assign(made.points[:10])
-    >>> bool((cells == lattice.indices[:10]).all() and (sites == lattice.sublattice[:10]).all())
+    >>> cells, sublattice = lattice.assign(made.points[:10])
+    >>> bool((cells == lattice.indices[:10]).all() and (sublattice == lattice.sublattice[:10]).all())
     True
     """
 
@@ -108,7 +108,7 @@ class Lattice:
 
     @property
     def n_sublattices(self) -> int:
-        """Number of sites in a cell."""
+        """Number of sublattices, each with one site in every cell."""
         return len(self.basis)
 
     @cached_property
@@ -125,15 +125,15 @@ class Lattice:
         return result
 
     def sites(self, indices: np.ndarray, sublattice: np.ndarray) -> np.ndarray:
-        """Return where (n, 2) px the sites `sublattice` (n,) of the cells `indices` (n, 2) are expected."""
+        """Return the expected sites (n, 2) px of sublattices (n,) in the cells `indices` (n, 2)."""
         return self.drift(np.asarray(indices) + self.basis[np.asarray(sublattice)])
 
     def assign(self, points: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return cell (k, 2) and site (k,) nearest to other points (k, 2) px; site -1 where none is near."""
+        """Return cell (k, 2) and sublattice (k,) of the sites at points (k, 2) px; sublattice -1 where none is near."""
         where = np.asarray(namespace.to_numpy(points), np.float64).reshape(-1, 2)
-        cell, site, distance = nearest_site(self.drift, self.basis, where)
+        cell, sublattice, distance = nearest_site(self.drift, self.basis, where)
         far = distance > SITE_RADIUS * smallest_distance(self.basis, self.metric)
-        return cell, np.where(far, -1, site)
+        return cell, np.where(far, -1, sublattice)
 
     def polygons(self, indices: np.ndarray) -> np.ndarray:
         """Return the corners (c, 4, 2) px of the cells `indices` (c, 2), in order around each."""

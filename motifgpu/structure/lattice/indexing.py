@@ -282,7 +282,7 @@ def smallest_distance(basis: np.ndarray, gram: np.ndarray) -> float:
 def nearest_site(
     drift: DriftMap, basis: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return cell (n, 2) and site (n,) nearest to each point, and their distance (n,), px."""
+    """Return cell (n, 2) and sublattice (n,) of the site nearest to each point, and its distance (n,), px."""
     q = drift.inverse(points)
     local = drift.jacobian(q)
     base = np.floor(q).astype(np.int64)
@@ -297,11 +297,11 @@ def nearest_site(
 def assign(
     drift: DriftMap, basis: np.ndarray, points: np.ndarray, gram: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return cell (n, 2) and site (n,) of each point; -1 where it is on none, or another is nearer to it."""
-    cell, site, distance = nearest_site(drift, basis, points)
+    """Return cell (n, 2) and sublattice (n,) of each point; -1 where it is on no site, or a nearer point is."""
+    cell, sublattice, distance = nearest_site(drift, basis, points)
     far = distance > SITE_RADIUS * smallest_distance(basis, gram)
-    order = np.lexsort((distance, site, cell[:, 1], cell[:, 0]))
-    key = np.column_stack([cell, site])[order]
+    order = np.lexsort((distance, sublattice, cell[:, 1], cell[:, 0]))
+    key = np.column_stack([cell, sublattice])[order]
     again = np.zeros(len(points), bool)
     again[order[1:]] = (key[1:] == key[:-1]).all(axis=1)
-    return cell, np.where(far | again, -1, site)
+    return cell, np.where(far | again, -1, sublattice)
