@@ -16,7 +16,7 @@
 // D padded to a multiple of DEPTH. Padding has an infinite norm, so it never enters a list, and needs no test.
 //
 // shortlist is where the time goes. A block holds TILE rows in shared memory and meets all TILE-wide column tiles of
-// their graph; a thread keeps 8 x 8 scores in registers. A score is looked at only if it beats the threshold of its
+// their graph; a thread keeps 8 x 8 scores in registers. A score is considered only if it is better than the threshold of its
 // row, the LISTED-th best so far; it is then appended to the row's buffer in global memory, and a warp cuts a buffer
 // that is nearly full back to the best. About LISTED (1 + ln(n / LISTED)) scores of n get that far: 360 of a million.
 // Lists are ordered by (score, row), so they do not depend on the order in which threads append.

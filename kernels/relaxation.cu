@@ -20,7 +20,7 @@
 // staying on the chip. One graph in one block leaves the other multiprocessors idle, and is still quicker than a launch
 // a sub-sweep as long as it fits. Not measured on a GPU yet.
 //
-// What was tried: a warp for each vertex (it looks at one edge, so 31 lanes would idle); edges in shared memory (half as
+// What was tried: a warp for each vertex (it reads one edge, so 31 lanes would idle); edges in shared memory (half as
 // many graphs would fit on a multiprocessor, and the first-level cache holds them).
 //
 // Constants: STAGES, INDEX (of indptr), MOST_THREADS and THREADS (of a block of the two forms), VERTEX_BYTES and

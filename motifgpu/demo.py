@@ -60,8 +60,8 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str
     Returns
     -------
     dict
-        What was found beside what is true, ready for JSON; each motif is an entry of ``"motifs"``, with the
-        kind of column that most of it is.
+        What was found compared with what is true, ready for JSON; each motif is an entry of ``"motifs"``,
+        with the kind of column that most of it is.
     """
     from sklearn.metrics import adjusted_mutual_info_score
 

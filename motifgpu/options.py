@@ -54,7 +54,7 @@ class Rule:
         Raises
         ------
         StageError
-            Of the `stage` that asks.
+            Of the stage `stage`.
         """
         if self.kind is int:
             from motifgpu.core.checks import check_integer
@@ -72,7 +72,7 @@ def _option(default: Any, kind: type, flag: str, about: str = "", **more: Any) -
 
 @dataclass(frozen=True)
 class Options:
-    """What `motifgpu.analyze` can be told; it says what each means.
+    """The options of `motifgpu.analyze`, whose docstring says what each means.
 
     Examples
     --------
@@ -86,21 +86,23 @@ class Options:
     )
     smoothing: str = _option(SMOOTHINGS[0], str, "--smoothing", choices=SMOOTHINGS)
     remove_background: bool = _option(
-        False, bool, "--remove-background", "take uneven brightness off before the moments"
+        False, bool, "--remove-background", "subtract uneven brightness before the moments"
     )
     patch_size: float | None = _option(
         None, float, "--patch-size", "side of a patch", metavar="PX", unset="measured"
     )
     order: int | None = _option(None, int, "--order", "largest Zernike order", unset="10, coarse images 6")
-    rotation_invariant: bool = _option(False, bool, "--rotation-invariant", "do not tell orientations apart")
-    n_neighbors: int = _option(10, int, "--neighbors", "of the graph, itself counted", least=2)
+    rotation_invariant: bool = _option(False, bool, "--rotation-invariant", "ignore orientation")
+    n_neighbors: int = _option(
+        10, int, "--neighbors", "neighbours in the graph, the column itself counted", least=2
+    )
     metric: str = _option(METRICS[0], str, "--metric", "distance in the graph", choices=METRICS)
     n_motifs: int | None = _option(
         None, int, "--motifs", "number of motifs", metavar="N", unset="found", least=1
     )
     structure: bool = True
     dictionary: MotifDictionary | None = None
-    seed: int = _option(0, int, "--seed", "of the random numbers")
+    seed: int = _option(0, int, "--seed", "seed of the random numbers")
     backend: str = _option(BACKENDS[0], str, "--backend", choices=BACKENDS)
 
     def check(self, stage: str) -> None:
@@ -109,7 +111,7 @@ class Options:
         Raises
         ------
         StageError
-            Of the `stage` that asks; it names the option, its value and what is allowed.
+            Of the stage `stage`; it names the option, its value and what is allowed.
         """
         for name, rule in RULES.items():
             value = getattr(self, name)

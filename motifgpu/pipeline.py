@@ -115,7 +115,7 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     """Return a micrograph with its columns and their moments."""
     micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
     with watch.stage("columns"):
-        standard = StandardImage.of(micrograph.image, "columns")  # looked at once, for all stages
+        standard = StandardImage.of(micrograph.image, "columns")  # computed once, for all stages
         columns = find_columns(standard, smoothing=options.smoothing)
     with watch.stage("patch size"):
         if options.patch_size is not None:

@@ -38,12 +38,14 @@ def add(command: AddCommand) -> None:
         "--out",
         type=Path,
         default=Path("motifs"),
-        help="folder to write to, one folder an image inside",
+        help="folder to write to, with one folder per image",
     )
-    parser.add_argument("--reconstruction", action="store_true", help="show what the motifs leave over")
+    parser.add_argument("--reconstruction", action="store_true", help="show what the motifs do not explain")
     parser.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
     parser.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
-    parser.add_argument("--movie", action="store_true", help="also write how the layout relaxed, layout.gif")
+    parser.add_argument(
+        "--movie", action="store_true", help="also write layout.gif, the relaxation of the layout"
+    )
     parser.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
     add_options(parser)
     add_dictionary(parser)

@@ -161,7 +161,7 @@ def effective(args: argparse.Namespace) -> str:
     Returns
     -------
     str
-        TOML. Options that stand at nothing, which TOML cannot say, are left out; paths are made absolute.
+        TOML. Options that are None, which TOML cannot write, are left out; paths are made absolute.
     """
     values = {key: getattr(args, action.dest) for key, action in actions(args.parser).items()}
     return to_toml({key: value for key, value in values.items() if value is not None})

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _described(figures: dict[str, Any], shape: tuple[int, int], counts: float) -> str:
-    """Return what was found beside what is true as a table to read."""
+    """Return what was found and what is true as a table to read."""
     height, width = shape
     kinds = sum(map(bool, figures["true_counts"].values()))
     lines = [

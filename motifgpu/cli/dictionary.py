@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("dictionary", "learn motifs whose names stay, from micrographs, into a file")
+    parser = command(
+        "dictionary", "learn motifs with fixed numbers from micrographs, and write them to a file"
+    )
     parser.add_argument(
         "action",
         choices=("learn", "extend", "show"),
-        help="learn: make the file; extend: add the motifs that it lacks; show: say what is in it",
+        help="learn: make the file; extend: add the motifs that it lacks; show: print its contents",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="of the dictionary")
+    parser.add_argument("file", type=Path, metavar="FILE", help="file of the dictionary")
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="micrographs to learn from")
     add_options(parser)
 

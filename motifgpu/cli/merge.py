@@ -11,12 +11,12 @@ from motifgpu.cli.run import tell
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("merge", "make the tables of a run whose shards are done, or one run of several")
+    parser = command("merge", "write the tables of a run whose shards are finished, or combine several runs")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
     parser.add_argument(
-        "-o", "--out", type=Path, help="folder to put several runs together in (default: the one named)"
+        "-o", "--out", type=Path, help="folder for several runs together (default: the one named)"
     )
-    parser.add_argument("--no-report", action="store_true", help="leave report.html out")
+    parser.add_argument("--no-report", action="store_true", help="do not write report.html")
 
 
 def run(args: argparse.Namespace) -> int:

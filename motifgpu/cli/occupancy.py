@@ -13,13 +13,17 @@ from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, 
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("occupancy", "say how ordered the filling of sites is, from two motifs of a micrograph")
+    parser = command(
+        "occupancy", "measure how ordered the occupancy of sites is, from two motifs of a micrograph"
+    )
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("occupancy"), help="folder to write to")
     parser.add_argument(
-        "--filled", type=int, nargs="+", required=True, metavar="MOTIF", help="of filled sites"
+        "--filled", type=int, nargs="+", required=True, metavar="MOTIF", help="motifs of filled sites"
     )
-    parser.add_argument("--hollow", type=int, nargs="*", default=[], metavar="MOTIF", help="of hollow sites")
+    parser.add_argument(
+        "--hollow", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs of hollow sites"
+    )
     parser.add_argument("--level", type=int, choices=(2, 3), default=2, help="2: 2 x 2 sites, 3: 4 x 4")
     add_options(parser)
     add_dictionary(parser)

@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML file of options, such as the config.toml of a run"
     )
-    parser.add_argument("--signal", help="which image, where a file holds several")
+    parser.add_argument("--signal", help="title of the image, if a file holds several")
     for name in RULES:
         add_option(parser, name)
 

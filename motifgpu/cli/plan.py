@@ -10,13 +10,13 @@ from motifgpu.cli.options import DONE, AddCommand, add_options, print_json
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("plan", "say what memory and time an analysis will take, without running it")
+    parser = command("plan", "estimate memory and time of an analysis, without running it")
     parser.add_argument("path", type=Path, metavar="PATH", help="a micrograph")
     parser.add_argument(
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="of python -m motifgpu.planning.calibration, measured here",
+        help="file of python -m motifgpu.planning.calibration, measured on this machine",
     )
     add_options(parser)
 

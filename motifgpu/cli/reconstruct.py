@@ -12,7 +12,7 @@ from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, 
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("reconstruct", "rebuild a micrograph from its motifs and show what they leave over")
+    parser = command("reconstruct", "rebuild a micrograph from its motifs and show what they do not explain")
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("reconstruction"), help="folder to write to")
     parser.add_argument("--classes", type=int, default=30, help="class averages used (default: 30)")

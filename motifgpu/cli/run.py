@@ -39,7 +39,7 @@ def shard(text: str) -> tuple[int, int]:
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("run", "analyse thousands of micrographs into one folder; killed or not, it goes on")
+    parser = command("run", "analyse thousands of micrographs into one folder; an interrupted run continues")
     parser.add_argument(
         "paths",
         nargs="+",
@@ -50,25 +50,38 @@ def add(command: AddCommand) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one a processor)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per processor)")
     parser.add_argument(
-        "--shard", type=shard, metavar="I/N", help="do every N-th file from the I-th on; then motifgpu merge"
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="analyse every N-th file from the I-th on; then motifgpu merge",
     )
     parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, or the scheduler file that it wrote"
+        "--scheduler",
+        metavar="ADDRESS",
+        help="address of a Dask cluster's scheduler, or the file that it wrote",
     )
     shared = parser.add_mutually_exclusive_group()
     shared.add_argument(
         "--dictionary", type=Path, metavar="FILE", help="label all micrographs with its motifs"
     )
-    shared.add_argument("--pooled", action="store_true", help="learn such a dictionary first, from a sample")
-    parser.add_argument("--retry", action="store_true", help="try again what is in quarantine")
-    parser.add_argument("--plan", action="store_true", help="say what it would take, by a few of the files")
-    parser.add_argument("--watch", action="store_true", help="go on with what appears, until Ctrl-C")
-    parser.add_argument(
-        "--time-limit", type=positive, default=60.0, metavar="S", help="for reading a file (default: 60)"
+    shared.add_argument(
+        "--pooled", action="store_true", help="first learn such a dictionary from a sample of the micrographs"
     )
-    parser.add_argument("--no-report", action="store_true", help="leave report.html out")
+    parser.add_argument("--retry", action="store_true", help="analyse quarantined files again")
+    parser.add_argument(
+        "--plan", action="store_true", help="estimate time and memory from a few of the files, and stop"
+    )
+    parser.add_argument("--watch", action="store_true", help="analyse new files as they appear, until Ctrl-C")
+    parser.add_argument(
+        "--time-limit",
+        type=positive,
+        default=60.0,
+        metavar="S",
+        help="seconds for reading one file (default: 60)",
+    )
+    parser.add_argument("--no-report", action="store_true", help="do not write report.html")
     add_options(parser)
 
 
@@ -88,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.plan:
         return _plan(args, given)
-    # Schedulers of clusters end with this what runs too long.
+    # Schedulers of clusters send this to jobs that run too long.
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         with Progress("run", quiet=args.quiet) as progress:

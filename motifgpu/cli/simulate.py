@@ -18,7 +18,12 @@ def add(command: AddCommand) -> None:
     parser.add_argument("--shape", type=int, nargs=2, default=(512, 512), metavar=("ROWS", "COLS"))
     parser.add_argument("--lattice-constant", type=positive, default=22.0, metavar="PX")
     parser.add_argument("--angle", type=float, default=0.0, metavar="DEGREES")
-    parser.add_argument("--counts", type=positive, default=30.0, help="at the peak of the brightest column")
+    parser.add_argument(
+        "--counts",
+        type=positive,
+        default=30.0,
+        help="expected counts per pixel at the peak of the brightest column",
+    )
     parser.add_argument("--vacancies", type=fraction, default=0.0, metavar="FRACTION")
     parser.add_argument("--divacancies", type=fraction, default=0.0, metavar="FRACTION")
     parser.add_argument("--dopant", type=_dopant, action="append", default=[], metavar="ELEMENT=FRACTION")

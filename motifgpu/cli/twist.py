@@ -12,7 +12,7 @@ def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command("twist", "measure the twist angle of a bilayer")
     parser.add_argument("path", type=Path, metavar="PATH")
-    parser.add_argument("--signal", help="which image, where a file holds several")
+    parser.add_argument("--signal", help="title of the image, if a file holds several")
     parser.add_argument("--method", choices=("fit", "search"), default="fit", help="(default: fit)")
 
 

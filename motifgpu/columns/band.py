@@ -182,7 +182,7 @@ def band_of(x: Array, cutoff: float, margin: float) -> Band:
 def _resize(coefficients: Array, size: tuple[int, int], wanted: tuple[int, int]) -> Array:
     """Crop or fill the transform (h, w // 2 + 1) of a real array of `size` to that of the `wanted` size.
 
-    The frequency at half the sampling rate is dropped, since it stands for two.
+    The frequency at half the sampling rate is dropped, since it represents two.
     """
     xp = namespace.array_namespace(coefficients)
     like = coefficients

@@ -1,4 +1,4 @@
-"""Columns chosen by the lattice: its sites, which of them are empty, and what stands apart from them."""
+"""Columns chosen by the lattice: its sites, which of them are empty, and the columns apart from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from motifgpu.core import namespace
 
 
 def choose_by_lattice(image: FilteredImage) -> Found:
-    """Take the sites of the lattice average and what stands apart from them, and say which are empty."""
+    """Take the sites of the lattice average and the maxima apart from them, and determine which are empty."""
     xp, size = image.xp, image.band.size
     average, sites, shoulders = lattice_sites(image)
     n_sites = sites.points.shape[0]

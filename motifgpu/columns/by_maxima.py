@@ -63,7 +63,7 @@ def choose_by_maxima(image: FilteredImage, method: str) -> Found:
     starts = peak_positions(image.smoothed, maxima)
     if starts.shape[0] == 0:
         raise StageError(
-            "columns", "no maximum of the image stands above its noise", "check that columns are bright in it"
+            "columns", "no maximum of the image is above its noise", "check that columns are bright in it"
         )
     start = start_peaks(image.smoothed, starts)
     peaks, _ = settle(image.smoothed, start, 2 * STEPS)

@@ -20,7 +20,7 @@ from motifgpu.core.namespace import Array
 
 # Standard deviation of the averaging window over the period that sets the scale of the columns.
 WINDOW = 1.9
-# A Bragg peak stands above the diffuse power at its radius by this factor and has this share of the strongest
+# A Bragg peak exceeds the diffuse power at its radius by this factor and has this share of the strongest
 # power near it.
 ABOVE_FLOOR = 20.0
 OF_STRONGEST = 0.1

@@ -30,7 +30,7 @@ FAINTEST_SITE, SITE_SIGNIFICANCE = 0.05, 4.0
 # Where image and average correlate less, the average is not used; nor, after small holes were left out of
 # both, where they correlate less than the second.
 LEAST_COHERENCE, LEAST_WITHOUT_HOLES = 0.75, 0.8
-# A small hole has at most so many vacant sites that hang together, and reaches to where a column would have
+# A small hole has at most so many connected vacant sites, and reaches to where a column would have
 # this share of its height.
 LARGEST_HOLE, HOLE_BORDER = 12, 0.2
 # A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
@@ -70,7 +70,7 @@ def lattice_sites(image: FilteredImage) -> tuple[Array, Peaks, Array]:
 def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
     """Return columns of height 1 for those of the average that the image lacks, alone or with a few others.
 
-    Many that hang together are no hole in a lattice: there the average describes something else.
+    Many connected ones are no hole in a lattice: there the average describes something else.
     """
     xp = image.xp
     expected, heights = measure_heights(average, sites), measure_heights(image.detail, sites)

@@ -64,7 +64,7 @@ def refine(image: Array, peaks: Peaks, steps: int) -> Peaks:
     """Fit position, height, local level and the common width by Gauss-Newton steps.
 
     A step solves for every column on what all the others leave of the image, so neighbours that overlap are
-    fitted together. The width is one for all: it moves by the median of what the taller half asks for.
+    fitted together. The width is one for all: it changes by the median of the corrections of the taller half.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ def _parabola(curve: np.ndarray, peak: int) -> float:
 def band_edge(spectrum: Spectrum) -> float | None:
     """Return the frequency up to which an image without a lattice has structure, or None if it is noise.
 
-    It is 2.36 times the root mean square frequency of the gradient of what stands above the white noise, the
+    It is 2.36 times the root mean square frequency of the gradient of what exceeds the white noise, the
     factor that gives a lattice of Gaussian columns the same band as its first ring does.
     """
     bins = np.arange(len(spectrum.power))
@@ -124,7 +124,7 @@ def reference_frequencies(spectrum: Spectrum, ring: Ring | None, stage: str) -> 
 
     Both are the radius of the first ring, but in a long cell, whose columns are much closer than it is long,
     rings are clear far beyond the first: there the second is a share of the last of them. Where there is no
-    lattice the end of the band stands for the ring.
+    lattice the end of the band is used as the ring.
 
     Raises
     ------

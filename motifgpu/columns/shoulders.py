@@ -17,12 +17,12 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
 # Share of the least height of a site at which a fit is started. A pixel half a step off along both axes shows
-# exp(-0.25 / 1.1^2) = 0.81 of a column of usual width, and the level that is taken off has 0.05 of it.
+# exp(-0.25 / 1.1^2) = 0.81 of a column of usual width, and the level that is subtracted has 0.05 of it.
 _START = 0.7
 
 
 def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: float) -> Array:
-    """Find what stands beside the maxima of the lattice average without being one.
+    """Find columns beside the maxima of the lattice average that are no maxima themselves.
 
     Parameters
     ----------

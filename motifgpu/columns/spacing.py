@@ -47,7 +47,7 @@ def near(points: Array, others: Array, shape: tuple[int, int], radius: float) ->
 
 
 def group_sizes(points: Array, shape: tuple[int, int]) -> Array:
-    """Return how many points hang together with each, by steps of at most 9 px along either axis: (n,) int.
+    """Return how many points are connected to each, by steps of at most 9 px along either axis: (n,) int.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def power_spectrum(x: Array) -> Spectrum:
     ring = xp.astype(xp.round(f * rings), xp.int64)
     count = rings // 2 + 1
     ring = xp.reshape(xp.where(ring < count, ring, count), (-1,))
-    # A coefficient stands for its mirror image too, unless that is in the half plane itself.
+    # A coefficient counts for its mirror image too, unless that is in the half plane itself.
     twice = np.full(power.shape[1], 2.0)
     twice[0] = 1
     twice[-1] = 1 if x.shape[1] % 2 == 0 else 2

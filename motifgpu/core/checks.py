@@ -158,7 +158,7 @@ def check_spread(spread: Array, stage: str) -> None:
     Parameters
     ----------
     spread : (n,) array
-        Norm of each row after its mean is taken off, over that before; 0 for a row of zeros.
+        Norm of each row after its mean is subtracted, over that before; 0 for a row of zeros.
     stage : str
         The stage that asks.
 

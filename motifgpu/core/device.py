@@ -56,7 +56,7 @@ def gpu_problem() -> str | None:
         kernel((1,), (1,), (x,))
         if int(x[0]) != 1:
             return "a test kernel gave a wrong result"
-    except Exception as error:  # whatever the driver throws is the answer
+    except Exception as error:  # whatever the driver raises is the reason
         return f"a test kernel failed: {type(error).__name__}: {str(error)[:200]}"
     return None
 

@@ -1,4 +1,4 @@
-"""The exceptions a caller may want to tell apart."""
+"""The exceptions that a caller may want to distinguish."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def pack(
     types : iterable of type
         Dataclasses and named tuples.
     stage : str
-        That asks, for the message.
+        Stage named in the message.
     where : str
         Name of the value, before those of its parts.
     plain : bool

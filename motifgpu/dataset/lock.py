@@ -17,7 +17,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _take(file: IO[str], shared: bool) -> None:
-        if not shared:  # Windows has no shared kind; shards are told apart by their own locks
+        if not shared:  # Windows has no shared kind; shards have locks of their own
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
 else:
@@ -66,7 +66,7 @@ def _lock(path: Path, out: Path, held: ExitStack, *, shared: bool) -> None:
         holder = file.read().strip() or "another process"
         raise StageError(
             "run",
-            f"{holder} is at work in {out}",
+            f"{holder} is working in {out}",
             "wait until it is done, or choose another folder",
         ) from error
     except OSError as error:  # a file system without locks

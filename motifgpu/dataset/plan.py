@@ -45,7 +45,7 @@ class RunPlan:
     unreadable : tuple of str
         Those of them that cannot be.
     columns, points : int
-        Atom columns that are counted on, and those of them with a patch inside the image, which get a motif.
+        Expected number of atom columns, and of those with a patch inside the image, which get a motif.
     workers, batches : int
         Processes, and batches that the files go in.
     cpu_seconds : float

@@ -33,7 +33,7 @@ def complaints(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class Records:
-    """The records of a run as it goes on.
+    """The records of a run in progress.
 
     Parameters
     ----------

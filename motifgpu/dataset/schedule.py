@@ -15,9 +15,9 @@ from motifgpu.dataset.job import Job
 from motifgpu.dataset.records import Records
 from motifgpu.dataset.tasks import DONE, QUARANTINED, STOP, Loaded, Summary, facts_of, save
 
-DEATHS = 3  # of workers that had nothing but this file, after which it is left out
+DEATHS = 3  # of workers that had only this file, after which it is left out
 MOST_BYTES = 2**26  # of files in a batch
-_BATCH, _GPU_BATCH = 4, 64  # files; a GPU wants many micrographs in a launch, a core's cache few
+_BATCH, _GPU_BATCH = 4, 64  # files; a GPU needs many micrographs in a launch, a core's cache few
 Report = Callable[[str, float], None]
 
 

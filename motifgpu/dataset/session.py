@@ -1,4 +1,4 @@
-"""One process at work in the folder of a run: its lock, its workers, its records and how it ends."""
+"""One process working in the folder of a run: its lock, its workers, its records and how it ends."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Session:
             self._end("interrupted")
             raise RunInterrupted(
                 f"interrupted after {schedule.analysed - before:,} of {schedule.missing:,} files; all that "
-                "is finished is kept, and the same command goes on"
+                "is finished is kept, and the same command continues"
             ) from None
         except BaseException:
             with suppress(OSError):  # on a full disk the reason that is on its way says more

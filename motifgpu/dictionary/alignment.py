@@ -31,7 +31,7 @@ _TURNED = 512  # columns that an orientation is found from
 # images of two detectors taken at once, on which other columns are the bright ones, 0.95.
 _AGREEMENT, _SURE = 0.975, 0.99
 _OTHER_GAIN = 0.25  # relative difference of gains that two grains of one micrograph cannot have
-_POWER, _ANGLES = 16, 12  # how sharply columns choose angles, and how many of these are looked into
+_POWER, _ANGLES = 16, 12  # how sharply columns choose angles, and how many of these are tried
 _STEP = 2  # degrees between the angles tried first
 _OWN = 0.95  # share of a column's best correlation at an angle that may be its own
 _ALIKE = 0.003  # orientations that agree as well are the same to a symmetric crystal
@@ -171,7 +171,7 @@ def name_columns(moments: Array, alignment: Alignment, chapter: Chapter) -> tupl
 
 
 def _cost(moments: Array, named: Named, alignment: Alignment, chapter: Chapter) -> Array:
-    """Return how ill columns (n,) fit an orientation; about 1 and less are good.
+    """Return how badly columns (n,) fit an orientation; about 1 and less are good.
 
     The neighbours count here: a twin has the other sublattice's patterns with bright and dark exchanged.
     """

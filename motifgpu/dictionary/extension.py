@@ -19,8 +19,8 @@ from motifgpu.motifs.identity import IdentityModel
 from motifgpu.motifs.mixture import Mixture, best, fit_mixture
 from motifgpu.motifs.sublattices import resolution
 
-# A new motif is farther from the known ones than this many times what is still one of them, lest the tails of
-# a class of a million columns become a motif.
+# A new motif is farther from the known ones than this many times what is still one of them, so that the
+# tails of a class of a million columns do not become a motif.
 _APART = 1.5
 _FEWEST_STRANGE = 12  # columns of a pattern never seen that make a motif
 _COHERENT = 1.6  # by how much the noise of a new sublattice may exceed that of the known ones

@@ -28,7 +28,7 @@ SCHEMA = 1
 _ABOUT = "about"
 _ENVIRONMENTS = "surroundings"  # what schema 1 calls them; names of arrays are part of the digest
 _TYPES = Chapter, Environments, IdentityModel, Mixture, Patterns, Split
-# What a damaged archive makes its readers throw.
+# What the readers of a damaged archive raise.
 _DAMAGED = (
     OSError,
     ValueError,

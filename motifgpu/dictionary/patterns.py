@@ -151,7 +151,7 @@ def _span(own: np.ndarray, mean: np.ndarray, order: int) -> np.ndarray:
     inverse = np.linalg.solve(values @ values.T, values)
     ring = neighbor_positions(mean, order)
     beyond = (ring[:, None] - ring).reshape(-1, 2)
-    # Columns as far off as neighbours are from each other, or no one knows where: what the rim shows of them.
+    # Columns as far away as neighbours are from each other, or at unknown places: what the rim shows of them.
     beyond = beyond[np.hypot(*beyond.T) > 0.1] if len(ring) else 1.05 * _rim()
     places = np.concatenate([np.zeros((1, 2)), ring, beyond])
 

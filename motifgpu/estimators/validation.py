@@ -69,7 +69,7 @@ def correlatable(X: Array) -> Array:
         return X
     warnings.warn(
         f"{number} of {X.shape[0]} rows of X are constant, so that no correlation with others is defined; in "
-        "the neighbour graph they stand for the mean of the other rows",
+        "the neighbour graph they count as the mean of the other rows",
         UserWarning,
         stacklevel=3,
     )

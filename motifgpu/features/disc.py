@@ -1,4 +1,4 @@
-"""Zernike functions on the pixels of a disc: values, how well pixels tell them apart, pseudo-inverse.
+"""Zernike functions on the pixels of a disc: values, how well pixels distinguish them, pseudo-inverse.
 
 Everything here is a small float64 constant of the host. A grid is given by its `width` in pixels and the
 diameter `span` of the disc centred in it, also in pixels; patches have a span equal to their width.
@@ -113,7 +113,7 @@ def sufficient_size(order: int) -> int:
 
 
 def check_condition(order: int, width: int, span: float) -> None:
-    """Refuse a grid on which the functions are not told apart.
+    """Refuse a grid that does not distinguish the functions.
 
     Raises
     ------

@@ -78,7 +78,7 @@ def neighbor_positions(mean: np.ndarray, order: int) -> np.ndarray:
     (m, 2) float64 ndarray
         Maxima of the patch as (x, y) in patch radii, y upwards, counter-clockwise from +x. A maximum counts
         when it is brighter than the patch is on average at its distance from the centre, since between bright
-        columns a patch of few moments has faint maxima of its own making.
+        columns a patch of few moments has faint spurious maxima.
     """
     rows, cols = disc.pixels(PICTURE, PICTURE)
     inside = np.zeros((PICTURE, PICTURE))

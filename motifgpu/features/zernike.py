@@ -11,7 +11,7 @@ so that the mean of Z_j Z_k over the disc is delta_jk and Z_00 = 1. Moments are 
 least-squares fit of these functions to the pixels, which is exact for patches in their span where the sums
 that approximate the moment integrals are not.
 
-Coarse images. A patch of 14 px is too small for order 10, whose functions it does not tell apart. Resample
+Coarse images. A patch of 14 px is too small for order 10, whose functions it does not distinguish. Resample
 it finer (`extract_patches` with 24 samples over a side of 14) and keep the order. On TiWSe2 (adf2, single Se
 vacancies by the class of nine nearest neighbours) order 10 on 24 samples finds them as well as order 9 on 14
 if the image is smooth, and better in noise (mates among the neighbours 0.62 against 0.54): a condition number

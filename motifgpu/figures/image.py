@@ -96,7 +96,7 @@ def plot_background(analysis: Analysis, ax: Axes | None = None) -> Axes:
     frame(ax, background.shape, analysis.micrograph.pixel_size_nm)
     low, high = display_range(to_numpy(image))
     share = float(np.ptp(np.percentile(background, [2, 98]))) / (high - low)
-    taken = "taken off" if analysis.parameters.get("remove_background") else "left in"
+    taken = "subtracted" if analysis.parameters.get("remove_background") else "left in"
     ax.set_title(f"background, {100 * share:.0f} % of the contrast, {taken}", **TITLE)
     return ax
 

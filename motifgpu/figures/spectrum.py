@@ -43,7 +43,7 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     text = f"patch {size.pixels:.1f} px" + (f" = {size.pixels * unit:.2f} nm" if unit else "")
     ax.set_title(f"{text} (confidence {size.confidence:.2f})", **TITLE)
     ax.set(xlabel="spatial frequency (cycles/px)", ylabel="mean power")
-    # Below, the mean that was taken off leaves next to nothing.
+    # Below, almost nothing is left after the mean was subtracted.
     seen = power[frequency >= 0.5 * (size.frequency or 2 / size.pixels)]
     ax.set(xlim=(0, float(frequency[-1])), ylim=(0.5 * float(seen.min()), 2 * float(seen.max())))
     return ax

@@ -2,7 +2,7 @@
 
 The paper moves one pair of vertices after another, each seeing the moves before it. Here all vertices move at
 once, from one copy of the layout to another, in many small sub-sweeps. In sub-sweep q of the Q of a stage,
-with R = 16 sub-sweeps to a sweep and S = 8 samples::
+with R = 16 sub-sweeps per sweep and S = 8 samples::
 
     gamma = stage.gamma (1 - q / Q)
     e     = the edge of vertex i, of its deg_i, at floor(deg_i frac(q 0.618...)); j is its other end
@@ -155,7 +155,7 @@ def relax(
         raise StageError(
             STAGE,
             f"start has shape {tuple(start.shape)} and the graph {n} vertices",
-            "give a row (x, y) a vertex",
+            "give one row (x, y) per vertex",
         )
     limits = check_offsets(graph.offsets, n, STAGE)
     if offsets is not None and not np.array_equal(check_offsets(offsets, n, STAGE), limits):

@@ -209,7 +209,7 @@ def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0)
     Returns
     -------
     list of Micrograph
-        At least one, in the order of the file; `title` tells them apart.
+        At least one, in the order of the file; `title` distinguishes them.
 
     Raises
     ------
@@ -302,7 +302,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
         raise
     except StageError as error:
         raise MicrographReadError(path, error.problem) from error
-    except Exception as error:  # readers throw what they like; the caller gets one kind
+    except Exception as error:  # readers raise exceptions of many kinds; the caller gets one
         name = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise MicrographReadError(path, f"{name}{error}") from error
 

@@ -22,22 +22,22 @@ from motifgpu.core.shown import one_line
 from motifgpu.features.symmetries import symmetry
 from motifgpu.features.zernike import rotation_invariants
 
-_NEIGHBORS = 64  # among which a denser point is looked for before all points are
+_NEIGHBORS = 64  # among which a denser point is searched for before all points are
 _PLACED = 0.02  # of the symmetric columns, whose places say which stacking a density maximum belongs to
-_CANDIDATES = 12  # density maxima that are looked at
+_CANDIDATES = 12  # density maxima that are examined
 _SAME_PLACE = 0.3  # of the distance between stackings: peaks nearer than this are one stacking's
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Features that stand for a structure each; c of them.
+    """Features of c columns, each of which represents a structure.
 
     Attributes
     ----------
     features : (c, m) array
         Rotation-invariant moments.
     labels : (c,) int32 ndarray
-        What each stands for; several anchors may stand for the same.
+        The structure that each represents; several anchors may represent the same.
     rows : (c,) int64 ndarray
         The column that each was taken at.
     """
@@ -61,8 +61,8 @@ def given_anchors(
     rows : sequence of int
         Which columns are anchors.
     labels : sequence of int, optional
-        What each stands for; numbered in order when left out. Choose a few columns for each domain, since
-        patches on different sites of one stacking differ.
+        The structure that each represents; numbered in order when left out. Choose a few columns for each
+        domain, since patches on different sites of one stacking differ.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def induce_anchors(
 
     Among the half of the columns whose patches are more symmetric under the rotation, density maxima of the
     features are found. Maxima that belong to one stacking, on different sites of its cell, stand in the same
-    places; those of different stackings stand apart.
+    places; those of different stackings are separate.
 
     Parameters
     ----------

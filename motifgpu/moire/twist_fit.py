@@ -5,7 +5,7 @@ on the first three rings (1, sqrt 3 and 2; the next one, sqrt 7, would let a lat
 pass for another) are those of a rigid pattern of six numbers: the distortion (4), the twist and the ratio of
 the lattice constants. The pattern is fitted to the complex Fourier coefficients around all peaks at once, in
 which the shape of a peak is known (the transform of the window) and only its amplitude is not, so that peaks
-are told apart that overlap. What is fitted are some thousand coefficients, on the host.
+that overlap are separated. What is fitted are some thousand coefficients, on the host.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Two partitions are found, one inside the other. The *identity* of a column says which sublattice it stands
 on and how bright it is: on a dichalcogenide a metal atom, a dopant, a chalcogen pair, a vacancy. Its
-*environment* says in addition what its neighbours are, told apart by direction.
+*environment* says in addition what its neighbours are, each in its direction.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def find_motifs(
     Raises
     ------
     StageError
-        If the moments are empty, not finite, or, for the methods that look into patches, not those of a whole
+        If the moments are empty, not finite, or, for the methods that read patches, not those of a whole
         order; the layout is missing where needed or not (N, 2); a method is unknown; or `n_motifs` is more
         than there are columns, fewer than there are sublattices, or cannot be reached.
 
@@ -254,9 +254,9 @@ def _checked_order(moments: Array) -> int:
     try:
         xp, moments, order = checked_moments(moments)
     except StageError as error:
-        problem = f"moments have shape {tuple(moments.shape)}, no whole order, so no patch can be looked into"
+        problem = f"moments have shape {tuple(moments.shape)}, no whole order, so no patch can be rebuilt"
         raise StageError("motifs", problem, remedy) from error
-    # Invariants of order 10 are as many as moments of order 7; signs tell them apart.
+    # Invariants of order 10 are as many as moments of order 7; their signs distinguish them.
     if order and bool(xp.all(moments >= 0)) and bool(xp.any(moments[:, 1:] > 0)):
         raise StageError("motifs", "no moment is negative, as if they were rotation invariants", remedy)
     return order

@@ -1,7 +1,7 @@
 """A fitted division of columns into identities, which says of columns never seen what they are.
 
 `motifgpu.find_motifs` divides columns by sublattice and each sublattice by intensity. `IdentityModel` is what
-it finds: patterns of the sublattices and how to tell them apart, the rule for the background, mixtures of
+it finds: patterns of the sublattices and how to distinguish them, the rule for the background, mixtures of
 intensities, and which of their components are one identity.
 """
 
@@ -42,7 +42,7 @@ class Classified(NamedTuple):
     component : (n,) int32 array
         Component of the sublattice's mixture, the likeliest of the class.
     intensity : (n,) array
-        Of the column, its background taken off.
+        Of the column, its background subtracted.
     deviation : (n,) array
         From the mean intensity of the component, in its standard deviations.
     """
@@ -57,7 +57,7 @@ class Classified(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class IdentityModel:
-    """How columns of s sublattices are told apart.
+    """How columns of s sublattices are distinguished.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class IdentityModel:
     means : (s, n_moments) float64 ndarray
         Mean moments of each sublattice.
     splits : tuple of Split
-        How sublattices are told apart, s - 1 of them.
+        How sublattices are distinguished, s - 1 of them.
     gaps : (s, n_moments) float64 ndarray
         Weights of the moments that give the intensity between columns.
     slope : float
-        Share of that which is background and taken off the intensity of a column.
+        Share of that which is background and subtracted from the intensity of a column.
     mixtures : tuple of Mixture
         Of intensities, one per sublattice.
     components : tuple of (k,) int64 ndarray

@@ -14,7 +14,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.motifs.kmeans import kmeans
 
 METHODS = ("regions", "hdbscan", "kmeans")
-# The density is smoothed over twice the distance of the 15th neighbour, and a region's peak stands above the
+# The density is smoothed over twice the distance of the 15th neighbour, and a region's peak is above the
 # pass to a higher one by a factor of exp(1.5). On layouts of defective monolayers at 3 to 30 counts this is
 # as good as HDBSCAN or better, and on perfect ones finds their two regions.
 _NEIGHBORS = 15

@@ -7,7 +7,7 @@ overlap, and so counts clusters, where BIC counts the Gaussians that a density n
 uniform distribution it makes one class, and BIC several.
 
 A class need not be one Gaussian, and of a common one with a long tail that likelihood loses what is rare
-beside it. `fit_classes` therefore also looks at the density that BIC chooses (C. Hennig, Adv. Data Anal.
+beside it. `fit_classes` therefore also uses the density that BIC chooses (C. Hennig, Adv. Data Anal.
 Classif. 4, 3, 2010): its modes are classes where there are at least as many of them, each with all its
 Gaussians; a class that is only a shoulder of another one takes the likelihood to be seen.
 
@@ -24,12 +24,12 @@ import numpy as np
 
 _ITERATIONS = 40
 # Pseudo-observations that draw a component's covariance to the mean one: a class of ten columns has no
-# covariance of its own to speak of, one of a thousand keeps it.
+# covariance of its own, one of a thousand keeps it.
 _PRIOR = 5.0
 _TINY = 1e-300
-# A mode stands above the pass to a higher one by more than this factor, in logarithms.
+# A mode is higher than the pass to a higher one by more than this, in logarithms.
 _DYNAMIC = 0.7
-_PLACES = 2048  # places at which a density is looked at
+_PLACES = 2048  # places at which a density is evaluated
 
 
 @dataclass(frozen=True, eq=False)

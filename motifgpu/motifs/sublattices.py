@@ -22,7 +22,7 @@ from motifgpu.features.windows import gaps, neighbor_positions, window
 # Mean patches that correlate less are of two sublattices: between what single sublattices (0.57 and above)
 # and different ones (0.33 and below, grains 25 degrees apart) were seen to do.
 SUBLATTICE_CORRELATION = 0.45
-# Share of the contrast of a sublattice's mean patch by which intensities must differ to be told apart:
+# Share of the contrast of a sublattice's mean patch by which intensities must differ to be distinguished:
 # columns of one kind differ by as much without any noise.
 _RESOLUTION = 0.02
 # Twins on one sublattice: the least share of one, the least distance of their means in standard deviations (a
@@ -66,7 +66,7 @@ def contrast(mean: np.ndarray) -> float:
 
 
 def resolution(mean: np.ndarray) -> float:
-    """Return by how much intensities must differ to be told apart, given a sublattice's mean moments."""
+    """Return by how much intensities must differ to be distinguished, given a sublattice's mean moments."""
     return _RESOLUTION * contrast(mean)
 
 
@@ -102,7 +102,7 @@ class Sublattices:
     Notes
     -----
     A slow background adds to a column as it does to the gaps between columns, the darkest fifth of the mean
-    patch of the sublattice. Where there is none, what is read in the gaps is noise, which had better not be
+    patch of the sublattice. Where there is none, what is read in the gaps is noise, which should not be
     subtracted. So it is subtracted times the slope, from 0 to 1, by which columns of one kind follow it: 0
     without a background; about 0.8 on contaminated images, whose labels are then as good as after the
     background was filtered out, while filtering costs others some of their vacancies.
@@ -136,7 +136,7 @@ class Sublattices:
         return contrast(self.means[sublattice])
 
     def resolution(self, sublattice: int) -> float:
-        """Return by how much intensities on a sublattice must differ to be told apart."""
+        """Return by how much intensities on a sublattice must differ to be distinguished."""
         return resolution(self.means[sublattice])
 
     def mean(self, rows: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ class _Stopped(Exception):
 
 
 class _Told(QObject):  # type: ignore[misc]
-    """Brings progress from the thread that works to the one that draws."""
+    """Passes progress from the thread that computes to the one that draws."""
 
     progress = Signal(str, float)
 
@@ -164,7 +164,7 @@ class AnalyzeWidget(QWidget):  # type: ignore[misc]
     def _work(
         self, image: np.ndarray, options: Options, dictionary: Path | None, name: str
     ) -> Analysis | str:
-        """Analyse, in the other thread; return words where there is nothing else to return."""
+        """Analyse, in the other thread; return a message where there is no result."""
         from motifgpu.dictionary import MotifDictionary
         from motifgpu.io.micrograph import Micrograph
         from motifgpu.pipeline import analyze_batch

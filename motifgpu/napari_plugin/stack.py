@@ -1,4 +1,4 @@
-"""What is seen of a run in napari: its micrographs as a stack that is read as it is looked at."""
+"""A run in napari: its micrographs as a stack, each read when it is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class MicrographStack:
 
     Each is read from its file and scaled so that its own 0.5 and 99.5 percentiles are 0 and 1, since one grey
     range has to serve them all. Smaller ones stand in the upper left corner; beside them is 0. Where a file
-    is not there any more or has changed, the small picture that the run keeps stands for it, with a warning.
+    is not there any more or has changed, the small picture that the run keeps is shown instead, with a
+    warning.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def run_layers(run: Run) -> list[LayerData]:
     Returns
     -------
     list of (data, keywords, kind)
-        An image of all micrographs, which are read as they are looked at; their titles; and the columns of
+        An image of all micrographs, each read when it is shown; their titles; and the columns of
         all of them as points (micrograph, row, col), left out where there are more than half a million.
         In nm where all have the same pixel size, else in px. In the order of the table of micrographs.
 
@@ -117,7 +118,7 @@ def run_layers(run: Run) -> list[LayerData]:
     table = run.micrographs
     if not len(table):
         raise StageError(
-            "napari", f"{run.path} has no micrograph", "look into its quarantine.jsonl for the reasons"
+            "napari", f"{run.path} has no micrograph", "see its quarantine.jsonl for the reasons"
         )
     names = table["micrograph"].to_pylist()
     shapes = np.stack([table["height_px"].to_numpy(), table["width_px"].to_numpy()], axis=1)

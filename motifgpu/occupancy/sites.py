@@ -170,7 +170,7 @@ def _checked(
 def _arrangement(basis: np.ndarray, lattice: Lattice) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and columns (2,) of the block of sites in a cell, and where (m, 2) in it each site stands.
 
-    Of all blocks of m sites, the one whose regular grid the sites are nearest to, each on a place of its own.
+    Of all blocks of m sites, the one whose regular grid the sites are nearest to, each on a different place.
     """
     count = len(basis)
     downward = np.stack([-basis[:, 1], basis[:, 0]], axis=1)

@@ -2,7 +2,7 @@
 
 The figures come from a calibration: analyses of simulated micrographs of several sizes, measured stage by
 stage and fitted by the few quantities that a stage's arrays and loops grow with. One is part of the package;
-``python -m motifgpu.planning.calibration mine.json`` measures another one on the machine at hand.
+``python -m motifgpu.planning.calibration mine.json`` measures the machine it runs on.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Reconstruction:
         Mean structural similarity with the smoothed image over windows of 7 x 7 covered pixels; NaN where no
         window is covered.
     classes : (n,) int32 array
-        The class whose average stands for each point; -1 for points that were not placed.
+        The class whose average is placed at each point; -1 for points that were not placed.
     averages : (k, size, size) float32 array
         Class averages; zero for a class without a patch.
     """

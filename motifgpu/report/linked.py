@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 _DESCRIBED = {
     "layout": "Force-relaxed layout: one dot per column; the area of a disc shows how many columns an "
-    "environment has. Drag round some to see where they are.",
-    "micrograph": "Micrograph: one ring per column. Draw a line around some to see where they are in the layout.",
+    "environment has. Draw a line around some to see where they are.",
+    "micrograph": "Micrograph: one ring per column. Draw a line around some to see where they are in the "
+    "layout.",
 }
-_NO_SCRIPT = "These two pictures need JavaScript; without it look into the folder figures beside this file."
+_NO_SCRIPT = "These two pictures need JavaScript; without it see the folder figures beside this file."
 _HINT = "Drag on a picture, tap a column or choose a motif."
 
 

@@ -23,7 +23,7 @@ _CAPTIONS = {
     "a patch. Squares: lattice sites where no atom is seen.",
     "layout": "Every point is a column; columns whose patches look alike pulled together. The area of a disc "
     "shows how many columns an environment has.",
-    "environments": "The same layout, coloured by environment: the motif of a column together with its neighbours.",
+    "environments": "The same layout, coloured by environment: its motif together with its neighbours.",
     "confidence": "The same layout, coloured by how sure the motif of a column is.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
     "mean Zernike moments.",

@@ -161,7 +161,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema)
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a table, or a folder of them, after a look at the schema it was written in.
+    """Read a table, or a folder of them, after a check of the schema it was written in.
 
     Raises
     ------

@@ -334,7 +334,7 @@ def test_columns_stand_apart(method: str) -> None:
             -simulate.monolayer(shape=(200, 200), counts=30, seed=1).image,
             "invert the image if its columns are dark",
         ),
-        (np.indices((64, 64)).sum(0) % 2, "no maximum of the image stands above its noise"),
+        (np.indices((64, 64)).sum(0) % 2, "no maximum of the image is above its noise"),
     ],
 )
 def test_bad_image(image: np.ndarray, words: str) -> None:

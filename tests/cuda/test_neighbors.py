@@ -166,7 +166,7 @@ def test_nothing_for_the_sanitizers(sanitizer: str) -> None:
 
 
 def case_without_barrier(number: str) -> None:
-    """Run in a child process: more than 32 values per row, and only row 0 fills its buffer in the last tile."""
+    """Run in a child process: over 32 values per row, and only row 0 fills its buffer in the last tile."""
     rng = np.random.default_rng(0)
     first, last = rng.normal(size=(2, 40))
     x = 0.1 * rng.normal(size=(230, 40)) + first

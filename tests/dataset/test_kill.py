@@ -149,7 +149,7 @@ def test_ctrl_c_says_how_to_go_on(many_scans: Path, many_tables: dict[str, bytes
     if process.returncode == 0:
         pytest.skip("it was done before it was interrupted")
     assert "RunInterrupted: interrupted after" in errors
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     assert "Traceback" not in errors
     wait_until(lambda: not any(map(alive, theirs)))
     assert Run(out).about["state"] == "interrupted"

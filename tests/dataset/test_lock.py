@@ -13,7 +13,7 @@ from motifgpu.dataset.lock import locked
 def test_two_runs_in_one_folder(scans: Path, undisturbed: Run) -> None:
     with (
         locked(undisturbed.path),
-        pytest.raises(StageError, match=rf"process {os.getpid()} on .* is at work in .*; wait"),
+        pytest.raises(StageError, match=rf"process {os.getpid()} on .* is working in .*; wait"),
     ):
         dataset.run(scans, undisturbed.path, workers=1)
     with (

@@ -303,7 +303,7 @@ GOOD = np.random.default_rng(0).normal(size=(30, 66)).astype(np.float32)
         (
             (GOOD[:, :65],),
             {},
-            "moments have shape (30, 65), no whole order, so no patch can be looked into; give",
+            "moments have shape (30, 65), no whole order, so no patch can be rebuilt; give",
         ),
         (
             (np.abs(GOOD[:, :36]),),

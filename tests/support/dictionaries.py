@@ -21,7 +21,7 @@ from motifgpu.pipeline import analyze
 ERROR = {1: 0.69, 3: 0.48, 10: 0.28, 30: 0.18, 100: 0.12}
 DEFECTS: dict[str, Any] = {"vacancies": 0.05, "divacancies": 0.015, "dopants": {"W": 0.03}}
 STRANGERS = {"W": 0.03, "Fe": 0.015, "Te": 0.015}
-INTENSITY, PATTERN, NO_FRAME = 1, 2, 3
+INTENSITY, PATTERN, OTHER_CRYSTAL = 1, 2, 3
 
 
 def _nearest(truth: Any, inside: np.ndarray) -> list[str]:

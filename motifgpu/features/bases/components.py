@@ -43,7 +43,7 @@ def principal_components(patches: Array, number: int = 66, *, kernel: bool = Fal
 
     Examples
     --------
-    Two classes of patches that differ in the height of the central column stand apart in the first component:
+    Two classes of patches that differ in the height of the central column differ in the first component:
 
     >>> import motifgpu
     >>> from motifgpu.features.bases import principal_components

@@ -3,7 +3,7 @@
 The functions are J_q(z rho) times cos(q theta) or sin(q theta), where z is a zero of J_q', the derivative;
 they are harmonics of the disc: like plane waves each has one frequency, z over the radius. With a free rim
 the constant is one of them, and patches need not vanish at the rim, as they would with zeros of J_q itself.
-Pixels tell them apart better than polynomials: order 10 on 14 pixels has condition number 1.5, where
+Pixels distinguish them better than polynomials: order 10 on 14 pixels has condition number 1.5, where
 Zernike's has 10.7.
 
 They are named as Zernike functions are, by (p, q): the radial part of q has (p - |q|) / 2 nodes. So there are

@@ -90,7 +90,7 @@ class DiscBasis(ABC):
         for begin in range(0, n, step):
             end = min(begin + step, n)
             part = flat[begin:end, :]
-            # The mean is taken off before and added after, so that it costs the others no digits.
+            # The mean is subtracted before and added after, so that it costs the others no digits.
             mean = xp.matmul(part, average)
             found = xp.matmul(part - mean, weights)
             found[:, :1] += mean

@@ -44,7 +44,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     Raises
     ------
     Exception
-        Whatever the reader of the format throws; `motifgpu.read` makes one kind of it.
+        Whatever the reader of the format raises; `motifgpu.read` makes one kind of it.
     """
     found: Contents = _module(path).contents(path, opened)
     return found

@@ -97,7 +97,7 @@ def point_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str
     Parameters
     ----------
     symmetry : {"auto", "translations", "rotations90", "lattice"}
-        ``"auto"`` is the lattice's point group where slots are told apart and the paper's rotations by 90
+        ``"auto"`` is the lattice's point group where slots are distinguished and the paper's rotations by 90
         degrees where cells are sets.
     lattice : Lattice
     slots : (m,) int array

@@ -96,7 +96,7 @@ def contained_graphs(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
     nodes : sequence of MotifCell
         By ascending level, with their bonds.
     linking : {"nearest", "all"} or int
-        As in `motifgpu.build_hierarchy`; differences in level beyond 3 are not looked at.
+        As in `motifgpu.build_hierarchy`; differences in level beyond 3 are not searched.
 
     Returns
     -------

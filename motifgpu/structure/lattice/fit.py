@@ -34,7 +34,7 @@ _LEAST_POINTS = 12
 # grain into the next.
 _ATTEMPTS = ((0.15, 4), (0.08, 2))
 # Share of points on sites, beyond what chance puts there, below which there is no lattice, and below which
-# the reader is told.
+# a warning is given.
 _LEAST_SHARE, _USUAL_SHARE = 0.2, 0.85
 # Points within this share of the radius of a site are close to it.
 _CLOSE = 0.25
@@ -129,7 +129,7 @@ class Lattice:
         return self.drift(np.asarray(indices) + self.basis[np.asarray(sublattice)])
 
     def assign(self, points: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return cell (k, 2) and sublattice (k,) of the sites at points (k, 2) px; sublattice -1 where none is near."""
+        """Return cell (k, 2) and sublattice (k,) of points (k, 2) px; sublattice -1 where no site is near."""
         where = np.asarray(namespace.to_numpy(points), np.float64).reshape(-1, 2)
         cell, sublattice, distance = nearest_site(self.drift, self.basis, where)
         far = distance > SITE_RADIUS * smallest_distance(self.basis, self.metric)

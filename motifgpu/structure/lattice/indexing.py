@@ -170,7 +170,7 @@ def index_points(
     -----
     A walk from neighbour to neighbour indexes one sublattice; a polynomial map fitted to it takes
     all points to lattice coordinates, whose fractional parts cluster at the sites of the cell. Map, sites and
-    assignment are then refined in turn, until the assignment stays.
+    assignment are then refined in turn, until the assignment no longer changes.
     """
     rows, walked = walk(points, u, v, tolerance)
     if len(rows) < max(6, 0.04 * len(points)):
@@ -297,7 +297,7 @@ def nearest_site(
 def assign(
     drift: DriftMap, basis: np.ndarray, points: np.ndarray, gram: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return cell (n, 2) and sublattice (n,) of each point; -1 where it is on no site, or a nearer point is."""
+    """Return cell (n, 2) and sublattice (n,) of points; -1 for those on no site, or farther than another."""
     cell, sublattice, distance = nearest_site(drift, basis, points)
     far = distance > SITE_RADIUS * smallest_distance(basis, gram)
     order = np.lexsort((distance, sublattice, cell[:, 1], cell[:, 0]))
