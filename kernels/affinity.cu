@@ -2,20 +2,21 @@
 //
 // A row's weights are exp(-(d - r) / sigma), r its smallest distance and sigma such that they sum to a target. The
 // symmetric weight of an edge is q + q' - q q' (fuzzy union) or q + q' (sum); q' is zero where the other end does not
-// list the edge. A row of the result holds its own K neighbours and whoever lists it without being listed, by index.
+// list the edge. A row of the result holds its own K neighbours and the rows that list it without being listed, by
+// index.
 //
 // What is done                                                     kernel
 //   distances (N, K) -> weights (N, K), sigma (N,), tied (N,)      solve_rows
 //   how many list a row without being listed: extra (N,)           count_edges
-//   both halves to their rows, with a counter a row as a cursor    place_edges
+//   both halves to their rows, with a cursor for each row          place_edges
 //   each row by index                                              sort_rows
 // The launcher sums lengths to indptr between count and place. place_edges hands out places in the order in which
 // threads come; after sort_rows nothing of that order is left, since no index comes twice in a row.
 //
 // Traffic of N rows: 8 N K bytes in, 8 bytes for each entry of the result and 12 N of lengths, so less than three times
 // the result at the peak. The reverse lookup of an edge reads K indices: 4 N K^2 bytes, from cache where vertices are
-// ordered in space. On one H200 (4.8 TB/s), N = 1e6, K = 9, about 13 entries per row: 0.32 GB of lookups twice and 0.4 GB
-// else, at least 0.22 ms; solve_rows takes 9 x 12 exponentials per row, 1e8 or about 0.03 ms. Not measured yet.
+// ordered in space. On one H200 (4.8 TB/s), N = 1e6, K = 9, about 13 entries per row: 0.32 GB of lookups twice and 0.4
+// GB else, at least 0.22 ms; solve_rows takes 9 x 12 exponentials per row, 1e8 or about 0.03 ms. Not measured yet.
 //
 // What was tried: sorting all edges by (row, column), which needs twice the edges, a buffer as large, and 64-bit keys.
 //
@@ -25,7 +26,7 @@
 // Constants: K, INDEX (positions in the result), SUM (0 union, 1 sum), THREADS; LEAST_SIGMA (of a row's mean distance),
 // TOLERANCE (on the sum of a row's weights) and STEPS of the search for sigma.
 
-// One thread a row, which stays in registers; in the order of motifgpu/cpu/affinity.py, of which it is the twin.
+// One thread per row, which stays in registers; in the order of motifgpu/cpu/affinity.py, of which it is the twin.
 extern "C" __global__ void __launch_bounds__(THREADS)
 solve_rows(const float* __restrict__ distances, float target, float* __restrict__ weights, float* __restrict__ sigma,
            bool* __restrict__ tied, int n) {

@@ -1,10 +1,11 @@
 // Exact k nearest neighbours under the correlation or the Euclidean distance, of many graphs at once.
 //
 // The distance of two rows is half the squared difference of their centred and normalised forms ("unit rows"), or of
-// the rows as they are (UNIT 0). Neighbours sit at 1e-4 to 1e-8, where one minus a scalar product is float32 rounding noise, so the work has three
-// parts: a search by products that keeps a shortlist longer than k for each row, distances by difference for the
-// shortlist, and a proof for each row that no point outside its shortlist can be nearer than the k-th kept one. The
-// launcher repeats the search for rows without that proof with DIFFERENCE defined, which subtracts before it squares.
+// the rows as they are (UNIT 0). Distances of neighbours are 1e-4 to 1e-8, where one minus a scalar product is float32
+// rounding noise, so the work has three parts: a search by products that keeps a shortlist longer than k for each row,
+// distances by difference for the shortlist, and a proof for each row that no point outside its shortlist can be nearer
+// than the k-th kept one. The launcher repeats the search for rows without that proof with DIFFERENCE defined, which
+// subtracts before it squares.
 //
 // What is done                                                     kernel
 //   rows (N, D) -> (unit) rows, once more minus the centre: v      shift_rows
@@ -15,18 +16,18 @@
 // A position p of 0 ... P-1 is a row or padding: every graph starts at a multiple of TILE and is padded to one. DIM is
 // D padded to a multiple of DEPTH. Padding has an infinite norm, so it never enters a list, and needs no test.
 //
-// shortlist is where the time goes. A block holds TILE rows in shared memory and meets all TILE-wide column tiles of
-// their graph; a thread keeps 8 x 8 scores in registers. A score is considered only if it is better than the threshold of its
-// row, the LISTED-th best so far; it is then appended to the row's buffer in global memory, and a warp cuts a buffer
-// that is nearly full back to the best. About LISTED (1 + ln(n / LISTED)) scores of n get that far: 360 of a million.
-// Lists are ordered by (score, row), so they do not depend on the order in which threads append.
+// Most of the time is spent in shortlist. A block holds TILE rows in shared memory and meets all TILE-wide column tiles
+// of their graph; a thread keeps 8 x 8 scores in registers. A score counts only if it is better than the threshold of
+// its row, the LISTED-th best so far; it is then appended to the row's buffer in global memory, and a warp cuts a
+// buffer that is nearly full back to the best. About LISTED (1 + ln(n / LISTED)) scores of n get that far: 360 of a
+// million. Lists are ordered by (score, row), so they do not depend on the order in which threads append.
 //
 // Traffic and arithmetic of n rows in one graph: n^2 DIM fused multiply-adds; each block reads the graph once, from
 // the L2 cache mostly: n^2 DIM / TILE * 4 bytes. On one H200 (float32 67 TFLOP/s, memory 4.8 TB/s), DIM = 66:
 // n = 1e6 takes at least 2.0 s of arithmetic and 0.43 s of reading if nothing hit the cache, n = 1e7 at least 197 s.
 // refine gathers LISTED rows for each: 8.4 GB at n = 1e6, at least 1.8 ms.
 //
-// What was tried: selection in shared memory (for k = 64 it needs more than the tiles, and hardly a score gets there);
+// What was tried: selection in shared memory (for k = 64 it needs more than the tiles, and few scores get there);
 // one list for each thread (sixteen times as many scores pass); a full sort of each buffer (more work than counting,
 // for each entry, those before it). Half the products could be saved by using each tile for its rows and for its
 // columns; then blocks would share lists. Not measured on a GPU yet.

@@ -2,13 +2,13 @@
 //
 // A sample is sum w_r w_c coefficient[r][c] over the 7 x 7 pixels about it (six for a quintic spline, and one because
 // the first of them is the same for every patch, relative to the patch's pixel). Weights depend on row and column
-// apart, so that a patch takes two passes of 7 multiplications a sample, and not one of 49. Pixels beyond the image are
+// apart, so that a patch takes two passes of 7 multiplications per sample, and not one of 49. Pixels beyond the image are
 // its mirror image.
 //
 // What is done                                                                                    kernel
 //   coefficients (height, length), pixel and fraction (n, 2) -> patches (n, size, size)           sample_patches
 //
-// One block a patch, or, of patches above 64 samples, a tile of it. The pixels it needs go to shared memory. A warp
+// One block per patch or, of patches above 64 samples, per tile of it. The pixels it needs go to shared memory. A warp
 // takes four samples that are neighbours along the axis of the pass, whose pixels overlap, and 96 lines across: at a
 // step it loads four weights and three pixels and multiplies twelve times, so a load feeds three multiplications. An odd
 // distance between rows keeps the loads free of bank conflicts. A patch sees no other, so its bits depend on no other.
@@ -16,12 +16,12 @@
 // Traffic and arithmetic of n patches of s x s samples, a pixel apart: 4 n s^2 bytes written and 4 n (s + 6)^2 read,
 // from the L2 cache, which holds the image or nearly; a group of four samples meets 10 pixels, so 10 n s (2 s + 6)
 // multiply-adds. On one H200 (4.8 TB/s, float32 67 TFLOP/s, 132 multiprocessors at 1.8 GHz), n = 1e6, s = 64: 16.4 GB
-// or 3.4 ms of writing, 19.6 GB from the cache, 8.6e10 multiply-adds or 2.6 ms. The floor is what a block asks of
-// shared memory: about 1,900 loads and stores of a warp for a patch, one a cycle, or 8 ms. Not measured yet.
+// or 3.4 ms of writing, 19.6 GB from the cache, 8.6e10 multiply-adds or 2.6 ms. The lower bound is a block's use of
+// shared memory: about 1,900 loads and stores of a warp for a patch, one per cycle, or 8 ms. Not measured yet.
 //
 // What was tried, on paper: the products of dense matrices (s, s + 6) of the array code, batched; 64-bit indices of every
 // pixel and the gathered windows go through memory, five times the traffic of the result, and nine tenths of the
-// products are with zeros. One sample a thread needs 12 loads for 6 multiplications. Weights in registers, with the
+// products are with zeros. One sample per thread needs 12 loads for 6 multiplications. Weights in registers, with the
 // span as a constant, save a fifth of the loads and compile anew for every patch size.
 //
 // Constants: VALUE (of coefficients and patches), INDEX (positions in either), BLOCKS (that share the registers of a

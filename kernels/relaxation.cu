@@ -3,22 +3,22 @@
 // What is done                                                     kernel
 //   sub-sweeps begin ... end-1 of every graph, in one launch       relax_graphs
 //   one sub-sweep of one graph                                     relax_graph_step
-// motifgpu/graph/relaxation.py has the formulas. A sub-sweep moves all vertices of a graph from one copy of the positions
-// to another: a vertex is pulled along the one of its edges whose turn it is, and pushed away from SAMPLES vertices that
-// are the same for all. relax_graphs gives a block to each graph and keeps both copies in shared memory, VERTEX_BYTES a
+// motifgpu/graph/relaxation.py has the formulas. A sub-sweep moves all vertices of a graph from one copy of the
+// positions to another: a vertex is pulled along one of its edges, and pushed away from SAMPLES vertices that are the
+// same for all. relax_graphs gives a block to each graph and keeps both copies in shared memory, VERTEX_BYTES per
 // vertex: 14,520 vertices in the 227 KB of an H200. relax_graph_step gives a thread to each vertex and is launched once
-// a sub-sweep. Both call moved(), and nothing is fused that does not say so, so they give the same bits. No atomics.
+// per sub-sweep. Both call moved(), and nothing is fused that does not say so, so they give the same bits. No atomics.
 //
 // Arrays: positions (N, 2) float32; indptr (N + 1,), neighbors and weights (nnz,) of all graphs, whose vertices are
 // offsets (m + 1,); lengths (m, STAGES): sub-sweeps of each graph in each stage; gammas (STAGES,): the step at the
 // beginning of each; laws (STAGES, 2, LAW): attraction and repulsion, see coefficient().
 //
-// Traffic of one sub-sweep, n vertices: positions 16 n bytes, rows 8 n, and gathered by sectors of 32 an edge's end, its
-// weight and the position there: 48 n to 120 n. Arithmetic: 16 operations, a division and a root a sample, 160 n and
-// 8 n divisions. On one H200 (4.8 TB/s; 67 TFLOP/s, of a division 8 instructions): n = 1e6 at least 25 us of traffic;
-// 1,000 graphs of 1,200 vertices for 160 sweeps of 16 sub-sweeps at least 20 ms of arithmetic, positions and edges
-// staying on the chip. One graph in one block leaves the other multiprocessors idle, and is still quicker than a launch
-// a sub-sweep as long as it fits. Not measured on a GPU yet.
+// Traffic of one sub-sweep, n vertices: positions 16 n bytes, rows 8 n, and gathered by sectors of 32 the end of an
+// edge, its weight and the position there: 48 n to 120 n. Arithmetic: 16 operations, a division and a root per sample,
+// 160 n and 8 n divisions. On one H200 (4.8 TB/s; 67 TFLOP/s, of a division 8 instructions): n = 1e6 at least 25 us of
+// traffic; 1,000 graphs of 1,200 vertices for 160 sweeps of 16 sub-sweeps at least 20 ms of arithmetic, positions and
+// edges staying on the chip. One graph in one block leaves the other multiprocessors idle, and is still quicker than a
+// launch per sub-sweep as long as it fits. Not measured on a GPU yet.
 //
 // What was tried: a warp for each vertex (it reads one edge, so 31 lanes would idle); edges in shared memory (half as
 // many graphs would fit on a multiprocessor, and the first-level cache holds them).
@@ -33,7 +33,7 @@ struct Plan {
   int sample[SAMPLES];
   float strength[3];  // of attraction, of the samples' repulsion, of the repulsion of neighbours that is taken back
   int stage;
-  unsigned word;  // says which edge's turn it is, as a fraction of the vertex's edges
+  unsigned word;  // which edge pulls, as a fraction of the vertex's edges
 };
 static_assert(sizeof(Plan) == PLAN_BYTES && 2 * sizeof(float2) == VERTEX_BYTES, "what the launcher reserves");
 static_assert(LAW == 7, "what coefficient() reads");

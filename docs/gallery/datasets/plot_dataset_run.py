@@ -47,8 +47,8 @@ for entry in found.quarantine:
     print(" ", Path(entry["path"]).name, "-", entry["reason"])
 
 # %%
-# A bad file ends in quarantine and stops nothing. Look there first: nine files in and eight out is a fact
-# about the data that no density shows. Called again, the run finds everything done:
+# A damaged file is listed in quarantine and does not stop the run. Check there first: that only eight of nine
+# files were analysed is not seen in any density. Called again, the run finds everything done:
 
 found = motifgpu.run(scans, folder / "series.motif", **options)
 
@@ -62,9 +62,8 @@ motifs = found.motifs.to_pandas()
 print(motifs[["motif", "count", "per_nm2"]])
 print(found.counts.schema.field("per_nm2").metadata)
 
-# %%
-# Which motif is the vacancy? Ask the mean patches: motif 2 has the three neighbours of one of the frequent
-# motifs in the same directions, and half its height.
+# %% Which motif is the vacancy? The mean patches show it: motif 2 has the three neighbours of one of the
+# frequent motifs in the same directions, and half its height.
 
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.1), layout="constrained")
 rows = [row for row in found.motifs.to_pylist() if row["motif"] >= 0]
@@ -76,7 +75,7 @@ figure.colorbar(shown, ax=axes, label="counts per pixel")
 plt.show()
 
 # %%
-# The columns themselves are in one Parquet file a micrograph, here read by polars without this package.
+# The columns themselves are in one Parquet file per micrograph, here read by polars without this package.
 # Columns whose motif is null are so near the border that no patch fits.
 
 columns = polars.read_parquet(folder / "series.motif" / "columns" / "*.parquet")
@@ -107,7 +106,7 @@ ax.legend()
 plt.show()
 
 # %%
-# A density belongs to the area in which a patch fits, which is smaller than the frame; the store knows it.
+# A density belongs to the area in which a patch fits, which is smaller than the frame; the store holds it.
 # The found and the true ones differ by the vacancies at the border.
 #
 # Micrographs to look at
@@ -120,5 +119,5 @@ print(table[["title", "points", "motifs", "unassigned", "explained"]].head(4).to
 
 # %%
 # What may go wrong: the 64 micrographs from which a pooled dictionary is learned may miss a kind that occurs
-# in few of them. Its columns are then unassigned and lower ``explained``; teach a dictionary with that
+# in few of them. Its columns are then unassigned and lower ``explained``; learn a dictionary with that
 # micrograph and run again.

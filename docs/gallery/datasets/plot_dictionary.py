@@ -122,7 +122,7 @@ axes[1].legend(title="true kind")
 plt.show()
 
 # %%
-# The dictionary can be taught. The numbers and names that it has stay; new motifs come behind.
+# The dictionary can be extended. The numbers and names that it has stay; new motifs follow.
 
 longer = dictionary.extended(analysis)
 print(f"{len(dictionary.names)} motifs before, {len(longer.names)} after: {longer.names}")

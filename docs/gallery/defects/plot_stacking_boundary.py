@@ -75,10 +75,9 @@ right = np.mean(np.where(np.array(share)[environments] > 0.5, is_3r, ~is_3r))
 print(f"columns whose environment says rightly on which side they are: {100 * right:.1f} %")
 plt.show()
 
-# %%
-# What may go wrong: at a tilt of some milliradians the two atoms of a column part in projection, and the
-# image of 2H looks like 3R. Nothing in one image tells the two apart, so compare with an area whose stacking
-# is known.
+# %% What may go wrong: at a tilt of some milliradians the two atoms of a column part in projection, and the
+# image of 2H looks like 3R. Nothing in one image distinguishes the two, so compare with an area whose
+# stacking is known.
 #
 # A real bilayer
 # --------------

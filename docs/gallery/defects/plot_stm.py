@@ -60,10 +60,10 @@ plt.show()
 # %%
 # From sites to shapes
 # --------------------
-# A patch around a site sees its nearest neighbours, so motifs alone tell an isolated vacancy from one that
-# has company, but not a cluster from a chain. Motif-cells do: cells that are not the crystal's and touch each
-# other are joined, and equal shapes are counted, turned ones too. Label the sites 0 (atom) and 1 (empty) and
-# compose:
+# A patch around a site sees its nearest neighbours, so motifs alone distinguish an isolated vacancy from one
+# beside others, but not a cluster from a chain. Motif-cells do: cells that are not the crystal's and touch
+# each other are joined, and equal shapes are counted, turned ones too. Label the sites 0 (atom) and 1 (empty)
+# and compose:
 
 points = np.concatenate([columns.points[columns.occupied], empty])
 labels = np.repeat([0, 1], [columns.occupied.sum(), len(empty)])

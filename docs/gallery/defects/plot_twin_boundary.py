@@ -4,7 +4,7 @@ A mirror twin boundary
 
 Along a mirror twin boundary the columns are the same atoms in other environments (Fig. S24 of the paper). So
 the *identity* of a column does not show a boundary; its *environment* does, and so do clumps of the layout.
-This example asks each of them what it sees.
+This example compares what each of them shows.
 """
 
 import matplotlib.pyplot as plt
@@ -58,11 +58,10 @@ for ax, (name, labels) in zip(axes, partitions.items(), strict=True):
 
 plt.show()
 
-# %%
-# The identities know two kinds of column on either side, Mo and Se\ :sub:`2`, and a third one on the
+# %% The identities know two kinds of column on either side, Mo and Se\ :sub:`2`, and a third one on the
 # boundary: metal columns that stand closer together across it and each get some of the other's intensity.
-# Environments and regions tell the grains apart, because neighbours lie in other directions, and pick out the
-# row in the middle.
+# Environments and regions distinguish the grains, because neighbours lie in other directions, and pick out
+# the row in the middle.
 #
 # Against the truth
 # -----------------
@@ -82,7 +81,7 @@ for number, name in names.items():
 # The shared row is a region of its own. So are the rows beside it on either side, whose patches reach over
 # the boundary: the boundary, as patches of 1.7 lattice constants see it, is several rows wide.
 #
-# The layout shows the same at a glance, and the mean patches say what each clump is.
+# The layout shows the same, and the mean patches show what each clump is.
 
 figure = plt.figure(figsize=(9, 3.4), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))

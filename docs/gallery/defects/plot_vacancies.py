@@ -124,4 +124,4 @@ plt.show()
 # %%
 # Nobody knows the truth here. What speaks for the vacancies is that they stand on one sublattice, have half
 # of its height, and form a clump of the layout; what speaks against a motif is that its columns lie together
-# where the image is dark or dirty. Look where the columns of each motif are before counting them.
+# where the image is dark or dirty. See where the columns of each motif are before counting them.

@@ -103,7 +103,7 @@ else:
 # One micrograph is too small to keep a GPU busy. Neighbours, graph and layout therefore take several in one
 # call, as rows one after the other with ``offsets`` that say where each begins. What a micrograph gets does
 # not depend on what else is in the batch: the layout of the first one is the same to the bit, alone and in
-# company.
+# a batch.
 
 second, _ = chain(simulate.monolayer("WS2", (400, 400), counts=30, vacancies=0.03, seed=2).image)
 moments = np.concatenate([host["moments"], second["moments"]])

@@ -71,7 +71,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# Beside t-SNE
+# Comparison with t-SNE
 # ------------
 # The same moments. Neither layout knows the colours. The share of each column's nine most similar ones that
 # are still its neighbours in the plane says how faithful a layout is nearby.
@@ -94,7 +94,7 @@ plt.show()
 # -------------------------
 # It is for looking, and for finding that there *is* something. Labels should not be read off it, if what the
 # columns are is the question: asked for five clusters, k-means divides by environment, not by motif. The
-# default of ``find_motifs`` looks into the patches instead.
+# default of ``find_motifs`` reads intensities in the patches instead.
 
 labels = {
     "k-means on the force relaxation": KMeans(5, n_init=10, random_state=0).fit_predict(layout),

@@ -62,8 +62,8 @@ print(f"{len(clusterer.means_)} motifs; agreement {adjusted_mutual_info_score(ki
 print(pipeline[0].get_feature_names_out()[:6])
 
 # %%
-# Other features take the place of moments with ``method="mixture"``, which takes any numbers; it cannot look
-# into the patches then. Agreement with the truth on the same patches:
+# Other features take the place of moments with ``method="mixture"``, which takes any numbers; it cannot read
+# intensities in the patches then. Agreement with the truth on the same patches:
 
 flat = patches.reshape(len(patches), -1)
 for name, method, features in (
@@ -104,8 +104,8 @@ print(f"balanced accuracy at 1.5 counts: {balanced_accuracy_score(all_kinds, pre
 # Which moments matter
 # --------------------
 # Names of the features survive the pipeline, so the weights of a linear classifier can be read. For the
-# vacancy the largest belong to moments without an angle (q = 0): it is the height in the middle of the patch
-# that tells.
+# vacancy the largest belong to moments without an angle (q = 0): the height in the middle of the patch
+# distinguishes it.
 
 classifier.fit(all_patches, all_kinds)
 kept = classifier[-1].classes_.tolist()

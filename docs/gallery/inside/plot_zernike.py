@@ -45,7 +45,7 @@ axes[1, 0].set_ylabel("from 66 moments")
 plt.show()
 
 # %%
-# The first column shows the price: without noise, 66 moments reach 20.5 dB, because they cannot draw these
+# The first column shows the limit: without noise, 66 moments reach 20.5 dB, because they cannot draw these
 # blobs any sharper. From sigma 0.3 on they are nearer to the truth than the patch itself by 10 dB and more:
 # of the noise in some 12,900 pixels of the disc, the part that looks like one of 66 smooth functions is left,
 # a 195th of its power.
@@ -53,8 +53,8 @@ plt.show()
 # Which order?
 # ------------
 # The truncation error falls with the order, and the noise that is let in rises with the number of moments, so
-# there is a best order for each dose. To tell columns apart, a sharp picture is not needed. ``analyze`` takes
-# order 10, the paper's, and 6 where patches are less than 20 px wide, which have no more in them.
+# there is a best order for each dose. To distinguish columns, a sharp picture is not needed. ``analyze``
+# takes order 10, the paper's, and 6 where patches are less than 20 px wide, which have no more in them.
 
 figure, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 orders = np.arange(2, 25, 2)

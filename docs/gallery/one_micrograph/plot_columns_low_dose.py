@@ -56,8 +56,8 @@ plt.show()
 
 # %%
 # Above are the images as recorded, below the smoothed ones from which columns are taken. Smoothing projects
-# overlapping patches on the few patterns that stand above the noise, so at 1 count the crystal is drawn from
-# all its cells and a lone defect is drawn faintly. Blue squares are sites where the lattice wants a column
+# overlapping patches on the few patterns that exceed the noise, so at 1 count the crystal is drawn from
+# all its cells and a lone defect is drawn faintly. Blue squares are sites where the lattice predicts a column
 # and none is seen: double vacancies, which have no maximum that a search could find.
 #
 # What goes wrong: a smoothed image always looks convincing. Never judge a defect at low dose by the smoothed
@@ -65,7 +65,7 @@ plt.show()
 #
 # Precision and recall
 # --------------------
-# ``"auto"`` uses the lattice where there is one. ``"prominence"`` takes maxima that stand out, and needs no
+# ``"auto"`` uses the lattice where there is one. ``"prominence"`` takes prominent maxima, and needs no
 # lattice; ``"radius"`` is the maximum filter of the paper. The table gives precision / recall for them, in
 # MoSe\ :sub:`2`, whose two kinds of column are nearly as bright, and in WS\ :sub:`2`, where an S\ :sub:`2`
 # column has a seventh of the height of a W column.

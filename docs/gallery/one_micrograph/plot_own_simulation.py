@@ -17,7 +17,7 @@ from motifgpu import simulate
 # %%
 # The micrograph in question
 # --------------------------
-# Stands for yours: pretend that its truth is not known.
+# It takes the place of yours: assume that its truth is not known.
 
 yours = simulate.monolayer("MoSe2", (320, 320), counts=1.5, angle=20, vacancies=0.05, scan=0.4, seed=99)
 pixel_size = yours.pixel_size_nm
@@ -27,7 +27,7 @@ print(f"{lattice.kind} lattice of {np.hypot(*lattice.u) * pixel_size:.4f} nm")
 print(f"motifs of {analysis.motifs.counts.tolist()} columns")
 
 # %%
-# What the twin must have
+# What the copy must have
 # -----------------------
 # Its parameters are measured on the micrograph: lattice constant and direction from the lattice, the width of
 # columns from ``sigma_px``, which smoothing widens a little, and the dose from the heights. The dose is right
@@ -92,8 +92,8 @@ plt.show()
 # %%
 # From the count to a density
 # ---------------------------
-# A count is low by the recall and high by what is false. Corrected by the twin: true = counted x precision /
-# recall. It holds as long as the twin has about as many defects as the micrograph, so choose its share by the
+# A count is low by the recall and high by what is false. Corrected by the copy: true = counted x precision /
+# recall. It holds as long as the copy has about as many defects as the micrograph, so choose its share by the
 # result and repeat.
 
 counted = int((analysis.motifs.labels == 2).sum())
@@ -118,7 +118,7 @@ for number, each in enumerate(empty):
 
 
 # %%
-# And how far do the motifs of the micrograph itself stand apart?
+# And how well are the motifs of the micrograph itself separated?
 
 bins = np.linspace(0, 2.5, 40)
 figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
@@ -138,7 +138,6 @@ ax.set(xlabel="height of the column (counts per pixel)", ylabel="columns", title
 ax.legend()
 plt.show()
 
-# %%
-# What the twin does not know: contamination, tilt, real probe tails and detector response. Recall on the twin
-# is a limit that the real micrograph will not exceed, not a promise. Where the heights of two motifs overlap
-# as much as here, single columns are uncertain even when densities are right.
+# %% What the simulated copy does not include: contamination, tilt, real probe tails and detector response.
+# Recall on the copy is a limit that the real micrograph will not exceed, not a promise. Where the heights of
+# two motifs overlap as much as here, single columns are uncertain even when densities are right.

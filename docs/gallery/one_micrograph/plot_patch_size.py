@@ -18,7 +18,7 @@ from motifgpu import simulate
 # %%
 # Where the number comes from
 # ---------------------------
-# The power spectrum of a crystal is a set of peaks; its radial mean has one peak a ring. The first ring at
+# The power spectrum of a crystal is a set of peaks; its radial mean has one peak per ring. The first ring at
 # frequency f\ :sub:`0` gives the size 2 / f\ :sub:`0`: 1.73 lattice constants on a hexagonal lattice and 2 on
 # a square one.
 
@@ -83,7 +83,7 @@ ax.legend()
 plt.show()
 
 # %%
-# ``analyze`` escapes the choice: it takes the paper's size, so that a patch shows its neighbours, and reads
+# ``analyze`` needs no choice: it takes the paper's size, so that a patch shows its neighbours, and reads
 # the identity from the middle of the patch.
 
 nearest = np.hypot(*(analysis.points[:, None] - truth.points).transpose(2, 0, 1)).argmin(axis=1)

@@ -39,7 +39,7 @@ tifffile.imwrite(
 # %%
 # Read it
 # -------
-# Look at the pixel size first. It is ``None`` where the file states none that can be trusted (dots per inch
+# Check the pixel size first. It is ``None`` where the file states none that can be trusted (dots per inch
 # are not a pixel size); then give it to ``analyze`` as ``pixel_size_nm``. Lengths are in pixels otherwise.
 
 micrograph = motifgpu.read(folder / "scan.tif")
@@ -48,15 +48,16 @@ print(f"{micrograph.shape} px of {micrograph.pixel_size_nm:.4f} nm, counts 0 to 
 # %%
 # Analyse it
 # ----------
-# Give the raw image. Smoothing, cropping of the grey range or a background filter beforehand take away what
-# tells the columns apart. Nothing else has to be told: not the lattice constant, not the number of motifs.
+# Give the raw image. Smoothing, cropping of the grey range or a background filter beforehand remove
+# differences between columns. Nothing else has to be given: not the lattice constant, not the number of
+# motifs.
 
 analysis = motifgpu.analyze(micrograph)
 analysis
 
 # %%
-# Read the warnings before the results. An empty list means that nothing looked doubtful to the program; it
-# does not mean that the image shows what you hope.
+# Read the warnings before the results. An empty list means that no check of the program failed; it
+# does not mean that the image shows what you expect.
 
 print(analysis.warnings)
 
@@ -65,7 +66,7 @@ print(analysis.warnings)
 # ----------------------
 # Motif 0 is always the most frequent, so the numbers are no names. What a motif *is* can be read from its
 # place on the lattice, from its mean patch, and from its neighbours: here 0 and 1 are the Mo columns and the
-# complete Se\ :sub:`2` columns, and the rare ones are what stands in their places. A square is a site where
+# complete Se\ :sub:`2` columns, and the rare ones are in their places. A square is a site where
 # no atom is seen.
 
 figure, ax = plt.subplots(figsize=(7, 7), layout="constrained")
@@ -73,8 +74,8 @@ analysis.plot.micrograph(ax)
 plt.show()
 
 # %%
-# The layout puts columns in similar environments side by side. It is for looking: draw it beside the
-# micrograph and ask of every clump where its columns lie. Distances between far clumps mean nothing.
+# The layout puts columns in similar environments side by side. It is for inspection: draw it beside the
+# micrograph and see for every clump where its columns are. Distances between far clumps mean nothing.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 analysis.plot.layout(axes[0])
@@ -82,7 +83,7 @@ analysis.plot.shells(axes[1])
 plt.show()
 
 # %% The second panel counts the nearest neighbours, one row per motif. Motifs 1, 2 and 4 have three
-# neighbours of motif 0, so they stand on one sublattice: 2 and 4 are what became of a column of motif 1.
+# neighbours of motif 0, so they stand on one sublattice: 2 and 4 are columns of motif 1 that lost atoms.
 # Motif 3 has the neighbours that motif 0 has: it is what replaced one of those.
 #
 # Mean patches

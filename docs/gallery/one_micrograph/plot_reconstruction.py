@@ -78,8 +78,8 @@ plt.show()
 # Residual, and the defects alone
 # -------------------------------
 # The residual is the smoothed image less the rebuilt one. Structure in it, in place of noise, is what the
-# classes do not know. With the two most frequent motifs hidden, what is left in the rebuilt image are patches
-# around defects.
+# classes do not include. With the two most frequent motifs hidden, what is left in the rebuilt image are
+# patches around defects.
 
 print(analysis.warnings)
 

@@ -81,7 +81,7 @@ plt.show()
 # %%
 # Is this order or chance?
 # ------------------------
-# Defects that are thrown at random also touch each other. So the number of pairs says nothing by itself;
+# Defects that are placed at random also touch each other. So the number of pairs says nothing by itself;
 # compare it with the same number of defects of each kind placed anew at random on the same sites. Shown is
 # the number of motif-cells by level, found and for 100 random placements.
 
@@ -119,7 +119,7 @@ analysis.plot.growth(axes[1])
 plt.show()
 
 # %%
-# This simulation did throw its defects at random, and nothing stands out of the intervals: pairs and triples
+# This simulation did place its defects at random, and nothing lies outside the intervals: pairs and triples
 # by themselves are no evidence of order. In an image in which defects attract each other, large motif-cells
 # would be more, and single ones fewer, than the random placements have.
 #

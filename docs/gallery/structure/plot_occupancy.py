@@ -40,8 +40,8 @@ plt.show()
 # %%
 # From columns to a grid of sites
 # -------------------------------
-# ``site_grid`` wants to know which motifs mean filled and which mean hollow, and you learn that from the mean
-# patches: the first has a column in its middle and five neighbours around, the second has the five neighbours
+# ``site_grid`` needs to know which motifs mean filled and which mean hollow, which the mean patches
+# show: the first has a column in its middle and five neighbours around, the second has the five neighbours
 # alone. Not every hollow site is found as a place of its own; the others follow from the lattice, whose cell
 # holds four pentagons.
 
@@ -57,9 +57,8 @@ for motif, ax in enumerate(axes):
 
 plt.show()
 
-# %%
-# Here the truth does the looking: which motifs have most of their columns in the middle of a pentagon, on a
-# column or on none.
+# %% Here the truth replaces the inspection: which motifs have most of their columns in the middle of a
+# pentagon, on a column or on none.
 
 
 def choose(analysis, truth):
@@ -107,7 +106,7 @@ for name, found in sites.items():
         print(f"{name:26} {row}")
 
 # %%
-# At level 2 both are close to the truth, and the null tells them apart. At level 3 neither is: with a few
+# At level 2 both are close to the truth, and the null distinguishes them. At level 3 neither is: with a few
 # hundred windows the entropy cannot exceed the logarithm of their number, whatever the sites do.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
