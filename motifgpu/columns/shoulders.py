@@ -1,8 +1,8 @@
 """Shoulders of bright columns, and which of them are faint columns.
 
 Beside a bright column a faint one, such as S2 beside W, is no maximum of the lattice average but a shoulder.
-It shows in what fits of the bright columns leave over. There the ringing of the band limit shows as well, but
-not in the image itself, where a faint sublattice holds a column on most of its sites.
+It shows in the residual of the fits of the bright columns. There the ringing of the band limit shows as well,
+but not in the image itself, where a faint sublattice holds a column on most of its sites.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: f
     Returns
     -------
     (m, 2) array
-        Where fits are to start; none where the columns are so wide that what fits leave over is their rims.
+        Where fits are to start; none where the columns are so wide that the residual of the fits is their
+        rims.
     """
     # Of wide columns the windows of a fit cut off as much as faint columns have.
     if math.exp(-0.5 * ((REACH + 0.5) / float(bright.sigma)) ** 2) > FAINTEST:

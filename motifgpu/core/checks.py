@@ -142,7 +142,7 @@ def check_offsets(offsets: Any, number: int, stage: str) -> np.ndarray:
         raise StageError(
             stage,
             f"offsets go from {limits[0]} to {limits[-1]}",
-            f"let them go from 0 to the {number} rows there are",
+            f"let them go from 0 to the number of rows, {number}",
         )
     falls = np.flatnonzero(np.diff(limits) < 0)
     if falls.size:

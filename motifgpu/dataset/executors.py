@@ -211,7 +211,7 @@ class Processes:
         if worker.error or self._failed_starts > STARTS:
             how = worker.error or f"they end at once, with exit status {worker.process.returncode}"
             raise StageError(
-                "run", f"workers cannot work: {how}", "mend what it names, or give workers=1 to see more"
+                "run", f"workers cannot work: {how}", "repair what it names, or give workers=1 to see more"
             )
         self._ready.extend((number, None) for number in sorted(worker.batches))
         place = self._workers.index(worker)

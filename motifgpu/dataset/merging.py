@@ -64,7 +64,9 @@ def merge(
     if not sources:
         raise StageError("merge", "there are no runs", "give at least one folder")
     if out is None and len(sources) > 1:
-        raise StageError("merge", f"there are {len(sources)} runs and no folder", "say where they go")
+        raise StageError(
+            "merge", f"there are {len(sources)} runs and no folder", "give the folder to write to"
+        )
     return _merge_into(sources, sources[0] if out is None else Path(out))
 
 

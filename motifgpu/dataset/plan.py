@@ -141,7 +141,7 @@ def plan_run(
     unreadable = tuple(one["path"] for one in found if one["status"] != tasks.DONE)
     if len(unreadable) == len(found):
         problem = f"none of {len(found)} files can be analysed, because of {found[0]['path']}: "
-        raise StageError("plan", problem + found[0]["reason"], "see to that, or give other files")
+        raise StageError("plan", problem + found[0]["reason"], "repair that, or give other files")
     probed = sum(os.path.getsize(path) for path in chosen)
     scale = sizes.sum() / max(probed, 1)
     columns, points = (sum(one[name] for one in found) * scale for name in ("columns", "points"))

@@ -79,7 +79,7 @@ _CAPTIONS = {
     "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson). Only "
     "the area in which a patch fits counts.",
     "averages": "What each motif looks like: the mean of the patches of all its columns.",
-    "explained": "How well the motifs explain the micrographs. Those on the left are worth a look.",
+    "explained": "How well the motifs explain the micrographs. Check those on the left.",
     "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs; "
     "its share of the columns where not all pixel sizes are known.",
     "time": "The same against the time at which the file was written.",

@@ -128,7 +128,7 @@ class Schedule:
             raise StageError(
                 "run",
                 summary["reason"],
-                "mend that and run the same command again; what is finished is kept",
+                "repair that and run the same command again; what is finished is kept",
             )
         self._records.take(summary)
         self.analysed += summary["status"] in (DONE, QUARANTINED)

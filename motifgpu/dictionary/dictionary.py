@@ -552,7 +552,9 @@ class MotifDictionary:
         """
         arrays, about = files.read(path)
         damaged = StageError(
-            STAGE, f"{os.fspath(path)} is damaged: its contents are not those that were saved", "save it anew"
+            STAGE,
+            f"{os.fspath(path)} is damaged: its contents are not those that were saved",
+            "save it again",
         )
         counts = arrays.pop("counts", None)
         if counts is None or files.digest(arrays) != about.get("digest"):

@@ -123,7 +123,7 @@ def plot_growth(hierarchy: Hierarchy, ax: Axes | None = None) -> Axes:
     ax.semilogy(
         g.level, g.distinct, "o-", color="#0072B2", markersize=5, linewidth=1.6, label="distinct motif-cells"
     )
-    text = "too few places for a rate" if math.isnan(g.rate) else f"rises by {g.rate:.2f} nats a level"
+    text = "too few places for a rate" if math.isnan(g.rate) else f"rises by {g.rate:.2f} nats per level"
     ax.set_title(f"{int(g.distinct.sum())} distinct motif-cells; {text}", fontsize=10)
     ax.set(xlabel="level (cells)", ylabel="number")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

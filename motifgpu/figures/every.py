@@ -128,7 +128,7 @@ class Plots:
         if analysis.cells is None or analysis.hierarchy is None:
             raise StageError(
                 "plots",
-                f"there are no motif-cells: {analysis.no_lattice or 'structure was not asked for'}",
+                f"there are no motif-cells: {analysis.no_lattice or 'structure is False'}",
                 "look at the micrograph and the layout, or analyse with structure=True",
             )
         return analysis.cells, analysis.hierarchy

@@ -19,7 +19,7 @@ from motifgpu.moire.twist_fit import MISFIT, REACH, Block, Fit, fit_two_lattices
 # second the twist is given only if its standard error is small.
 LEAST_SPLIT, CLEAR_SPLIT = 1.3, 1.7
 _LARGEST_ERROR = 0.015, 0.05  # standard errors in degrees that are let pass: between the two, and above both
-# Power of the second layer: least share of the first one's, and least multiple of what is left over.
+# Power of the second layer: least share of the first one's, and least multiple of the residual.
 _LEAST_SHARE, _LEAST_CLEAR = 0.02, 4.0
 # Noise in neighbouring coefficients is correlated by the window: what that does to variances.
 _INFLATION = 5.0
@@ -166,7 +166,7 @@ def _judge(fit: Fit, parameters: np.ndarray, covariance: np.ndarray) -> Twist:
     if share < _LEAST_SHARE or clear < _LEAST_CLEAR:
         return _unresolved(
             f"only one lattice is seen: a second one would have {share:.2g} of its power and stand "
-            f"{clear:.2g} times above what is left over"
+            f"{clear:.2g} times above the residual"
         )
     if split < LEAST_SPLIT:
         return _unresolved(

@@ -137,12 +137,12 @@ class Fit:
         return power, np.concatenate(parts)
 
     def left(self, parameters: np.ndarray, peaks: slice = slice(None)) -> np.ndarray:
-        """Return what some of the peaks leave over of the coefficients (2 m,)."""
+        """Return the residual (2 m,) of the coefficients after some of the peaks."""
         left: np.ndarray = self.data - self.explained_part(self.shapes(parameters)[peaks])[1]
         return left
 
     def residual(self, parameters: np.ndarray) -> np.ndarray:
-        """Return what all peaks leave over (2 m,), weighted."""
+        """Return the weighted residual (2 m,) after all peaks."""
         weighted: np.ndarray = self.left(parameters) * np.tile(self.of_ring, 2)
         return weighted
 
@@ -215,7 +215,7 @@ def _without(block: Block, parameters: np.ndarray) -> np.ndarray:
 
 
 def fit_two_lattices(block: Block, frequency: float) -> tuple[Fit, np.ndarray, np.ndarray]:
-    """Fit both lattices from several starts, with the rings weighted by what is left over.
+    """Fit both lattices from several starts, with the rings weighted by the residual.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ class AnalyzeWidget(QWidget):  # type: ignore[misc]
         self.dictionary = QPushButton("none")
         self.structure = QCheckBox("lattice and motif-cells")
         self.structure.setChecked(Options.structure)
-        self.background = QCheckBox("take off a slow background")
+        self.background = QCheckBox("subtract a slow background")
         self.background.setChecked(Options.remove_background)
         self.start = QPushButton("Analyse")
         self.cancel = QPushButton("Cancel")

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _CAPTIONS = {
     "micrograph": "The micrograph with its atom columns, coloured by motif. Crosses: too near the border for "
     "a patch. Squares: lattice sites where no atom is seen.",
-    "layout": "Every point is a column; columns whose patches look alike pulled together. The area of a disc "
+    "layout": "Every point is a column; columns with similar patches attract each other. The area of a disc "
     "shows how many columns an environment has.",
-    "environments": "The same layout, coloured by environment: its motif together with its neighbours.",
+    "environments": "The same layout, coloured by environment: the motif of a column with its neighbours.",
     "confidence": "The same layout, coloured by how sure the motif of a column is.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
     "mean Zernike moments.",
-    "symmetry": "How far the mean of each motif is left as it is by rotations and by its best mirror: 1 is "
+    "symmetry": "How symmetric the mean of each motif is under rotations and its best mirror: 1 is "
     "wholly, and noise has 0.5 at 2 folds, 0.3 at 3, 0.1 at 6.",
     "cells": "Unit cells coloured by what they hold; the crystal's own are left open. Pale: cut by the "
     "border, so not counted.",
@@ -41,13 +41,15 @@ _CAPTIONS = {
     "patch_size": "Radial mean of the power spectrum. The marked peak sets the patch size; dotted lines are "
     "the other candidates.",
     "background": "The slow background of the micrograph.",
-    "reconstruction": "The micrograph rebuilt from class averages, and what they leave over: structure in "
-    "the residual is structure that no motif explains.",
+    "reconstruction": "The micrograph rebuilt from class averages, and what they do not explain: structure "
+    "in the residual is structure that no motif explains.",
     "occupancy": "The most frequent patterns of filled and hollow sites, with what independent sites would "
     "give.",
     "twist": "Power spectrum with the Bragg peaks of the two layers.",
 }
-_SHELL = "How many columns of each motif stand around one of each motif, on average."
+_SHELL = (
+    "Mean number of columns of each motif (column of the table) in a neighbour shell of each motif (row)."
+)
 _FOLDS = "2-fold", "3-fold", "4-fold", "6-fold", "mirror"
 _STATIC = "micrograph", "layout", "environments", "confidence"  # the linked view shows all of these
 _NO_BOKEH = (
@@ -203,7 +205,7 @@ def _not_rebuilt(analysis: Analysis) -> str:
 
     height, width = analysis.micrograph.shape
     text = (
-        "An image of this size takes longer to rebuild from its motifs, so it is when that is asked for: "
+        "An image of this size takes longer to rebuild from its motifs, so it is rebuilt on request only: "
         "analysis.report(folder, reconstruction=True)."
     )
     return f'<p class="note">{text}</p>' if height * width > QUICK_PIXELS else ""

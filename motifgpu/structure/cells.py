@@ -290,7 +290,9 @@ def checked_labels(labels: Any, n: int) -> np.ndarray:
     """Return the labels (n,) on the host, or say what is wrong with them."""
     given = np.asarray(namespace.to_numpy(labels))
     if given.shape != (n,):
-        raise StageError("cells", f"labels has shape {given.shape} for {n} points", "give one label a point")
+        raise StageError(
+            "cells", f"labels has shape {given.shape} for {n} points", "give one label per point"
+        )
     if given.dtype.kind not in "biu" or (len(given) and given.min() < UNASSIGNED):
         what = given.dtype if given.dtype.kind not in "biu" else f"a label {given.min()}"
         raise StageError("cells", f"labels has {what}", "give whole numbers from 0 on, or -1 for unassigned")

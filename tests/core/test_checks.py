@@ -63,7 +63,7 @@ def test_offsets_are_whole_numbers_on_the_host(xp_array: Callable[[Any], Any]) -
 @pytest.mark.parametrize(
     ("offsets", "message"),
     [
-        ([0, 3], "a: offsets go from 0 to 3; let them go from 0 to the 5 rows there are"),
+        ([0, 3], "a: offsets go from 0 to 3; let them go from 0 to the number of rows, 5"),
         ([1, 5], "a: offsets go from 1 to 5"),
         ([0, 4, 2, 5], "a: offsets fall after number 1; let them rise"),
         ([0.0, 5.0], r"a: offsets have shape \(2,\) and dtype float64; give \(m \+ 1,\) integers"),

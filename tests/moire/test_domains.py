@@ -118,7 +118,7 @@ def test_domains_are_those_of_a_flood_fill(seed: int) -> None:
     ("labels", "options", "says"),
     [
         (np.full(100, -1), {}, "none of the 100 columns has a label"),
-        (np.zeros(99, int), {}, "one label a point"),
+        (np.zeros(99, int), {}, "one label per point"),
         (np.zeros(100), {}, "whole numbers"),
         (np.zeros(100, int), {"neck": 1.5}, "neck is 1.5"),
         (np.zeros(100, int), {"min_size": 0}, "min_size"),

@@ -63,8 +63,8 @@ def principal_components(patches: Array, number: int = 66, *, kernel: bool = Fal
     if number > most:
         raise StageError(
             STAGE,
-            f"{number} components are asked for and patches of shape {tuple(patches.shape)} have {most}",
-            f"ask for {most} or fewer",
+            f"{number} components are requested and patches of shape {tuple(patches.shape)} have {most}",
+            f"give {most} or fewer",
         )
     if not (rows != rows[0]).any():
         raise StageError(STAGE, f"all {len(rows)} patches are equal", "give patches that differ")

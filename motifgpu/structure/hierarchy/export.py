@@ -118,7 +118,7 @@ def from_json(text: str) -> Hierarchy:
             raise StageError(
                 "hierarchy",
                 f"the schema is {data['schema']!r}, not {SCHEMA}",
-                "read it with the version it is of",
+                "read it with the version that wrote it",
             )
 
         def content(labels: Sequence[int]) -> Content:

@@ -164,7 +164,7 @@ def index_points(
     Raises
     ------
     StageError
-        If lattice steps connect too few points, or points gather on no site of the cell.
+        If lattice steps connect too few points, or points cluster on no site of the cell.
 
     Notes
     -----
@@ -186,7 +186,7 @@ def index_points(
     if len(sites) == 0:
         raise StageError(
             "lattice",
-            f"the {len(points)} points gather on no site of the cell",
+            f"the {len(points)} points cluster on no site of the cell",
             "use Voronoi cells (voronoi_cells)",
         )
     origin, basis = _place_origin(sites, gram)
