@@ -474,7 +474,7 @@ class MotifDictionary:
         calibrated = self.patch_nm / pixel_size_nm
         return periods if abs(periods / calibrated - 1) <= pooled.OTHER_RING else calibrated
 
-    def warn_renamed(self, names: Mapping[int, str]) -> MotifDictionary:
+    def renamed(self, names: Mapping[int, str]) -> MotifDictionary:
         """Return the dictionary with other names for some motifs; their numbers stay.
 
         Examples

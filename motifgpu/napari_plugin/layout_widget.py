@@ -38,8 +38,8 @@ _NEEDED = {*LAYOUT, *COLORS}
 _FILLED, _FAINT = 0.55, 0.3  # opacities of the inside of a selected ring and of one that is not selected
 _HELP = (
     "Draw a line around columns, or click on one. Shift adds, Ctrl takes away. The wheel zooms, the right "
-    "button moves, a double click shows all. Back: take the selection tool of the points layer and drag on the "
-    "micrograph."
+    "button moves, a double click shows all. Back: take the selection tool of the points layer and drag on "
+    "the micrograph."
 )
 
 

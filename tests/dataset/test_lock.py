@@ -19,13 +19,13 @@ def test_two_runs_in_one_folder(scans: Path, undisturbed: Run) -> None:
     with (
         locked(undisturbed.path, (1, 2)),
         locked(undisturbed.path, (2, 2)),
-        pytest.raises(StageError, match="at work"),
+        pytest.raises(StageError, match="is working in"),
         locked(undisturbed.path),
     ):
         pass
     with (
         locked(undisturbed.path, (1, 2)),
-        pytest.raises(StageError, match="at work"),
+        pytest.raises(StageError, match="is working in"),
         locked(undisturbed.path, (1, 2)),
     ):
         pass

@@ -287,7 +287,7 @@ def test_small_picture_stands_for_a_file_that_is_gone(tmp_path: Path) -> None:
 def test_run_without_micrographs_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.npy").write_bytes(b"no array")
     motifgpu.run([str(tmp_path)], tmp_path / "out.motif", workers=1)
-    with pytest.raises(motifgpu.StageError, match="has no micrograph; look into its quarantine"):
+    with pytest.raises(motifgpu.StageError, match="has no micrograph; see its quarantine"):
         stack.run_layers(motifgpu.Run(tmp_path / "out.motif"))
 
 
