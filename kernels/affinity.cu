@@ -26,7 +26,7 @@
 // Constants: K, INDEX (positions in the result), SUM (0 union, 1 sum), THREADS; LEAST_SIGMA (of a row's mean distance),
 // TOLERANCE (on the sum of a row's weights) and STEPS of the search for sigma.
 
-// One thread per row, which stays in registers; in the order of motifgpu/cpu/affinity.py, of which it is the twin.
+// One thread per row, which stays in registers; in the order of motifgpu/cpu/affinity.py, its counterpart.
 extern "C" __global__ void __launch_bounds__(THREADS)
 solve_rows(const float* __restrict__ distances, float target, float* __restrict__ weights, float* __restrict__ sigma,
            bool* __restrict__ tied, int n) {

@@ -1,1 +1,1 @@
-"""What every room stands on: array namespace, checks, device, errors, files and what both twins share."""
+"""What every room stands on: array namespace, checks, device, errors, files and what CPU and GPU share."""

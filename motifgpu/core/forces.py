@@ -1,4 +1,4 @@
-"""Forces of the relaxation, and how long they act: what its twins on both devices share.
+"""Forces of the relaxation, and how long they act: what its code for CPU and GPU shares.
 
 `motifgpu.graph.relaxation` has the formulas.
 """

@@ -1,4 +1,4 @@
-"""Array namespaces and the twins of SciPy and scikit-image for each.
+"""Array namespaces, and the counterparts of SciPy and scikit-image for each.
 
 A stage asks here for what differs between array libraries and is otherwise written once over the array API
 standard.
@@ -99,10 +99,10 @@ def upper_median(x: Array) -> Array:
     return array_namespace(x).sort(x)[x.shape[0] // 2]
 
 
-def _host_twin(module: ModuleType) -> Any:
+def _on_host(module: ModuleType) -> Any:
     """Wrap a NumPy-only module so that arrays of other namespaces travel to the host and back."""
 
-    class Twin:
+    class Counterpart:
         def __getattr__(self, name: str) -> Callable[..., Any]:
             function = getattr(module, name)
 
@@ -120,22 +120,22 @@ def _host_twin(module: ModuleType) -> Any:
 
             return call
 
-    return Twin()
+    return Counterpart()
 
 
-def _twin(xp: ModuleType, host: str, gpu: str) -> Any:
+def _counterpart(xp: ModuleType, host: str, gpu: str) -> Any:
     if array_api_compat.is_numpy_namespace(xp):
         return importlib.import_module(host)
     if is_cupy(xp):
         return importlib.import_module(gpu)
-    return _host_twin(importlib.import_module(host))
+    return _on_host(importlib.import_module(host))
 
 
 def ndimage(xp: ModuleType) -> Any:
-    """Return ``scipy.ndimage`` or its twin for the namespace `xp`."""
-    return _twin(xp, "scipy.ndimage", "cupyx.scipy.ndimage")
+    """Return ``scipy.ndimage`` or its counterpart for the namespace `xp`."""
+    return _counterpart(xp, "scipy.ndimage", "cupyx.scipy.ndimage")
 
 
 def skimage(xp: ModuleType, submodule: str) -> Any:
-    """Return ``skimage.<submodule>`` or cuCIM's twin for the namespace `xp`."""
-    return _twin(xp, f"skimage.{submodule}", f"cucim.skimage.{submodule}")
+    """Return ``skimage.<submodule>`` or cuCIM's counterpart for the namespace `xp`."""
+    return _counterpart(xp, f"skimage.{submodule}", f"cucim.skimage.{submodule}")

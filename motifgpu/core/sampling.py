@@ -1,4 +1,4 @@
-"""Which pixels the samples of a patch read: what the twins of the sampling share."""
+"""Which pixels the samples of a patch read: what the sampling on CPU and GPU shares."""
 
 from __future__ import annotations
 

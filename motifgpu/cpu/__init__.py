@@ -1,7 +1,7 @@
 """The stages with code of their own for the CPU, and the threads they run on.
 
-Each module has the name and the function signatures of its twin in `motifgpu.cuda`. Arrays may be of any
-namespace, and results come back in it; what is compiled by Numba works on the host.
+Each module has the name and the function signatures of its counterpart in `motifgpu.cuda`. Arrays may be of
+any namespace, and results come back in it; what is compiled by Numba works on the host.
 """
 
 from __future__ import annotations

@@ -174,11 +174,11 @@ def relax(
             callback(subsweep // SUBSWEEPS, layout)
 
     if namespace.is_cupy(xp):
-        from motifgpu.cuda.relaxation import relax as twin
+        from motifgpu.cuda.relaxation import relax as compute
     else:
-        from motifgpu.cpu.relaxation import relax as twin
+        from motifgpu.cpu.relaxation import relax as compute
     forces = Forces(stages, n_repulsions, float(clip), seed)
-    return twin(
+    return compute(
         graph.indptr, graph.indices, graph.weights, limits, start, forces, report if callback else None, every
     )
 
@@ -219,7 +219,7 @@ def pca_start(x: Array, offsets: Array | None = None) -> Array:
     xp, x = check_array(x, STAGE, "x", 2)
     limits = check_offsets(offsets, int(x.shape[0]), STAGE)
     if namespace.is_cupy(xp):
-        from motifgpu.cuda.relaxation import pca_start as twin
+        from motifgpu.cuda.relaxation import pca_start as compute
     else:
-        from motifgpu.cpu.relaxation import pca_start as twin
-    return twin(x, limits)
+        from motifgpu.cpu.relaxation import pca_start as compute
+    return compute(x, limits)

@@ -129,11 +129,11 @@ def _classified(sublattices: Sublattices, fits: list[Classes]) -> Identities:
         usual.append(max(here, key=lambda c: c.rows.size))
         turned = [c.sublattice for c in usual[:-1] if _turned(sublattices, c, usual[-1])]
         for found in here:
-            twins = [c for c in classes if c.sublattice in turned and _turned(sublattices, c, found)]
-            if twins:
-                twin = min(twins, key=lambda c: abs(c.intensity - found.intensity))
-                components[sublattice][components[sublattice] == found.label] = twin.label
-                found = replace(found, label=twin.label)
+            copies = [c for c in classes if c.sublattice in turned and _turned(sublattices, c, found)]
+            if copies:
+                copy = min(copies, key=lambda c: abs(c.intensity - found.intensity))
+                components[sublattice][components[sublattice] == found.label] = copy.label
+                found = replace(found, label=copy.label)
             classes.append(found)
             labels[found.rows] = found.label
     return Identities(labels, confidence, [fit.mixture for fit in fits], components)

@@ -1,4 +1,4 @@
-"""On a GPU: every kernel against its twin on the CPU, and the whole chain."""
+"""On a GPU: every kernel against its counterpart on the CPU, and the whole chain."""
 
 from __future__ import annotations
 

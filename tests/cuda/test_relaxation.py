@@ -1,4 +1,4 @@
-"""Both forms of the relaxation kernels, run on the CPU, against the literal formulas and the CPU's twin."""
+"""Both forms of the relaxation kernels, run on the CPU, against the literal formulas and the CPU's code."""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@ How far can it be trusted at my dose?
 =====================================
 
 No analysis of a real micrograph comes with its own error rate. A simulation in the image of the micrograph
-has one: the same crystal, pixel size, dose and noise, and defects that are known. This example builds such a
-twin, asks what share of vacancies is found at which dose, and what a density that was measured means then.
+has one: the same crystal, pixel size, dose and noise, and defects that are known. This example makes such a
+copy, measures what share of vacancies is found at which dose, and what a density that was measured means
+then.
 """
 
 import matplotlib.pyplot as plt
@@ -41,7 +42,7 @@ sigma = analysis.columns.sigma_px / a
 print(f"a = {a:.2f} px, angle = {angle:.1f} degrees, sigma = {sigma:.3f} a, dose = {brightest:.2f}")
 
 
-def twin(dose, seed, vacancies=0.05):
+def simulated_copy(dose, seed, vacancies=0.05):
     """Simulate a micrograph like yours."""
     return simulate.monolayer(
         "MoSe2",
@@ -75,7 +76,7 @@ def scores(truth):
 
 
 doses = (0.7, 1, 1.5, 2, 3, 5)
-total = {dose: np.array([scores(twin(dose, seed)) for seed in range(5)]) for dose in doses}
+total = {dose: np.array([scores(simulated_copy(dose, seed)) for seed in range(5)]) for dose in doses}
 recall = {dose: each[:, 0].sum() / each[:, 1].sum() for dose, each in total.items()}
 precision = {dose: each[:, 0].sum() / max(each[:, 2].sum(), 1) for dose, each in total.items()}
 
@@ -111,7 +112,8 @@ print(f"counted {counted}, corrected {corrected:.1f}, truly {true}")
 # beyond two is then wrong.
 
 empty = [
-    motifgpu.analyze(twin(brightest, seed, vacancies=0).image, structure=False) for seed in range(10, 16)
+    motifgpu.analyze(simulated_copy(brightest, seed, vacancies=0).image, structure=False)
+    for seed in range(10, 16)
 ]
 for number, each in enumerate(empty):
     print(f"perfect crystal {number}: motifs of {each.motifs.counts.tolist()}")
