@@ -297,7 +297,7 @@ class Analysis:
             Made if missing; files of the same names are replaced.
         linked : bool
             Show layout and micrograph as linked pictures, where Bokeh is installed: what is selected in one
-            lights up in the other. Still pictures otherwise.
+            is highlighted in the other. Still pictures otherwise.
         **options
             What is drawn in addition, as of `motifgpu.figures.figures`: ``reconstruction=True``,
             ``occupancy=(filled, hollow)``, ``twist=True``.

@@ -329,12 +329,12 @@ def analyze_batch(
     -------
     list of Analysis, MicrographReadError or StageError
         In the order of the sources; the error in place of a micrograph that cannot be analysed. Results are
-        the same bits alone and in any company.
+        the same bits alone and in any batch.
 
     Raises
     ------
     GpuMissingError
-        If a GPU was asked for and none is usable, which is no micrograph's fault.
+        If a GPU was requested and none is usable.
     """
     options = Options() if options is None else options
     if options.dictionary is not None and options.n_motifs is not None:

@@ -72,6 +72,6 @@ def make(app: Sphinx, config: Config) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Have the pictures made when the settings are known."""
-    # Before the folder beside the pages is looked for.
+    # Before the folder beside the pages is searched for.
     app.connect("config-inited", make, priority=100)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -62,7 +62,7 @@ def _folders(args: argparse.Namespace) -> list[Path]:
 
 
 def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
-    """Write the report and what else was asked for."""
+    """Write the report and what else was requested."""
     extra = {name: True for name in ("reconstruction", "twist") if getattr(args, name)}
     analysis.report(folder, linked=not args.still, **extra)
     if args.movie:

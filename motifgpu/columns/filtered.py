@@ -1,4 +1,4 @@
-"""A micrograph in the band of its columns, smoothed and not, in which the columns are looked for.
+"""A micrograph in the band of its columns, smoothed and not, in which the columns are searched for.
 
 Lengths here and in what is done with it are pixels of the band's grid (`motifgpu.columns.band`), on which the
 period of the first ring is 6.8 px in every micrograph: a hexagonal lattice constant is 7.9 px, columns of a

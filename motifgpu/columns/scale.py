@@ -14,8 +14,8 @@ import numpy as np
 from motifgpu.columns.spectrum import Spectrum
 from motifgpu.core.errors import StageError
 
-# Below four periods across the image a ring is an average of too few coefficients to be told from chance; two
-# bins more show how low the curve is before it.
+# Below four periods across the image a ring is an average of too few coefficients to be distinguished from
+# chance; two bins more show how low the curve is before it.
 LOWEST_BIN = 4
 _BEFORE = 2
 # Natural logarithm by which a peak must be above its local background: a factor of 4.5.

@@ -20,7 +20,7 @@ _LARGEST = 1e37
 
 @dataclass(frozen=True, eq=False)
 class StandardImage:
-    """An image of mean 0 and standard deviation 1; its spectrum and scales are computed once, when asked for.
+    """An image of mean 0 and standard deviation 1; its spectrum and scales are computed once, at first use.
 
     The functions that take an image also take this, so that the stages of an analysis share one.
 

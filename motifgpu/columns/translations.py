@@ -18,8 +18,8 @@ from motifgpu.core.namespace import Array
 TRANSLATION = 0.72
 # Longest translation that is averaged with the shortest one, over that one.
 ALIKE = 1.25
-# Where translations are looked for: beyond this many periods of the columns, which leaves out lag 0 alone, as
-# columns of a honeycomb are 0.66 apart; and within this many of the first ring, two lattice constants.
+# Where translations are searched for: beyond this many periods of the columns, which leaves out lag 0 alone,
+# as columns of a honeycomb are 0.66 apart; and within this many of the first ring, two lattice constants.
 _NEAREST, _FARTHEST = 0.4, 2.5
 # Least autocorrelation of the window that is divided by: below it hardly any of the image overlaps itself.
 _LEAST_WINDOW = 1e-3

@@ -171,7 +171,7 @@ def select(name: str) -> ModuleType:
     Raises
     ------
     StageError
-        If CuPy is asked for and no GPU is usable, or the name is none of the three.
+        If CuPy is requested and no GPU is usable, or the name is none of the three.
     """
     if name not in BACKENDS:
         raise StageError("backend", f"there is no backend {name!r}", f"choose {either(BACKENDS)}")
@@ -186,7 +186,7 @@ def select(name: str) -> ModuleType:
 
 
 class GpuMissingError(StageError):
-    """A GPU was asked for and none is usable."""
+    """A GPU was requested and none is usable."""
 
 
 def threads() -> int:

@@ -81,7 +81,7 @@ class _Search:
         loader.kernel(STAGE, name, **self.constants, **constants)((blocks,), (THREADS,), args, shared)
 
     def shifted_rows(self, x: Array) -> Array:
-        """Return the rows, centred and of norm 1 if asked for, minus a centre of their graph."""
+        """Return the rows, centred and of norm 1 if requested, minus a centre of their graph."""
         graphs, dimensions = self.tiles_of_graph.size, x.shape[1]
         rows = self.empty((self.n, dimensions), self.xp.float32)
         where = namespace.device(self.like)

@@ -237,7 +237,7 @@ def usual_workers(job: Job) -> int:
 
 
 def choose_executor(job: Job, client: Client | None, workers: int | None) -> Executor:
-    """Return the workers of a cluster if there is one, else this process or as many as are asked for.
+    """Return the workers of a cluster if there is one, else this process or as many as are requested.
 
     Raises
     ------

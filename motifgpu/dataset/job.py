@@ -107,7 +107,7 @@ def make_options(given: dict[str, Any]) -> Options:
     StageError
         If one is none of `motifgpu.analyze`'s, or no micrograph could be analysed with its value.
     GpuMissingError
-        If a GPU is asked for and none is usable.
+        If a GPU is requested and none is usable.
     """
     known = [name for name in NAMES if name != "dictionary"]
     for name in given:

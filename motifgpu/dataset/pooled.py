@@ -16,7 +16,7 @@ from motifgpu.store import layout
 from motifgpu.store.read import RunFolder
 
 MICROGRAPHS = 64  # files that a dictionary is learned from
-COLUMNS = 100_000  # columns of theirs that are looked at
+COLUMNS = 100_000  # columns of theirs that are used
 
 
 def sampled(files: Sequence[str], number: int, seed: int) -> list[str]:
@@ -55,7 +55,7 @@ def learn_from_run(sample: RunFolder, seed: int) -> MotifDictionary:
     sample : RunFolder
         Run over the sampled files.
     seed : int
-        Of the columns that are looked at, at most 100,000.
+        Of the columns that are used, at most 100,000.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from motifgpu.dictionary import MotifDictionary
 
 
 class _Seen(NamedTuple):
-    """A file when it was last looked at.
+    """A file when it was last examined.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ _POWER, _ANGLES = 16, 12  # how sharply columns choose angles, and how many of t
 _STEP = 2  # degrees between the angles tried first
 _OWN = 0.95  # share of a column's best correlation at an angle that may be its own
 _ALIKE = 0.003  # orientations that agree as well are the same to a symmetric crystal
-_FEWEST, _SHARE = 12, 0.02  # columns for which another orientation is looked for: at least, and of all
+_FEWEST, _SHARE = 12, 0.02  # columns for which another orientation is searched for: at least, and of all
 _CLEARLY = 0.25  # by how much better they fit there, 1 being the limit of what is known
 _MOST_TURNS = 8
 _ROUNDS = 2
@@ -100,7 +100,7 @@ def find_alignment(moments: Array, chapter: Chapter) -> Alignment:
     Parameters
     ----------
     moments : (n, n_moments) array
-        All columns of the micrograph; of more than 4,096 as many are looked at, evenly spread.
+        All columns of the micrograph; of more than 4,096 as many are used, evenly spread.
     chapter : Chapter
 
     Returns

@@ -115,7 +115,7 @@ class Naming(NamedTuple):
 
 
 def name_chunk(moments: Array, alignment: Alignment, chapters: Sequence[Chapter]) -> Naming:
-    """Say what columns are. A chapter is asked for those that no chapter before it knows.
+    """Say what columns are. A chapter names those that no earlier chapter knows.
 
     Parameters
     ----------

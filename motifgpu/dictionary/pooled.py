@@ -20,7 +20,7 @@ OTHER_RING = 0.15
 
 
 def _sampled(number: int, total: int, sample: int, seed: int, place: int) -> np.ndarray | None:
-    """Return which columns of a micrograph are looked at, None for all.
+    """Return which columns of a micrograph are used, None for all.
 
     Each micrograph gives its share of the sample: as many of its columns, drawn without replacement, as it
     has of all columns.
@@ -32,7 +32,7 @@ def _sampled(number: int, total: int, sample: int, seed: int, place: int) -> np.
     total : int
         Columns of all of them.
     sample : int
-        Columns of all of them that are looked at.
+        Columns of all of them that are used.
     seed : int
     place : int
         Place of the micrograph, which with the seed keys the random numbers.

@@ -17,7 +17,7 @@ from motifgpu.core.errors import StageError
 
 MAX_ORDER = 100  # as far as the recurrence is tested
 # Pixels across the disc when patterns are drawn from moments on the host. The narrowest length there, 0.08
-# patch radii by which neighbours are looked for, is 2.6 of them.
+# patch radii by which neighbours are searched for, is 2.6 of them.
 PICTURE = 64
 MAX_CONDITION = 10.0  # of the functions on the pixels: by how much noise may grow
 

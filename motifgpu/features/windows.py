@@ -18,7 +18,7 @@ from motifgpu.features.disc import PICTURE
 # Radius of the parabolic window on a column, in patch radii: 0.35 lattice constants on hexagonal lattices.
 # It tells vacancies from their hosts as well as the best of the radii and shapes tried, at any dose.
 _WINDOW = 0.4
-# Distances at which a neighbour is looked for, in patch radii: beyond, its window leaves the disc.
+# Distances at which a neighbour is searched for, in patch radii: beyond, its window leaves the disc.
 _NEAREST, _FARTHEST = 0.4, 0.85
 _GAPS = 0.2  # share of the disc taken for gaps between columns
 
@@ -110,7 +110,7 @@ def turned_correlation(a: np.ndarray, b: np.ndarray, order: int) -> float:
     Parameters
     ----------
     a, b : (n_moments,) float64 ndarray
-        Moments; A_00, the mean intensity, is not looked at.
+        Moments; A_00, the mean intensity, is not used.
     order : int
         Highest radial order of the moments.
     """

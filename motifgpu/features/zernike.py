@@ -260,7 +260,7 @@ class _Projector:
 
 
 class _Tables:
-    """Arrays on the host and their copies for every device and dtype that asked for them."""
+    """Arrays on the host and their copies for every device and dtype that needed them."""
 
     def __init__(self, *host: np.ndarray) -> None:
         self._host = host

@@ -87,7 +87,7 @@ def show_image(ax: Axes, image: np.ndarray, pixel_size_nm: float | None) -> None
 def image_size(shape: tuple[int, int], inches: float, beside: float = 0.0) -> tuple[float, float]:
     """Return the size of a figure that holds an image of `shape` and a title, inches.
 
-    It is `inches` wide, of which `beside` are for what stands beside the image.
+    It is `inches` wide, of which `beside` are for what is drawn beside the image.
     """
     return inches, 0.35 + (inches - beside) * min(max(shape[0] / shape[1], 0.4), 1.6)
 

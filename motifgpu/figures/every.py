@@ -159,15 +159,15 @@ def figures(
     dict of str to matplotlib.figure.Figure
         By name: micrograph, layout, environments, confidence, class_averages, shells, symmetry, patch_size,
         background; where there is a lattice cells, hierarchy, growth, strain and rotation; reconstruction,
-        occupancy and twist where asked for.
+        occupancy and twist where requested.
 
     Raises
     ------
     StageError
-        If what was asked for cannot be made: no grid of sites, no patch inside the image.
+        If what was requested cannot be made: no grid of sites, no patch inside the image.
     """
     plot = Plots(analysis)
-    # First what was asked for, so that what cannot be made is said before the rest is drawn.
+    # First what was requested, so that its errors come before the rest is drawn.
     asked: dict[str, Any] = {}
     if occupancy is not None:
         asked["occupancy"] = plot.occupancy(*occupancy)

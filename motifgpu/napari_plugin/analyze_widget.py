@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from motifgpu.analysis import Analysis
 
-_FEWEST = 2.0  # px of a patch that can be asked for
+_FEWEST = 2.0  # px of a patch that can be requested
 
 
 class _Stopped(Exception):

@@ -1,4 +1,4 @@
-"""The linked view: layout and micrograph side by side, where a selection in one lights up in the other."""
+"""The linked view: layout and micrograph side by side; a selection in one is highlighted in the other."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ _FOLDS = "2-fold", "3-fold", "4-fold", "6-fold", "mirror"
 _STATIC = "micrograph", "layout", "environments", "confidence"  # the linked view shows all of these
 _NO_BOKEH = (
     "These are still pictures because Bokeh is not installed where this report was made. With it (pip "
-    'install "motifgpu[report]") a selection on the layout lights up on the micrograph, and back.'
+    'install "motifgpu[report]") a selection on the layout is highlighted on the micrograph, and back.'
 )
 
 

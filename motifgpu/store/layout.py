@@ -16,7 +16,7 @@
       occurrences.parquet      one row per place where a motif-cell occurs
       report.html              thumbnails and figures inside
 
-The first half is written while the run goes on, every file under the key of what it was made from; the second
+The first half is written during the run, every file under the key of what it was made from; the second
 half is put together from it.
 """
 

@@ -170,7 +170,7 @@ def motif_cells(lattice: Lattice, labels: Any, *, reading: str = "slots") -> Cel
     labels : (n,) int array
         Motif of each of the lattice's points, -1 for unassigned.
     reading : {"slots", "set"}
-        ``"slots"`` tells cells apart by the motif on each sublattice. ``"set"`` is the paper's literal "set
+        ``"slots"`` distinguishes cells by the motif on each sublattice. ``"set"`` is the paper's literal "set
         membership of their motifs", which cannot tell {M, X} from {M, X, X}, nor where a motif is.
 
     Returns

@@ -246,7 +246,7 @@ def test_as_a_step_of_a_pipeline() -> None:
     [
         (lambda: patch_features(patches_of(9, 24), "wavelets"), r"there is no basis 'wavelets'; choose one"),
         (lambda: patch_features(patches_of(9, 24), "zernike", 0), r"n_features is 0"),
-        (lambda: patch_features(patches_of(9, 24), "pca"), r"66 components.*\(9, 24, 24\) have 9; ask for 9"),
+        (lambda: patch_features(patches_of(9, 24), "pca"), r"66 components.*\(9, 24, 24\) have 9; give 9"),
         (lambda: patch_features(patches_of(9, 2), "pca", 5), r"5 components.* have 4"),
         (lambda: patch_features(np.ones((9, 4, 4)), "kernel-pca", 3), r"all 9 patches are equal"),
         (lambda: patch_features(np.ones((0, 4, 4)), "pca", 3), r"3 components.* have 0"),

@@ -124,7 +124,7 @@ def test_constant_rows_have_euclidean_neighbours():
         ({"k": 0}, r"neighbors: k is 0; give a whole number of at least 1"),
         ({"k": 2.5}, r"k is 2.5"),
         ({"offsets": [0, 3, 12]}, r"k is 3 and micrograph 0 has 3 points; give k of at most 2, or leave"),
-        ({"offsets": [0, 5, 11]}, r"offsets go from 0 to 11; let them go from 0 to the 12 rows"),
+        ({"offsets": [0, 5, 11]}, r"offsets go from 0 to 11; let them go from 0 to the number of rows, 12"),
         ({"offsets": [0, 8, 4, 12]}, r"offsets fall after number 1"),
         ({"offsets": [0.0, 12.0]}, r"dtype float64; give \(m \+ 1,\) integers"),
         ({"nan": [4, 7]}, r"neighbors: rows 4, 7 of x have values that are NaN or infinite; remove"),

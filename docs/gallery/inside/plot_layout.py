@@ -93,7 +93,7 @@ plt.show()
 # What a layout is good for
 # -------------------------
 # It is for looking, and for finding that there *is* something. Labels should not be read off it, if what the
-# columns are is the question: asked for five clusters, k-means divides by environment, not by motif. The
+# columns are is the question: with five clusters, k-means divides by environment, not by motif. The
 # default of ``find_motifs`` reads intensities in the patches instead.
 
 labels = {

@@ -3,7 +3,7 @@
 Your own file, from beginning to end
 ====================================
 
-A micrograph is read from a file, analysed in one call, and the results are looked at and taken away. Replace
+A micrograph is read from a file, analysed in one call, and the results are drawn and saved. Replace
 the file by your own: dm3, dm4, EMD, SER, MRC, HSPY, NeXus, TIFF, PNG, JPEG, npy and npz are read alike.
 """
 
@@ -103,8 +103,8 @@ figure.colorbar(shown, ax=axes, label="counts per pixel")
 plt.show()
 
 # %%
-# Take the results away
-# ---------------------
+# Save the results
+# ----------------
 # ``report`` writes one HTML page that needs no network, the figures, and ``columns.csv`` with one row per
 # column; ``save`` writes everything into one file that ``Analysis.load`` reads back to the bit.
 

@@ -110,7 +110,7 @@ def fourier_bessel_moments(patches: Array, order: int = 10) -> Array:
     Raises
     ------
     StageError
-        If the patches are not square, real and finite, or too small to tell the functions apart.
+        If the patches are not square, real and finite, or too small to distinguish the functions.
 
     Examples
     --------

@@ -90,7 +90,7 @@ def pseudo_zernike_moments(patches: Array, order: int = 7) -> Array:
     Raises
     ------
     StageError
-        If the patches are not square, real and finite, or too small to tell the functions apart.
+        If the patches are not square, real and finite, or too small to distinguish the functions.
 
     Examples
     --------

@@ -29,7 +29,7 @@ _READERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".hspy": ("hspy", {}),
     ".nxs": ("nexus", {"skip_array_metadata": True}),
 }
-# What stands where a file has no calibration; MRC's programs then make the cell as many Å long as pixels.
+# What a file without calibration states; MRC's programs then make the cell as many Å long as pixels.
 _DEFAULT_SCALE, _DEFAULT_MRC_NM = 1.0, 0.1
 _READ_AT_ONCE = 2**28  # bytes
 _ENERGY, _SPECTRAL = ("eV", "keV", "meV"), ("EELS", "EDS", "CL")

@@ -97,7 +97,7 @@ def to_json(hierarchy: Hierarchy) -> str:
 
 
 def from_json(text: str) -> Hierarchy:
-    """Read what `to_json` wrote; edges are found anew when asked for.
+    """Read what `to_json` wrote; edges are computed again when needed.
 
     Parameters
     ----------

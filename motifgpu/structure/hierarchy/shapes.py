@@ -110,7 +110,7 @@ def point_group(symmetry: str, lattice: Lattice, slots: np.ndarray, reading: str
     Raises
     ------
     StageError
-        If the name is unknown, or the lattice's group is asked for cells that are sets.
+        If the name is unknown, or the lattice's group is requested for cells that are sets.
     """
     if symmetry == "auto":
         symmetry = "lattice" if reading == "slots" else "rotations90"

@@ -105,7 +105,7 @@ def contained_graphs(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
 
     Notes
     -----
-    Cells are taken away one at a time and what is left is looked up by its key.
+    Cells are removed one at a time and the rest is looked up by its key.
     """
     number = {node.key: k for k, node in enumerate(nodes)}
     deepest = min(linking, _DEEPEST) if isinstance(linking, int) else _DEEPEST
