@@ -72,7 +72,7 @@ plt.show()
 
 # %%
 # Comparison with t-SNE
-# ------------
+# ---------------------
 # The same moments. Neither layout knows the colours. The share of each column's nine most similar ones that
 # are still its neighbours in the plane says how faithful a layout is nearby.
 
