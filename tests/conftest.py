@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,12 @@ from support.real_micrographs import folder_or_skip
 # The same examples in every run: a test fails because of a change and not by chance.
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
 hypothesis.settings.load_profile("fixed")
+
+if not os.access(
+    os.path.expanduser("~"), os.W_OK
+):  # HyperSpy wants to write there, Matplotlib keeps its fonts
+    _home = tempfile.TemporaryDirectory(prefix="motifgpu-home-")
+    os.environ["HOME"] = _home.name
 
 SLOW = 900  # seconds that a slow test may take; pyproject.toml has the limit of the others
 
