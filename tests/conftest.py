@@ -11,7 +11,6 @@ from typing import Any
 
 import hypothesis
 import pytest
-from matplotlib.figure import Figure
 from support.backends import BACKENDS, maker
 from support.real_micrographs import folder_or_skip
 
@@ -19,9 +18,7 @@ from support.real_micrographs import folder_or_skip
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None)
 hypothesis.settings.load_profile("fixed")
 
-if not os.access(
-    os.path.expanduser("~"), os.W_OK
-):  # HyperSpy wants to write there, Matplotlib keeps its fonts
+if not os.access(os.path.expanduser("~"), os.W_OK):  # HyperSpy and Matplotlib keep files there
     _home = tempfile.TemporaryDirectory(prefix="motifgpu-home-")
     os.environ["HOME"] = _home.name
 
@@ -43,6 +40,8 @@ def xp_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 @pytest.fixture
 def little_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a report have one empty figure: drawing takes most of its time."""
+    from matplotlib.figure import Figure
+
     monkeypatch.setattr("motifgpu.Analysis.figures", lambda self, **options: {"micrograph": Figure()})
 
 
