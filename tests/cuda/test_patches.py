@@ -117,7 +117,7 @@ def test_the_public_function_launches_and_stays_on_the_device(monkeypatch: pytes
     wanted, inside = extract_patches(image, points, 12, side=10.5)
     there = array_api_strict.Device("device1")
     monkeypatch.setattr(namespace, "is_cupy", lambda xp: xp is array_api_strict)
-    monkeypatch.setattr(namespace, "ndimage", lambda xp: namespace._host_twin(ndimage))
+    monkeypatch.setattr(namespace, "ndimage", lambda xp: namespace._on_host(ndimage))
     host = device.HostDevice()
     with loader.running_on(host):
         found, seen = extract_patches(

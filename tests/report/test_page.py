@@ -155,9 +155,9 @@ def test_twist_and_occupancy_are_there_when_asked_for(
     monkeypatch.setattr(
         Analysis, "site_grid", lambda self, *motifs: site_grid(truth.points, truth.labels, *motifs)
     )
-    path = tiling.report(tmp_path, linked=False, reconstruction=False, occupancy=(1, ()))
-    assert "How sites are filled" in _Reader(path.read_text()).text
-    assert (tmp_path / "figures" / "occupancy.png").exists()
+    drawn = tiling.figures(reconstruction=False, occupancy=(1, ()))
+    page = _Reader(render(tiling, {"occupancy": drawn["occupancy"]}, linked=False))
+    assert "How sites are filled" in page.text
     with pytest.raises(StageError):
         tiling.report(tmp_path / "none", occupancy=(999, ()))
     assert not (tmp_path / "none").exists()

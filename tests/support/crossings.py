@@ -130,7 +130,7 @@ def as_on_a_gpu() -> Iterator[None]:
         patch.setattr(namespace, "is_cupy", lambda xp: xp is array_api_strict)
         patch.setattr(
             namespace,
-            "_twin",
+            "_counterpart",
             lambda xp, host, gpu: importlib.import_module(host) if xp is NUMPY else _Module(host),
         )
         patch.setattr(namespace, "bincount", on_host(bincount))
