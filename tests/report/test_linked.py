@@ -19,6 +19,8 @@ from support.report_page import DRAWN, Page, clear_path
 from motifgpu import Analysis, Micrograph, analyze, simulate
 from motifgpu.figures.palette import motif_color
 
+# A browser takes as much time as a tenth of the quick tests.
+pytestmark = pytest.mark.slow
 pytest.importorskip("bokeh", reason="the linked view is made with Bokeh (extra: report)")
 pytest.importorskip("playwright.sync_api", reason="a browser is driven with Playwright")
 
