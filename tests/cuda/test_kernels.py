@@ -108,36 +108,21 @@ def sanitized_case(kernel: str, *faults: str) -> None:
 
 SANITIZED = [  # sanitizer, kernel, faults, what the report says (None: nothing may be found)
     pytest.param("address", "sums", "FAULT_SHARED_OVERRUN", "heap-buffer-overflow", id="shared-overrun"),
-    pytest.param(
-        "address",
-        "sums",
-        "FAULT_GLOBAL_OVERRUN",
-        "heap-buffer-overflow",
-        marks=pytest.mark.slow,
-        id="global-overrun",
-    ),
-    pytest.param("undefined", "sums", "FAULT_SHIFT", "shift exponent", marks=pytest.mark.slow, id="shift"),
-    pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", marks=pytest.mark.slow, id="race"),
-    pytest.param(
-        "thread",
-        "between_blocks",
-        "FAULT_ONE_COPY",
-        "data race",
-        marks=pytest.mark.slow,
-        id="race-between-blocks",
-    ),
-    pytest.param("thread", "between_blocks", "", None, marks=pytest.mark.slow, id="between-blocks-clean"),
-    pytest.param("address", "static_overrun", "", "overflow", marks=pytest.mark.slow, id="static-overrun"),
-    pytest.param(
-        "thread", "warp_race", "FAULT_NO_BARRIER", "data race", marks=pytest.mark.slow, id="warp-race"
-    ),
-    pytest.param("address", "sums", "", None, marks=pytest.mark.slow, id="address-clean"),
-    pytest.param("undefined", "sums", "", None, marks=pytest.mark.slow, id="undefined-clean"),
-    pytest.param("thread", "sums", "", None, marks=pytest.mark.slow, id="thread-clean"),
-    pytest.param("thread", "warp_race", "", None, marks=pytest.mark.slow, id="warp-clean"),
+    pytest.param("address", "sums", "FAULT_GLOBAL_OVERRUN", "heap-buffer-overflow", id="global-overrun"),
+    pytest.param("undefined", "sums", "FAULT_SHIFT", "shift exponent", id="shift"),
+    pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", id="race"),
+    pytest.param("thread", "between_blocks", "FAULT_ONE_COPY", "data race", id="race-between-blocks"),
+    pytest.param("thread", "between_blocks", "", None, id="between-blocks-clean"),
+    pytest.param("address", "static_overrun", "", "overflow", id="static-overrun"),
+    pytest.param("thread", "warp_race", "FAULT_NO_BARRIER", "data race", id="warp-race"),
+    pytest.param("address", "sums", "", None, id="address-clean"),
+    pytest.param("undefined", "sums", "", None, id="undefined-clean"),
+    pytest.param("thread", "sums", "", None, id="thread-clean"),
+    pytest.param("thread", "warp_race", "", None, id="warp-clean"),
 ]
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(("sanitizer", "kernel", "fault", "report"), SANITIZED)
 def test_sanitizers_find_planted_faults_and_nothing_else(

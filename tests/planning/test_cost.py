@@ -92,6 +92,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert cli.main(["plan", str(tmp_path / "none.npy")]) == cli.FAILED
 
 
+@pytest.mark.slow
 def test_calibration_is_made_by_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "SIZES", ((224, 224, 22), (256, 320, 24)))
     threads = os.environ.get("MOTIFGPU_THREADS")
