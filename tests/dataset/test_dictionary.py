@@ -91,6 +91,7 @@ def test_hierarchies_merge_without_reserve(pooled: Run) -> None:
     assert max(node.count for node in singles) > 10  # single vacancies of all micrographs are one motif-cell
 
 
+@pytest.mark.slow
 def test_the_same_micrograph_has_the_same_labels_in_whatever_run(
     scans: Path, pooled: Run, tmp_path: Path
 ) -> None:

@@ -67,13 +67,9 @@ def _kill_the_process(many_scans: Path, out: Path, moment: random.Random, worker
     wait_until(lambda: not any(map(alive, theirs)))  # workers end with the process that started them
 
 
-@pytest.mark.parametrize(
-    "seeds", [range(1), pytest.param(range(1, KILLS + 1), marks=pytest.mark.slow)], ids=["once", "again"]
-)
-def test_killing_the_process(
-    many_scans: Path, many_tables: dict[str, bytes], tmp_path: Path, seeds: range
-) -> None:
-    for seed in seeds:
+@pytest.mark.slow
+def test_killing_the_process(many_scans: Path, many_tables: dict[str, bytes], tmp_path: Path) -> None:
+    for seed in range(KILLS + 1):
         out = tmp_path / f"{seed}.motif"
         for _ in range(1 + seed % 2):
             _kill_the_process(many_scans, out, random.Random(seed), workers=1 + seed % 2)

@@ -86,7 +86,15 @@ def test_a_vanished_input_folder_ends_the_run(tmp_path: Path, monkeypatch: pytes
     assert len(done.micrographs) == 4
 
 
-@pytest.mark.parametrize(("written", "code"), [(0, 28), (9, 30), (25, 28), (60, 30)])
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        pytest.param(0, 28, marks=pytest.mark.slow),
+        (9, 30),
+        (25, 28),
+        pytest.param(60, 30, marks=pytest.mark.slow),
+    ],
+)
 def test_a_disk_that_takes_no_more_ends_the_run_clearly_and_loses_nothing(
     scans: Path,
     undisturbed: Run,

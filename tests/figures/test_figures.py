@@ -146,6 +146,7 @@ def test_strain_of_a_stretched_picture() -> None:
         analysis.plot.strain(component="bend")
 
 
+@pytest.mark.slow
 def test_twist_is_written_with_its_reason_where_there_is_none(analysis: Analysis) -> None:
     assert "twist not resolved: " in analysis.plot.twist().get_title()
     bilayer = simulate.bilayer(twist=8.0, shape=(256, 256), seed=1)

@@ -77,6 +77,7 @@ def test_more_vertices_than_can_be_drawn(analysis: Analysis, tmp_path: Path) -> 
     assert path.stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 def test_mp4_is_what_every_player_knows(analysis: Analysis, tmp_path: Path) -> None:
     path = tmp_path / "movie.mp4"

@@ -129,6 +129,7 @@ def test_uneven_brightness_gives_classes_a_tail_and_does_not_split_them():
     assert again.confidence == pytest.approx(motifs.confidence, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_published_vacancies_of_a_real_micrograph():
     folder = folder_or_skip() / "TiWSe2"
     found = analyze(folder / "adf2.dm4", structure=False)
