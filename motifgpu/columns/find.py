@@ -35,6 +35,8 @@ class Columns:
     sigma_px : float
         Standard deviation of the Gaussian that fits the columns of the smoothed image, px. It is one number,
         because the probe is common to all columns.
+    notes : tuple of str
+        What a reader should know of how they were found, a sentence each; none where all is usual.
 
     Examples
     --------
@@ -55,6 +57,7 @@ class Columns:
     prominence: Array
     occupied: Array
     sigma_px: float
+    notes: tuple[str, ...] = ()
 
     __repr__ = one_line
 

@@ -70,7 +70,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
 
 def warnings(analysis: Analysis) -> list[str]:
     """Return what a reader of an analysis should know: what is unsure in it, left out or missing."""
-    found = []
+    found = list(analysis.columns.notes)
     if analysis.patch_size.confidence < _LOW_CONFIDENCE:
         found.append(
             f"the patch size of {analysis.patch_size.pixels:.1f} px has a confidence of only "

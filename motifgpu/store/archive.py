@@ -27,7 +27,7 @@ from motifgpu.core.packing import pack, unpack
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
-SCHEMA = 1
+SCHEMA = 2
 _CONTENTS = "analysis.json"
 _TYPES = {
     "graph.affinity": ("AffinityGraph",),

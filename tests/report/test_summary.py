@@ -101,6 +101,10 @@ def test_warnings_name_what_is_unsure_or_missing(analysis: Analysis, forgotten: 
     tied = replace(analysis.graph, tied=np.ones_like(analysis.graph.tied))
     assert f"{len(analysis.points)} columns have neighbours at equal distance" in told(graph=tied)
     assert set(analysis.hierarchy.warnings) <= set(analysis.warnings)
+    said = ("the image was inverted", "a pixel was left out")
+    columns = replace(analysis.columns, notes=said)
+    assert replace(analysis, columns=columns).warnings[:2] == list(said)
+    assert "the image was inverted" in repr(columns)
 
 
 def test_the_table_has_a_line_for_every_column(analysis: Analysis) -> None:

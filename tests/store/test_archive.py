@@ -25,15 +25,15 @@ TRUTH = simulate.monolayer(
     "MoSe2", (208, 224), counts=30, angle=7, vacancies=0.06, dopants={"W": 0.03}, seed=3
 )
 
-# What schema 1 stores: whoever changes a field here raises archive.SCHEMA.
-SCHEMA_1 = {
+# What schema 2 stores: whoever changes a field here raises archive.SCHEMA.
+SCHEMA_2 = {
     "AffinityGraph": "indptr indices weights sigma tied offsets",
     "Analysis": "micrograph columns mask points moments graph layout motifs averages shells patch_size cells "
     "hierarchy no_lattice parameters timings versions",
     "Cells": "contents types counts reading centers polygons members points labels indices slots lattice "
     "tiling",
     "ClassAverages": "patches reconstructions counts",
-    "Columns": "points prominence occupied sigma_px",
+    "Columns": "points prominence occupied sigma_px notes",
     "Context": "symmetry neighborhood reading connect",
     "DriftMap": "degree centre scale coefficients",
     "Hierarchy": "nodes occurrences context contents dominant truncated dropped micrographs linking warnings",
@@ -162,9 +162,9 @@ def test_structures_that_analyze_does_not_make(analysis: Analysis, tmp_path: Pat
 
 
 def test_the_schema_says_what_is_stored() -> None:
-    assert archive.SCHEMA == 1
+    assert archive.SCHEMA == 2
     found = {name: " ".join(field_names(kind)) for name, kind in archive.stored_types().items()}
-    assert found == SCHEMA_1
+    assert found == SCHEMA_2
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_schema_says_what_is_stored() -> None:
 )
 def test_other_schemas_are_refused(saved: bytes, tmp_path: Path, schema: int, remedy: str) -> None:
     content = rewritten(saved, lambda tree: tree.update(schema=schema, written_by="9.9"))
-    with pytest.raises(StageError, match=rf"archive: .*given has schema {schema} and.* reads 1; .*{remedy}"):
+    with pytest.raises(StageError, match=rf"archive: .*given has schema {schema} and.* reads 2; .*{remedy}"):
         opened(content, tmp_path)
 
 
