@@ -17,8 +17,10 @@ from motifgpu.simulate.crystal import crystal_p4m, stm_lattice
 from motifgpu.simulate.materials import ATOMIC_NUMBERS, MATERIALS
 from motifgpu.simulate.monolayer import monolayer
 from motifgpu.simulate.noise import gaussian_noise, poisson_noise, scan_noise
+from motifgpu.simulate.nothing import NOTHING, nothing
 from motifgpu.simulate.occupancy import EXCLUDED, ising_window_probabilities, occupancy_grid
 from motifgpu.simulate.patches import patches
+from motifgpu.simulate.samples import SAMPLES, sample
 from motifgpu.simulate.tiling import tiling
 from motifgpu.simulate.truth import (
     BilayerSimulation,
@@ -26,6 +28,7 @@ from motifgpu.simulate.truth import (
     MonolayerSimulation,
     OccupancySimulation,
     PatchSimulation,
+    SampleSimulation,
     Simulation,
     TilingSimulation,
 )
@@ -34,6 +37,8 @@ __all__ = [
     "ATOMIC_NUMBERS",
     "EXCLUDED",
     "MATERIALS",
+    "NOTHING",
+    "SAMPLES",
     "STACKINGS",
     "TWIST_CASES",
     "BilayerSimulation",
@@ -41,6 +46,7 @@ __all__ = [
     "MonolayerSimulation",
     "OccupancySimulation",
     "PatchSimulation",
+    "SampleSimulation",
     "Simulation",
     "TilingSimulation",
     "bilayer",
@@ -48,9 +54,11 @@ __all__ = [
     "gaussian_noise",
     "ising_window_probabilities",
     "monolayer",
+    "nothing",
     "occupancy_grid",
     "patches",
     "poisson_noise",
+    "sample",
     "scan_noise",
     "stacking_boundary",
     "stm_lattice",

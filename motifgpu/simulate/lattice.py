@@ -43,6 +43,15 @@ def in_view(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return seen[np.lexsort((points[seen, 1], points[seen, 0]))]
 
 
+def apart(points: np.ndarray, grain: np.ndarray, distance: float) -> np.ndarray:
+    """Say which points to keep so that no two of different grains are closer than `distance`."""
+    keep = np.ones(len(points), bool)
+    for a, b in sorted(cKDTree(points).query_pairs(distance)):
+        if keep[a] and keep[b] and grain[a] != grain[b]:
+            keep[b] = False
+    return keep
+
+
 def displaced(points: np.ndarray, largest: float, rng: np.random.Generator) -> np.ndarray:
     """Return the points, each moved by a random vector that is uniform in the disc of radius `largest`."""
     angle = rng.uniform(0, 2 * np.pi, len(points))

@@ -258,7 +258,7 @@ def _join(
     if len(grids) > 1:
         keep = _grain_of(points, shape, len(grids), rng) == grain
         inside = np.flatnonzero(keep)
-        keep[inside] = _apart(points[inside], grain[inside], distance)
+        keep[inside] = lattice.apart(points[inside], grain[inside], distance)
     labels, environments, sublattice = [], [], []
     first = 0
     for _, codes in grids:
@@ -299,12 +299,3 @@ def _grain_of(
         seeds = rng.uniform(0.1, 0.9, (n_grains, 2)) * extent
     nearest: np.ndarray = cKDTree(seeds).query(points)[1]
     return nearest
-
-
-def _apart(points: np.ndarray, grain: np.ndarray, distance: float) -> np.ndarray:
-    """Say which points to keep so that no two of different grains are closer than `distance`."""
-    keep = np.ones(len(points), bool)
-    for a, b in sorted(cKDTree(points).query_pairs(distance)):
-        if keep[a] and keep[b] and grain[a] != grain[b]:
-            keep[b] = False
-    return keep

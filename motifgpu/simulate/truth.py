@@ -176,6 +176,54 @@ class DefectSimulation(Simulation):
 
 
 @dataclass(frozen=True, eq=False)
+class SampleSimulation(Simulation):
+    """A micrograph of a sample that may have domains, boundaries and pixels that are no data.
+
+    `points` and `background` are where columns stand and what is seen beside them, drift of the scan and
+    contamination included; sites on pixels without data are left out. `u` and `v` are those of the first
+    domain.
+
+    Attributes
+    ----------
+    kind : str
+        One of `SAMPLES`.
+    domain : (n,) int32 ndarray
+        Grain, orientation, side of a twin, stacking, polarity or phase of the site: an index into
+        `domain_names`; -1 where two domains share the site.
+    domain_names : tuple of str
+    boundary : (n,) bool ndarray
+        Sites whose nearest neighbours are arranged as in none of the domains.
+    spacing_px, sigma_px : float
+        Distance of nearest columns, and standard deviation of a column, px.
+    valid : (H, W) bool ndarray
+        Pixels that are data.
+
+    Examples
+    --------
+    Atoms in the rings of five and seven at a grain boundary of graphene, and none outside a particle:
+
+    >>> import numpy as np
+    >>> from motifgpu import simulate
+    >>> made = simulate.sample("honeycomb", (192, 192))
+    >>> bool(0 < made.boundary.sum() < len(made.points) / 2)
+    True
+    >>> made = simulate.sample("particle", (192, 192))
+    >>> bool(np.linalg.norm(made.points - 95.5, axis=1).max() < 120)
+    True
+    """
+
+    kind: str
+    domain: np.ndarray
+    domain_names: tuple[str, ...]
+    boundary: np.ndarray
+    spacing_px: float
+    sigma_px: float
+    valid: np.ndarray
+
+    __repr__ = one_line
+
+
+@dataclass(frozen=True, eq=False)
 class TilingSimulation(Simulation):
     """A micrograph of a pentagonal tiling; the arrays of length m have one row per pentagon centre in view.
 

@@ -205,7 +205,7 @@ def test_every_public_name_is_in_the_reference_once() -> None:
     assert sorted(listed) == sorted(set(motifgpu.__all__) - {"__version__", "simulate"})
     text = (DOCS / "reference" / "simulate.md").read_text()
     listed = re.findall(r"^   (\w+)$", text, re.MULTILINE)
-    tables = {"ATOMIC_NUMBERS", "EXCLUDED", "MATERIALS", "STACKINGS", "TWIST_CASES"}
+    tables = {"ATOMIC_NUMBERS", "EXCLUDED", "MATERIALS", "NOTHING", "SAMPLES", "STACKINGS", "TWIST_CASES"}
     assert sorted(listed) == sorted(set(simulate.__all__) - tables)
 
 
