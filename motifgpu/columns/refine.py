@@ -10,7 +10,7 @@ from motifgpu.core.namespace import Array
 
 # Half the side of the window a column is fitted in, px of the band's grid; columns stand about 5 px apart.
 REACH = 3
-_NARROWEST, _USUAL, WIDEST = 0.6, 1.1, 2.5
+_NARROWEST, USUAL, WIDEST = 0.6, 1.1, 2.5
 # Longest move along an axis in a step, px.
 _LONGEST = 0.7
 # Gauss-Newton steps of a fit, and how far it moves at most without having left its column, px.
@@ -56,7 +56,7 @@ def start_peaks(image: Array, points: Array) -> Peaks:
     windows = _windows(xp.round(points), image.shape)
     heights = xp.take(xp.reshape(image, (-1,)), windows[:, REACH, REACH])
     level = xp.mean(image)
-    width = xp.asarray(_USUAL, dtype=image.dtype, device=namespace.device(image))
+    width = xp.asarray(USUAL, dtype=image.dtype, device=namespace.device(image))
     return Peaks(points, xp.clip(heights - level, min=0.0), width)
 
 

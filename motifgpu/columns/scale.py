@@ -1,4 +1,4 @@
-"""The scale of a micrograph, from the rings of its power spectrum: how far apart its columns are.
+"""The scale of a micrograph, from its Bragg peaks: how far apart its columns are.
 
 What is decided here is decided on the host: the radial mean is a few hundred numbers, and the sizes of later
 arrays depend on it, so this is a point where a device is waited for in any case.
@@ -26,6 +26,11 @@ CUTOFF = 3.4
 # Radius of the last clear ring over that of the first, at most, in a lattice whose cell is about as long as
 # its columns are apart: 2.6 to 3.0 at high dose.
 LAST_RING = 3.2
+# A peak of the radial mean is a ring where a Bragg peak is within so many bins or this share of its radius.
+_OFF_BINS, _OFF_RING = 1.5, 0.03
+# Share of the strongest Bragg peak's power that makes a peak the first ring, if it is below this share of the
+# first that the radial mean has.
+_STRONG, _HIDDEN = 0.3, 0.8
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,14 @@ class Ring:
 
 
 def first_ring(spectrum: Spectrum) -> Ring | None:
-    """Find the lowest prominent peak of the radial mean, or None where no peak is clear.
+    """Find the first ring of Bragg peaks, or None where there is no lattice.
 
-    A peak is clear when it stands a factor of 4.5 above the higher of the two minima that part it from higher
-    power on either side. The first ring is the lowest clear peak that has half the logarithmic prominence of
-    the most prominent one and a thousandth of the power of the strongest ring. Its radius is refined by a
-    parabola through three logarithms of the ring's total power.
+    It is the lowest prominent peak of the radial mean at which there are Bragg peaks. A peak is clear when it
+    stands a factor of 4.5 above the higher of the two minima that part it from higher power on either side.
+    The first ring is the lowest clear peak that has half the logarithmic prominence of the most prominent one
+    and a thousandth of the power of the strongest ring. Its radius is refined by a parabola through three
+    logarithms of the ring's total power. Where noise of the scan or a background hides all rings in the
+    radial mean, or all but the outer ones, it is the lowest of the strong Bragg peaks.
 
     Parameters
     ----------
@@ -63,10 +70,30 @@ def first_ring(spectrum: Spectrum) -> Ring | None:
     -------
     Ring or None
     """
+    bragg = spectrum.bragg
+    if not len(bragg):
+        return None
+    radii, prominence = _clear_peaks(spectrum)
+    off = np.abs(radii[:, None] - bragg.radius).min(axis=1)
+    ringed = off <= np.maximum(_OFF_BINS * spectrum.frequency[1], _OFF_RING * radii)
+    radii, prominence = radii[ringed], prominence[ringed]
+    strong = np.flatnonzero(bragg.power >= _STRONG * bragg.power.max())
+    lowest = strong[bragg.radius[strong].argmin()]
+    if len(radii):
+        first = int(np.flatnonzero(prominence >= 0.5 * prominence.max())[0])
+        if bragg.radius[lowest] > _HIDDEN * radii[first]:
+            return Ring(float(radii[first]), 1 - math.exp(-prominence[first]), radii)
+    radius = float(bragg.radius[lowest])
+    radii = np.concatenate([[radius], radii[radii > radius]])
+    return Ring(radius, 1 - 1 / float(bragg.clearness[lowest]), radii)
+
+
+def _clear_peaks(spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Return radii and logarithmic prominences of the clear peaks of the radial mean."""
     start = LOWEST_BIN - _BEFORE
     power = spectrum.power[start:]
     if len(power) < _BEFORE + 3:
-        return None
+        return np.zeros(0), np.zeros(0)
     log = np.log(np.maximum(power, np.finfo(np.float64).tiny))
     peaks = 1 + np.flatnonzero((log[1:-1] > log[:-2]) & (log[1:-1] >= log[2:]))
     peaks = peaks[peaks >= _BEFORE]
@@ -74,14 +101,10 @@ def first_ring(spectrum: Spectrum) -> Ring | None:
     energy = spectrum.frequency * spectrum.power
     clear = (prominence >= CLEAR) & (energy[peaks + start] >= 1e-3 * energy.max())
     peaks, prominence = peaks[clear], prominence[clear]
-    if not len(peaks):
-        return None
     # The mean over a ring divides by its circumference, which would pull the vertex inwards.
     total = log + np.log(spectrum.frequency[start:])
     radii = np.array([_parabola(total, int(peak)) for peak in peaks]) + start
-    radii = radii * spectrum.frequency[1]
-    first = int(np.flatnonzero(prominence >= 0.5 * prominence.max())[0])
-    return Ring(float(radii[first]), 1 - math.exp(-prominence[first]), radii)
+    return radii * spectrum.frequency[1], prominence
 
 
 def _prominence(curve: np.ndarray, peak: int) -> float:
@@ -123,8 +146,9 @@ def reference_frequencies(spectrum: Spectrum, ring: Ring | None, stage: str) -> 
     """Return the frequencies that set the scale of the background and of the columns, cycles per pixel.
 
     Both are the radius of the first ring, but in a long cell, whose columns are much closer than it is long,
-    rings are clear far beyond the first: there the second is a share of the last of them. Where there is no
-    lattice the end of the band is used as the ring.
+    rings are clear far beyond the first: there the second is a share of the last of them, and at most the
+    root mean square frequency of the Bragg peaks, beyond which rings are faint. Where there is no lattice the
+    end of the band is used as the ring.
 
     Raises
     ------
@@ -132,7 +156,10 @@ def reference_frequencies(spectrum: Spectrum, ring: Ring | None, stage: str) -> 
         If the image shows nothing but white noise.
     """
     if ring:
-        return ring.frequency, max(ring.frequency, float(ring.candidates[-1]) / LAST_RING)
+        bragg = spectrum.bragg
+        mean_square = float((bragg.power * bragg.radius**2).sum() / bragg.power.sum())
+        finest = min(float(ring.candidates[-1]) / LAST_RING, math.sqrt(mean_square))
+        return ring.frequency, max(ring.frequency, finest)
     edge = band_edge(spectrum)
     if edge is None:
         raise StageError(

@@ -1,4 +1,4 @@
-"""The power spectrum of a micrograph: its radial mean and its white noise."""
+"""The power spectrum of a micrograph: its radial mean, its white noise and its Bragg peaks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from motifgpu.columns.bragg import BraggPeaks, bragg_peaks
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -23,11 +24,13 @@ class Spectrum:
         Mean power in each; white noise of variance v has power v everywhere.
     noise : float
         Variance of the white noise, from the corners beyond the Nyquist circle.
+    bragg : BraggPeaks
     """
 
     frequency: np.ndarray
     power: np.ndarray
     noise: float
+    bragg: BraggPeaks
 
 
 def frequencies(shape: tuple[int, int], like: Array) -> Array:
@@ -39,7 +42,7 @@ def frequencies(shape: tuple[int, int], like: Array) -> Array:
 
 
 def power_spectrum(x: Array) -> Spectrum:
-    """Return the radial mean of the Hann-windowed power spectrum.
+    """Return the radial mean and the Bragg peaks of the Hann-windowed power spectrum.
 
     Parameters
     ----------
@@ -77,7 +80,8 @@ def power_spectrum(x: Array) -> Spectrum:
     beyond = namespace.take_rows(xp.reshape(power, (-1,)), xp.reshape(f > 0.5, (-1,)))
     median = float(namespace.upper_median(beyond))
     mean = total.astype(np.float64) / members
-    return Spectrum(np.arange(count) / rings, mean, median / math.log(2))
+    bragg = bragg_peaks(power, (x.shape[0], x.shape[1]))
+    return Spectrum(np.arange(count) / rings, mean, median / math.log(2), bragg)
 
 
 def hann(like: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 from motifgpu.columns.scale import Ring, first_ring, reference_frequencies
 from motifgpu.columns.spectrum import Spectrum, power_spectrum
+from motifgpu.columns.width import column_frequency
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array
 from motifgpu.core.errors import StageError
@@ -105,6 +106,8 @@ class StandardImage:
     def scales(self) -> tuple[float, float]:
         """Frequencies that set the scale of the background and of the columns, cycles per pixel.
 
-        See `motifgpu.columns.scale.reference_frequencies`, also for the error where all is noise.
+        See `motifgpu.columns.scale.reference_frequencies`, also for the error where all is noise, and
+        `motifgpu.columns.width.column_frequency`.
         """
-        return reference_frequencies(self.spectrum, self.ring, self.stage)
+        lowest, finest = reference_frequencies(self.spectrum, self.ring, self.stage)
+        return lowest, column_frequency(self.values, lowest, finest)

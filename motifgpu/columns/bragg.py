@@ -1,0 +1,216 @@
+"""Bragg peaks of a micrograph: points of its power spectrum that belong to two-dimensional lattices.
+
+A lattice makes points in the plane of frequencies, and the sum of two of its frequencies is a third. What a
+scan does to noise makes lines there, what an amorphous film or a gradient does makes slopes and rings, and
+interference that is picked up makes points that are no sums of others. So a point is held against the power
+along its row, its column and a small circle around it, and is a Bragg peak if it is the sum or the difference
+of two others that are not in line with it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from motifgpu.columns.maxima import dilate
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+
+# Power over that of the noise around, at the two strongest points of a triple and at the third. The power of
+# noise is distributed exponentially: one image of 256 x 256 px in twenty has a point of the first, and none
+# in hundreds a triple, but for harmonics of interference and text in a typewriter's letters.
+CLEAR, FAINT = 12.0, 7.0
+# Two points that are alike in length and about at right angles are a square lattice whose third point is lost
+# in noise, if both reach this.
+_ALONE, _ALIKE, _RIGHT = 20.0, 0.15, 0.8
+# Coefficients of a block along a row or a column, and the quantile of it that is taken for noise: Bragg peaks
+# of four periods across the image leave as many between them.
+_BLOCK, _QUANTILE = 16, 0.25
+# Radii of the circle around a point, coefficients: beyond the main lobe of the Hann window.
+_CIRCLE = (3.5, 5.0)
+# Steps along the ring that a point lies on, coefficients: an amorphous film has power all along it.
+_ARC = np.array([-7.0, -6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0, 7.0])
+# Fewest periods across the image, and how far a sum may be off its point, coefficients.
+_LOWEST, _OFF = 3.0, 1.6
+# Least sine between the frequencies of a triple: below it they are in line.
+_LEAST_SINE = 0.2
+# Points that are looked at, the strongest first.
+_MOST = 64
+# Harmonics of interference in time come back at other frequencies, since pixels and rows are samples, and
+# three of them may be a triple; in a lattice of few points that is no chance.
+_HARMONICS, _FEW = (2, 3, 4, 5), 4
+
+
+@dataclass(frozen=True)
+class BraggPeaks:
+    """Bragg peaks of an image, one of each pair of opposite ones, the strongest first; arrays on the host.
+
+    Attributes
+    ----------
+    frequency : (k, 2) float64 ndarray
+        Along rows and along columns, cycles per pixel.
+    power : (k,) float64 ndarray
+    clearness : (k,) float64 ndarray
+        Power over that of the noise around.
+    strongest : float
+        Clearness of the clearest point of the spectrum, Bragg peak or not; 0 where there is none.
+    """
+
+    frequency: np.ndarray
+    power: np.ndarray
+    clearness: np.ndarray
+    strongest: float
+
+    def __len__(self) -> int:
+        return len(self.power)
+
+    @property
+    def radius(self) -> np.ndarray:
+        """|f| of each, cycles per pixel."""
+        radius: np.ndarray = np.hypot(self.frequency[:, 0], self.frequency[:, 1])
+        return radius
+
+
+def bragg_peaks(power: Array, shape: tuple[int, int]) -> BraggPeaks:
+    """Find the Bragg peaks in the power spectrum of a real image.
+
+    Parameters
+    ----------
+    power : (H, W // 2 + 1) array
+        Of the image in a Hann window.
+    shape : (int, int)
+        Of the image.
+
+    Returns
+    -------
+    BraggPeaks
+        None where there is no two-dimensional lattice.
+    """
+    place, strength, clearness = _points(power, shape)
+    order = np.argsort(-clearness, kind="stable")[:_MOST]
+    place, strength, clearness = place[order], strength[order], clearness[order]
+    lattice = _of_lattices(place, clearness)
+    if 0 < lattice.sum() <= _FEW:
+        lattice &= ~_harmonics(place, shape)
+        lattice[lattice] = _of_lattices(place[lattice], clearness[lattice])
+    strongest = float(clearness.max(initial=0.0))
+    return BraggPeaks(place[lattice] / np.array(shape), strength[lattice], clearness[lattice], strongest)
+
+
+def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return place (n, 2) in coefficients, power and clearness (n,) of all points of half the plane."""
+    xp = namespace.array_namespace(power)
+    rows, cols = power.shape
+    reach = min(math.ceil(_CIRCLE[-1]), cols - 1)
+    opposite = namespace.from_numpy((-np.arange(rows)) % rows, power)
+    mirrored = xp.flip(xp.take(power, opposite, axis=0)[:, 1 : reach + 1], axis=1)
+    plane = xp.fft.fftshift(xp.concat([mirrored, power], axis=1), axes=(0,))
+    floor = xp.maximum(_noise_along(plane, 0), _noise_along(plane, 1))
+    least = xp.max(plane) * 1e-12  # of an image without noise there is rounding
+    floor = xp.clip(floor, min=float(least))
+    peaks = (plane == dilate(dilate(plane))) & (plane >= FAINT * floor)
+    flat = namespace.to_numpy(xp.nonzero(xp.reshape(peaks, (-1,)))[0])
+    place = np.stack([flat // plane.shape[1] - rows // 2, flat % plane.shape[1] - reach], axis=1)
+    radius = np.hypot(place[:, 0], place[:, 1])
+    within = np.hypot(place[:, 0] / shape[0], place[:, 1] / shape[1]) <= 0.5
+    half = (place[:, 1] > 0) | ((place[:, 1] == 0) & (place[:, 0] > 0))
+    kept = half & within & (radius >= _LOWEST)
+    flat, place = flat[kept], place[kept]
+
+    def at(x: Array, where: np.ndarray) -> np.ndarray:
+        taken = xp.take(xp.reshape(x, (-1,)), namespace.from_numpy(where.reshape(-1), power))
+        return namespace.to_numpy(taken).astype(np.float64).reshape(where.shape)
+
+    def around(steps: np.ndarray) -> np.ndarray:
+        """Noise at the median of the power at some steps (n, s, 2) from each point."""
+        there = np.rint(place[:, None, :] + steps).astype(np.int64)
+        beyond = there[:, :, 1] < -reach  # where the opposite coefficient is held
+        there[beyond] = -there[beyond]
+        row = (there[:, :, 0] + rows // 2) % rows
+        col = np.clip(there[:, :, 1] + reach, 0, plane.shape[1] - 1)
+        middle: np.ndarray = np.median(at(plane, row * plane.shape[1] + col), axis=1) / math.log(2)
+        return middle
+
+    angles = np.arange(12) * (np.pi / 6)
+    circle = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _CIRCLE])
+    angles = _ARC / radius[kept][:, None]
+    arc = (np.cos(angles) - 1)[:, :, None] * place[:, None, :]
+    arc = arc + np.sin(angles)[:, :, None] * np.stack([-place[:, 1], place[:, 0]], axis=1)[:, None, :]
+    strength = at(plane, flat)
+    clearness = strength / np.maximum(np.maximum(around(circle[None]), around(arc)), at(floor, flat))
+    clear = clearness >= FAINT
+    return place[clear], strength[clear], clearness[clear]
+
+
+def _noise_along(plane: Array, axis: int) -> Array:
+    """Power of the noise along an axis: the larger of a low quantile of the two blocks that are nearest."""
+    xp = namespace.array_namespace(plane)
+    lines = plane if axis == 0 else xp.permute_dims(plane, (1, 0))
+    length, across = lines.shape
+    block = min(_BLOCK, length)
+    number = length // block
+    first = (length - number * block) // 2
+    ranked = xp.sort(xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1)
+    lower = max(int(_QUANTILE * block) - 1, 0)
+    # The mean of the order statistics of exponentially distributed values.
+    share = sum(1 / (block - i) for i in range(lower + 1)) + 0.5 / (block - lower - 1)
+    quantile = (ranked[:, lower, :] + ranked[:, lower + 1, :]) / (2 * share)
+    position = (np.arange(length) - first) / block - 0.5
+    before = np.clip(np.floor(position).astype(np.int64), 0, number - 1)
+    after = np.clip(np.floor(position).astype(np.int64) + 1, 0, number - 1)
+    before, after = (xp.take(quantile, namespace.from_numpy(i, plane), axis=0) for i in (before, after))
+    noise = xp.maximum(before, after)
+    return noise if axis == 0 else xp.permute_dims(noise, (1, 0))
+
+
+def _of_lattices(place: np.ndarray, clearness: np.ndarray) -> np.ndarray:
+    """Say which points (n,) are part of a triple, one the sum of the others, that spans two dimensions."""
+    number = len(place)
+    member = np.zeros(number, bool)
+    if number >= 3:
+        both = np.concatenate([place, -place]).astype(np.float64)
+        one, other = np.triu_indices(2 * number, 1)
+        one, other = one[one < number], other[one < number]
+        total = both[one] + both[other]
+        away, third = cKDTree(both).query(total, p=np.inf, distance_upper_bound=_OFF)
+        one, other, total, third = (x[np.isfinite(away)] for x in (one, other, total, third))
+        # Those without a change along rows may be lines of the scan, or of a text.
+        clear = np.tile((clearness >= CLEAR) & (place[:, 1] > _OFF), 2).astype(int)
+        strong = clear[one] + clear[other] + clear[third] >= 2
+        sine = np.minimum(_sine(both[one], both[other]), _sine(both[one], total))
+        sine = np.minimum(sine, _sine(both[other], total))
+        for x in (one, other, third):
+            member[x[strong & (sine >= _LEAST_SINE)] % number] = True
+    for i in np.flatnonzero(clearness >= _ALONE):
+        length = np.hypot(place[:, 0], place[:, 1])
+        alike = np.abs(np.log(length / length[i])) <= _ALIKE
+        alike &= (clearness >= _ALONE) & (_sine(place[i], place) >= _RIGHT)
+        if alike.any():
+            member |= alike
+            member[i] = True
+    return member
+
+
+def _sine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sine of the angle between vectors, without sign."""
+    cross = np.abs(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
+    lengths = np.hypot(a[..., 0], a[..., 1]) * np.hypot(b[..., 0], b[..., 1])
+    sine: np.ndarray = cross / np.maximum(lengths, 1e-9)
+    return sine
+
+
+def _harmonics(place: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Say which points (n,) are interference: another's multiple but for whole cycles a pixel or a row."""
+    found = np.zeros(len(place), bool)
+    both = np.concatenate([place, -place])
+    for times in _HARMONICS:
+        cycles = np.rint(times * place / np.array(shape)).astype(int)
+        rest = times * place - cycles * np.array(shape)
+        away = np.abs(both[None, :, :] - rest[:, None, :]).max(axis=2)
+        same = np.minimum(away[:, : len(place)], away[:, len(place) :]) <= _OFF
+        same &= cycles.any(axis=1)[:, None] & ~np.eye(len(place), dtype=bool)
+        found |= same.any(axis=0) | same.any(axis=1)
+    return found
