@@ -37,7 +37,7 @@ _KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Sites]] = {
 }
 SAMPLES = tuple(_KINDS)
 
-_TAIL_WIDTH = 2.0  # of the tails of the probe, in the width of its core
+TAIL_WIDTH = 2.0  # of the tails of the probe, in the width of its core
 
 
 def sample(
@@ -127,7 +127,8 @@ def sample(
     points = sites.points + rng.normal(0, 0.01 * sites.spacing, sites.points.shape)
     points = points + _drift(points[:, 0], shape[0], distortion, rng)
 
-    columns = _columns(shape, points, sites, scan_jitter(shape[0], exposure.scan, rng), rng)
+    tail = rng.uniform(0, 0.2)
+    columns = _columns(shape, points, sites, tail, scan_jitter(shape[0], exposure.scan, rng))
     background = _ground(shape, slope, contamination, rng)
     if sites.support is not None:
         background = background + sites.support
@@ -157,21 +158,22 @@ def sample(
         domain=sites.domain[seen].astype(np.int32),
         domain_names=sites.domain_names,
         boundary=boundary[seen],
+        heights=(counts * sites.heights[seen]).astype(np.float32),
         spacing_px=float(sites.spacing),
         sigma_px=float(sites.sigma),
+        tail=tail,
         valid=valid,
     )
 
 
 def _columns(
-    shape: tuple[int, int], points: np.ndarray, sites: Sites, jitter: np.ndarray, rng: np.random.Generator
+    shape: tuple[int, int], points: np.ndarray, sites: Sites, tail: float, jitter: np.ndarray
 ) -> np.ndarray:
     """Return the columns alone, in peaks; the probe is a Gaussian with wider tails."""
-    tail = rng.uniform(0, 0.2)
     near = ((points > -PADDING) & (points < np.array(shape) + PADDING)).all(1)
     points, heights = points[near], sites.heights[near]
     core: np.ndarray = add_columns(shape, points, (1 - tail) * heights, sites.sigma, jitter)
-    core += add_columns(shape, points, tail * heights, _TAIL_WIDTH * sites.sigma, jitter)
+    core += add_columns(shape, points, tail * heights, TAIL_WIDTH * sites.sigma, jitter)
     return core
 
 

@@ -193,8 +193,12 @@ class SampleSimulation(Simulation):
     domain_names : tuple of str
     boundary : (n,) bool ndarray
         Sites whose nearest neighbours are arranged as in none of the domains.
+    heights : (n,) float32 ndarray
+        Height of the column above what is beside it, counts; of a dark column its depth.
     spacing_px, sigma_px : float
         Distance of nearest columns, and standard deviation of a column, px.
+    tail : float
+        Share of the height of a column that is due to the tails of the probe, a Gaussian twice as wide.
     valid : (H, W) bool ndarray
         Pixels that are data.
 
@@ -216,8 +220,10 @@ class SampleSimulation(Simulation):
     domain: np.ndarray
     domain_names: tuple[str, ...]
     boundary: np.ndarray
+    heights: np.ndarray
     spacing_px: float
     sigma_px: float
+    tail: float
     valid: np.ndarray
 
     __repr__ = one_line

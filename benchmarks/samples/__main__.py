@@ -1,0 +1,147 @@
+"""Measure columns and labels on simulated samples of all kinds.
+
+python benchmarks/samples                                    every kind, dose and trouble on seeds 100 to 109
+python benchmarks/samples --kinds mirror_twin --seeds 2 --counts 10           two seeds of one kind: 0 and 1
+python benchmarks/samples --seeds 100-109 --troubles slope --sheets FOLDER    with pictures of what was found
+
+Seeds below 100 are there to develop on. Without --seeds everything is measured, with the peers that are
+installed and images of nothing, and recorded in benchmarks/results; with it the table is printed alone, and
+written as JSON where --json names a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from benchmarks import results
+from benchmarks.samples import sheets, table
+from benchmarks.samples.measure import TROUBLES, Case, false_columns, measure
+from benchmarks.samples.peers import PEERS
+from motifgpu.simulate import NOTHING, SAMPLES
+
+KEPT = range(100, 110)
+DOSES = (3.0, 10.0, 30.0)
+PEER_HEADS = ("precision", "recall", "error_of_bound")
+
+
+def seeds(text: str) -> list[int]:
+    """Return the seeds that ``3``, the first three, or ``100-109`` name."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of seeds nor a range such as 100-109")
+    first, last = match.groups()
+    return list(range(int(last)) if first is None else range(int(first), int(last) + 1))
+
+
+def cases(options: argparse.Namespace) -> Iterator[list[Case]]:
+    """Return the cases of each row of the table."""
+    for kind in options.kinds:
+        for trouble in options.troubles:
+            for counts in options.counts:
+                yield [
+                    Case(kind, counts, trouble, seed, options.size, tuple(options.peers))
+                    for seed in options.seeds
+                ]
+
+
+def name(case: Case) -> str:
+    """Return the name of a row."""
+    return f"{case.kind} pk {case.counts:g}" + (f" {case.trouble}" if case.trouble != "none" else "")
+
+
+def scored(case: Case) -> dict[str, Any]:
+    """Return the scores of a case, on one thread."""
+    with threadpool_limits(1):
+        return measure(case)[0]
+
+
+def _nothing(arguments: tuple[str, int, int]) -> int:
+    with threadpool_limits(1):
+        return false_columns(*arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/samples",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--kinds", nargs="*", default=list(SAMPLES), choices=SAMPLES, metavar="KIND")
+    parser.add_argument("--seeds", type=seeds, metavar="NUMBER|FIRST-LAST")
+    parser.add_argument("--counts", nargs="+", type=float, default=list(DOSES))
+    parser.add_argument("--troubles", nargs="+", choices=TROUBLES, default=["none"])
+    parser.add_argument("--size", type=int, default=320, help="rows and columns of an image, px")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[], help="packages to compare with")
+    parser.add_argument("--nothing", type=int, default=0, metavar="N", help="images of nothing of each kind")
+    parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="draw what was found, a sheet a row")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    options = parser.parse_args(arguments)
+    whole = options.seeds is None
+    if whole:
+        options.seeds, options.nothing = list(KEPT), 20
+        options.troubles, options.peers = list(TROUBLES), list(PEERS)
+
+    figures: dict[str, Any] = {}
+    with ProcessPoolExecutor(options.jobs) as pool:
+        groups = list(cases(options))
+        if whole:  # troubles are measured at the middle dose, and the peers without trouble
+            groups = [g for g in groups if g[0].trouble == "none" or g[0].counts == DOSES[1]]
+            groups = [
+                [replace(c, peers=c.peers if c.trouble == "none" else ()) for c in group] for group in groups
+            ]
+        running = [(group, [pool.submit(scored, case) for case in group]) for group in groups]
+        blank = [
+            (kind, [pool.submit(_nothing, (kind, seed, options.size)) for seed in range(options.nothing)])
+            for kind in NOTHING
+        ]
+        for group, futures in running:
+            rows = [future.result() for future in futures]
+            own = table.pooled(rows)
+            figures[name(group[0])] = own | {
+                "refusals": sorted({row["refused"] for row in rows} - {""}),
+                "peers": {peer: table.pooled([row[peer] for row in rows]) for peer in group[0].peers},
+            }
+            print(f"{name(group[0])}: {own['precision']:.3f} {own['recall']:.3f}", file=sys.stderr)
+        false = {kind: [future.result() for future in futures] for kind, futures in blank if futures}
+    if options.sheets:
+        options.sheets.mkdir(parents=True, exist_ok=True)
+        for group in groups:
+            drawn = [
+                (f"{name(case)} seed {case.seed}", *measure(replace(case, peers=()))[1:])
+                for case in group[:5]
+            ]
+            sheets.draw(drawn, options.sheets / f"{name(group[0]).replace(' ', '_')}.png")
+
+    print(table.text(figures.items()))
+    for peer in options.peers:
+        rows = [(row, each["peers"][peer]) for row, each in figures.items() if peer in each["peers"]]
+        print(f"\n{peer}\n{table.text(rows, PEER_HEADS)}")
+    for row, each in figures.items():
+        for reason in each["refusals"]:
+            print(f"refused, {row}: {reason}")
+    for kind, numbers in false.items():
+        print(
+            f"nothing, {kind}: {sum(map(bool, numbers))} of {len(numbers)} images have columns, {sum(numbers)} in all"
+        )
+    content = {"seeds": options.seeds, "size_px": options.size, "samples": figures, "false_columns": false}
+    if options.json:
+        options.json.write_text(json.dumps(content, indent=1))
+    if whole:
+        results.record("samples", content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

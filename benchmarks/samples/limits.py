@@ -1,0 +1,72 @@
+"""How well positions can be known from the counts, and what an oracle makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from motifgpu.simulate import SampleSimulation
+from motifgpu.simulate.samples import TAIL_WIDTH
+
+_APART = 2.5  # columns further apart than so many nearest distances hardly overlap
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Least variance of position, px², both coordinates together, and of height, counts², of every site."""
+
+    position: np.ndarray
+    height: np.ndarray
+
+
+def limits(truth: SampleSimulation) -> Limits:
+    """Return the least variances of a joint fit of all columns, their profile and the background told.
+
+    The Fisher information of rows, columns and heights is inverted for each site together with the sites
+    around it, which overlap with it. Pixels beyond the image and without data tell nothing.
+    """
+    points, heights = truth.points.astype(np.float64), truth.heights.astype(np.float64)
+    sigma, tail = truth.sigma_px, truth.tail
+    reach = int(np.ceil(5 * sigma))
+    window = np.arange(-reach, reach + 1)
+    steps = np.stack(np.meshgrid(window, window, indexing="ij"), axis=-1).reshape(-1, 2)
+    expected = np.maximum(truth.clean.astype(np.float64), 1e-3 * truth.clean.max())
+    weight = np.pad(truth.valid / expected, reach)
+
+    nearest = np.round(points).astype(np.int64)
+    offset = nearest[:, None, :] + steps - points[:, None, :]
+    square = (offset**2).sum(-1)
+    core = (1 - tail) * np.exp(-0.5 * square / sigma**2)
+    wide = tail * np.exp(-0.5 * square / (TAIL_WIDTH * sigma) ** 2)
+    slope = heights[:, None] * (core / sigma**2 + wide / (TAIL_WIDTH * sigma) ** 2)
+    derivatives = np.stack([slope * offset[..., 0], slope * offset[..., 1], core + wide], axis=-1)
+    at = nearest[:, None, :] + steps + reach
+    index = at[..., 0] * weight.shape[1] + at[..., 1]
+
+    position, height = np.zeros(len(points)), np.zeros(len(points))
+    tree = cKDTree(points)
+    for here, near in enumerate(tree.query_ball_point(points, _APART * truth.spacing_px)):
+        group = np.array([here, *(n for n in near if n != here)])
+        pixels, place = np.unique(index[group], return_inverse=True)
+        design = np.zeros((len(pixels), len(group), 3))
+        design[place.reshape(len(group), -1), np.arange(len(group))[:, None]] = derivatives[group]
+        design = design.reshape(len(pixels), -1)
+        information = design.T @ (weight.reshape(-1)[pixels, None] * design)
+        told = np.flatnonzero(np.diag(information) < 1e-9)  # the place of an empty site
+        information[told, told] = 1e12
+        variance = np.diag(np.linalg.inv(information))[:3]
+        position[here], height[here] = variance[0] + variance[1], variance[2]
+    return Limits(position, height)
+
+
+def told(truth: SampleSimulation, least: Limits) -> np.ndarray:
+    """Say which sites an oracle takes as occupied that is told places, profile and number of the columns.
+
+    It takes those of the largest heights, which it measures as a joint fit does.
+    """
+    measured = np.random.default_rng(0).normal(truth.heights, np.sqrt(least.height))
+    chosen = np.zeros(len(measured), bool)
+    chosen[np.argsort(-measured)[: truth.occupied.sum()]] = True
+    return chosen

@@ -1,0 +1,69 @@
+"""One sample: simulated, analysed and scored; the peers on the same image."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.samples import columns, labels, peers
+from benchmarks.samples.limits import limits
+from motifgpu import Analysis, StageError, analyze, simulate
+
+# What may trouble a recording, by name.
+TROUBLES: dict[str, dict[str, float]] = {
+    "none": {},
+    "slope": {"slope": 1.0},
+    "contamination": {"contamination": 1.0},
+    "distortion": {"distortion": 3.0, "scan": 0.3},
+    "margin": {"margin": 0.12},
+    "spikes": {"spikes": 5},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is simulated and how it is analysed."""
+
+    kind: str
+    counts: float
+    trouble: str
+    seed: int
+    size: int
+    peers: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def truth(self) -> simulate.SampleSimulation:
+        """Simulate it."""
+        options: dict[str, Any] = TROUBLES[self.trouble]
+        shape = (self.size, self.size)
+        return simulate.sample(self.kind, shape, counts=self.counts, seed=self.seed, **options)
+
+
+def measure(case: Case) -> tuple[dict[str, Any], simulate.SampleSimulation, Analysis | None]:
+    """Return the scores of a case, its truth and what was found, None where the image was refused."""
+    truth = case.truth()
+    least = limits(truth)
+    analysis = None
+    start = time.process_time()
+    try:
+        analysis = analyze(truth.image, structure=False, **case.options)
+        refused = ""
+    except StageError as error:
+        refused = str(error)
+    result: dict[str, Any] = {"cpu_s": time.process_time() - start, "refused": refused}
+    result |= columns.found(truth, analysis.columns if analysis else columns.NONE, least)
+    if analysis:
+        result |= labels.scores(truth, analysis)
+    for name in case.peers:
+        result[name] = columns.scores(truth, peers.PEERS[name](truth), least)
+    return result, truth, analysis
+
+
+def false_columns(kind: str, seed: int, size: int) -> int:
+    """Return how many columns are found in an image that shows none."""
+    image = simulate.nothing(kind, (size, size), seed=seed)
+    try:
+        return int(analyze(image, structure=False).columns.occupied.sum())
+    except StageError:
+        return 0
