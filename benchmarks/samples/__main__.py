@@ -119,22 +119,20 @@ def main(arguments: list[str] | None = None) -> int:
         options.sheets.mkdir(parents=True, exist_ok=True)
         for group in groups:
             drawn = [
-                (f"{name(case)} seed {case.seed}", *measure(replace(case, peers=()))[1:])
-                for case in group[:5]
+                (f"{name(case)} seed {case.seed}", *measure(replace(case, peers=()))[1:]) for case in group
             ]
             sheets.draw(drawn, options.sheets / f"{name(group[0]).replace(' ', '_')}.png")
 
     print(table.text(figures.items()))
     for peer in options.peers:
-        rows = [(row, each["peers"][peer]) for row, each in figures.items() if peer in each["peers"]]
-        print(f"\n{peer}\n{table.text(rows, PEER_HEADS)}")
+        theirs = [(row, each["peers"][peer]) for row, each in figures.items() if peer in each["peers"]]
+        print(f"\n{peer}\n{table.text(theirs, PEER_HEADS)}")
     for row, each in figures.items():
         for reason in each["refusals"]:
             print(f"refused, {row}: {reason}")
     for kind, numbers in false.items():
-        print(
-            f"nothing, {kind}: {sum(map(bool, numbers))} of {len(numbers)} images have columns, {sum(numbers)} in all"
-        )
+        wrong = sum(map(bool, numbers))
+        print(f"nothing, {kind}: columns in {wrong} of {len(numbers)} images, {sum(numbers)} in all")
     content = {"seeds": options.seeds, "size_px": options.size, "samples": figures, "false_columns": false}
     if options.json:
         options.json.write_text(json.dumps(content, indent=1))

@@ -50,9 +50,9 @@ def limits(truth: SampleSimulation) -> Limits:
     for here, near in enumerate(tree.query_ball_point(points, _APART * truth.spacing_px)):
         group = np.array([here, *(n for n in near if n != here)])
         pixels, place = np.unique(index[group], return_inverse=True)
-        design = np.zeros((len(pixels), len(group), 3))
-        design[place.reshape(len(group), -1), np.arange(len(group))[:, None]] = derivatives[group]
-        design = design.reshape(len(pixels), -1)
+        by_site = np.zeros((len(pixels), len(group), 3))
+        by_site[place.reshape(len(group), -1), np.arange(len(group))[:, None]] = derivatives[group]
+        design = by_site.reshape(len(pixels), -1)
         information = design.T @ (weight.reshape(-1)[pixels, None] * design)
         told = np.flatnonzero(np.diag(information) < 1e-9)  # the place of an empty site
         information[told, told] = 1e12
