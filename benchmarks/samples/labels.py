@@ -14,6 +14,7 @@ from motifgpu.simulate import SampleSimulation
 
 _ADJACENT = 2.2  # nearest distances from a boundary column: such a column may be called either
 _FEWEST = 20  # columns at a border that are worth a score
+_FOUND = 0.5  # of the columns; where fewer are found, their labels are worth nothing
 
 
 def agreement(truth: np.ndarray, labels: np.ndarray) -> float:
@@ -97,6 +98,8 @@ class Matched:
 def scores(truth: SampleSimulation, analysis: Analysis) -> dict[str, Any]:
     """Return the scores of an analysis, and of its layout clustered by HDBSCAN."""
     pairs, motifs = Matched(truth, analysis), analysis.motifs
+    if len(pairs.site) < _FOUND * len(truth.points):
+        return {"ami": 0.0, "ami_identity": 0.0, "hdbscan_ami": 0.0, "boundary_f1": 0.0}
     labels = pairs.of(motifs.labels)
     result: dict[str, Any] = pairs.scores(labels)
     for name in ("identities", "domains", "environments"):
