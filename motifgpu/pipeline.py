@@ -16,6 +16,7 @@ from motifgpu.analysis import Analysis
 from motifgpu.columns.background import estimate_background
 from motifgpu.columns.find import Columns, find_columns
 from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
+from motifgpu.columns.pixels import Pixels
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import device, namespace
 from motifgpu.core.errors import MicrographReadError, StageError
@@ -86,7 +87,18 @@ def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Microg
     if chosen != "auto" or array_api_compat.is_numpy_array(image):
         xp = device.select(chosen)
         image = xp.asarray(image if array_api_compat.is_cupy_namespace(xp) else to_numpy(image))
-    return Micrograph.from_array(image, size, source=micrograph.source, title=micrograph.title)
+    made = Micrograph.from_array(image, size, source=micrograph.source, title=micrograph.title)
+    valid = micrograph.valid
+    if valid is not None:
+        valid = namespace.from_numpy(to_numpy(valid), made.image)
+    return replace(made, valid=valid, offset=micrograph.offset)
+
+
+def _with_data_alone(micrograph: Micrograph, pixels: Pixels) -> Micrograph:
+    """Return a micrograph that is filled where it is no data, and says where."""
+    xp = namespace.array_namespace(pixels.values)
+    image = xp.astype(pixels.values, xp.float32, copy=False)
+    return replace(micrograph, image=image, valid=pixels.valid, left_out=dict(pixels.left_out))
 
 
 def _structure(points: Array, labels: Array) -> tuple[Cells | None, Hierarchy | None, str]:
@@ -115,7 +127,9 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     """Return a micrograph with its columns and their moments."""
     micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
     with watch.stage("columns"):
-        standard = StandardImage.of(micrograph.image, "columns")  # computed once, for all stages
+        pixels = Pixels.of(micrograph.image, "columns", micrograph.valid)
+        micrograph = _with_data_alone(micrograph, pixels)
+        standard = StandardImage.of(pixels, "columns")  # computed once, for all stages
         columns = find_columns(standard, smoothing=options.smoothing)
     with watch.stage("patch size"):
         if options.patch_size is not None:
@@ -139,7 +153,9 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
                 "give a smaller patch_size or a larger image",
             )
         samples, order = sampling(size.pixels, order)
-        patches, mask = extract_patches(image, columns.points, samples, side=size.pixels)
+        patches, mask = extract_patches(
+            image, columns.points, samples, side=size.pixels, valid=micrograph.valid
+        )
         if patches.shape[0] == 0:
             raise StageError(
                 "patches",

@@ -113,7 +113,7 @@ def test_progress_names_the_stages_in_order() -> None:
         (np.zeros((0, 0)), "micrograph: the image has shape"),
         (np.zeros((64, 64)), "columns: the image is constant"),
         (np.ones((6, 6)), "columns: the image has shape \\(6, 6\\); give at least 16 x 16"),
-        (np.full((64, 64), np.nan), "values that are NaN or infinite; replace them"),
+        (np.full((64, 64), np.nan), "no pixel of the image is data"),
         (np.zeros((4, 64, 64)), "micrograph: the image has shape \\(4, 64, 64\\); give an array of 2"),
         (np.random.default_rng(0).normal(size=(128, 128)), "columns: the image shows no structure"),
         (TRUTH.image[:40, :40], "patch_size: the power spectrum .* has no clear peak"),

@@ -49,4 +49,5 @@ def estimate_background(image: Any, *, period: float | None = None) -> Array:
         lowest, _ = standard.scales
         period = BACKGROUND / lowest
     band = band_of(standard.values, 1.5 / period, margin=period)
-    return band.image(band.background_response(BACKGROUND / period)) * standard.scale + standard.offset
+    slow = band.image(band.background_response(BACKGROUND / period))
+    return standard.whole(slow * standard.scale + standard.offset)

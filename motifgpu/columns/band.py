@@ -138,6 +138,15 @@ class Band:
         (top, left), (rows, cols) = self.pad, self.shape
         return full[top : top + rows, left : left + cols]
 
+    def sampled(self, x: Array) -> Array:
+        """Return the nearest values of an image (H, W), continued by reflection, on the grid (h, w)."""
+        xp = namespace.array_namespace(x)
+        for axis in (0, 1):
+            position = np.rint(np.arange(self.size[axis]) * self.scale[axis]).astype(np.int64)
+            index = _mirrored(position - self.pad[axis], self.shape[axis])
+            x = xp.take(x, namespace.from_numpy(index, x), axis=axis)
+        return x
+
     def to_pixels(self, points: Array) -> Array:
         """Return points (n, 2) on the grid as (row, col) in pixels of the image."""
         return points * self._pair(self.scale, points) - self._pair(self.pad, points)
@@ -171,12 +180,18 @@ def band_of(x: Array, cutoff: float, margin: float) -> Band:
         extended.append(padded)
         pad.append(before)
         size.append(2 * next_fast_len(math.ceil(cutoff * padded), real=True))
-        index = np.abs(np.arange(padded) - before) % (2 * (length - 1))
-        mirrored = np.minimum(index, 2 * (length - 1) - index)
+        mirrored = _mirrored(np.arange(padded) - before, length)
         x = xp.take(x, namespace.from_numpy(mirrored, x), axis=axis)
     whole, small = (extended[0], extended[1]), (size[0], size[1])
     coefficients = _resize(xp.fft.rfftn(x, axes=(0, 1)), whole, small)
     return Band(shape, cutoff, whole, small, (pad[0], pad[1]), coefficients)
+
+
+def _mirrored(position: np.ndarray, length: int) -> np.ndarray:
+    """Return which pixels of a line stand at positions (n,) of the line that its mirror image continues."""
+    index = np.abs(position) % (2 * (length - 1))
+    mirrored: np.ndarray = np.minimum(index, 2 * (length - 1) - index)
+    return mirrored
 
 
 def _resize(coefficients: Array, size: tuple[int, int], wanted: tuple[int, int]) -> Array:

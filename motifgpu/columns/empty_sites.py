@@ -44,6 +44,6 @@ def _around(image: FilteredImage, points: Array, members: Array) -> Array:
 
 def _density(image: FilteredImage, points: Array, members: Array) -> Array:
     """Return the same over how much of the image is around, in units of the members' median."""
-    ground = image.at(image.band.blur(image.band.inside, _AROUND), points)
+    ground = image.at(image.band.blur(image.known, _AROUND), points)
     density = _around(image, points, members) / ground
     return density / namespace.upper_median(namespace.take_rows(density, members))

@@ -12,6 +12,7 @@ from functools import cached_property
 from types import ModuleType
 
 from motifgpu.columns.band import Band, band_of
+from motifgpu.columns.maxima import dilate
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.smoothing import responses
 from motifgpu.columns.spacing import pixel_of
@@ -26,6 +27,8 @@ LEAST_SPACING, LEAST_CLEARANCE = 2.5, 3.5
 FAINTEST = 0.1
 # Reach of the level under columns.
 LEVEL = 4.7
+# Standard deviation of the Gaussian about a pixel of the grid of which half must be data, about a column's.
+_OWN_SHARE = 1.1
 # Width of the reflected border in periods of the first ring: two hexagonal lattice constants, so that what is
 # continued there reaches beyond the frame by more than the window of a fit.
 _MARGIN = 2.3
@@ -86,10 +89,21 @@ class FilteredImage:
         return passed * present
 
     @cached_property
+    def known(self) -> Array:
+        """1 on the pixels of the grid that are data, 0 elsewhere: (h, w)."""
+        sigma = _OWN_SHARE * (self.band.scale[0] * self.band.scale[1]) ** 0.5
+        share = self.image.share_valid(sigma)
+        if share is None:
+            return self.band.inside
+        data = self.xp.astype(self.band.sampled(share) >= 0.5, self.band.inside.dtype)
+        return self.band.inside * data
+
+    @cached_property
     def frame(self) -> Array:
-        """The image and as much around it as its columns overlap with: (h, w) bool."""
+        """What is data and as much around it as its columns overlap with: (h, w) bool."""
         # Columns beyond the border overlap those within: mirrored ones, or in the lattice average real ones.
-        return self.band.within(LEVEL) > 0
+        frame = self.band.within(LEVEL) > 0
+        return frame if self.image.valid is None else frame & (dilate(self.known, LEVEL) > 0)
 
     def at(self, values: Array, points: Array) -> Array:
         """Return an image's values (n,) on the pixels under points."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from motifgpu.columns.by_lattice import choose_by_lattice
 from motifgpu.columns.by_maxima import choose_by_maxima
 from motifgpu.columns.filtered import FilteredImage
 from motifgpu.columns.refine import WIDEST
+from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.choices import SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
+
+# Least share of data in a Gaussian of the width of a column, about a column and about an empty site.
+_LEAST_SEEN, _LEAST_EMPTY = 0.5, 0.9
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Columns:
         )
 
 
-def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -> Columns:
+def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", mask: Any = None) -> Columns:
     """Find the atom columns of a micrograph; no distance has to be given.
 
     The image is smoothed and its slow background removed; positions, heights and the common width of all
@@ -111,18 +117,24 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
         one and ``"prominence"`` otherwise, also where the average describes no part of the image.
     smoothing : {"auto", "fft", "svd"}
         As in `motifgpu.smooth`.
+    mask : (H, W) array_like of bool, optional
+        True on the pixels that are data, False on those to leave out. NaN, infinity and what a masked array
+        of NumPy masks are left out as well, and so are constant margins, bad lines and spikes, which are
+        found.
 
     Returns
     -------
     Columns
-        Every column whose centre lies in the image, also where no patch fits around it. In the namespace and
+        Every column whose centre lies in the image, also where no patch fits around it; none where the image
+        is no data. `notes` says what was left out. In the namespace and
         on the device of `image`.
 
     Raises
     ------
     StageError
-        If the image is not a finite, varying, two-dimensional array of at least 16 x 16 real numbers, an
-        option is unknown, the image shows nothing but noise, or the method needs a lattice and there is none.
+        If the image is not a varying, two-dimensional array of real numbers with at least 16 x 16 pixels of
+        data, an option is unknown, the image shows nothing but noise, or the method needs a lattice and there
+        is none.
 
     Notes
     -----
@@ -152,7 +164,7 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
     if smoothing not in SMOOTHINGS:
         remedy = f"choose {either(SMOOTHINGS)}"
         raise StageError("columns", f"there is no smoothing {smoothing!r}", remedy)
-    standard = StandardImage.of(image, "columns").single
+    standard = StandardImage.of(image, "columns", mask).single
     if standard.ring is None and method in ("lattice", "radius"):
         raise StageError(
             "columns",
@@ -175,13 +187,25 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto") -
     rows, cols = filtered.band.shape
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
+    inside = inside & _on_data(standard, points, found.occupied, width)
     xp = filtered.xp
     order = xp.argsort(points[:, 1], stable=True)
     order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
     order = namespace.take_rows(order, xp.take(inside, order))
     return Columns(
-        xp.take(points, order, axis=0),
+        xp.take(points, order, axis=0) + namespace.as_like(np.array(standard.origin), points),
         xp.take(found.heights, order) * standard.scale,
         xp.take(found.occupied, order),
         width,
+        standard.notes,
     )
+
+
+def _on_data(image: StandardImage, points: Array, occupied: Array, sigma: float) -> Array:
+    """Say which points (n, 2) stand on data: (n,) bool; an empty site, on nothing else."""
+    xp = namespace.array_namespace(points)
+    share = image.share_valid(sigma)
+    if share is None:
+        return xp.ones_like(occupied)
+    there = xp.take(xp.reshape(share, (-1,)), pixel_of(points, (share.shape[0], share.shape[1])))
+    return (there >= _LEAST_EMPTY) | (occupied & (there >= _LEAST_SEEN))

@@ -44,15 +44,15 @@ def lattice_sites(image: FilteredImage) -> tuple[Array, Peaks, Array]:
     average is taken once more without the small holes, and compared beside them.
     """
     xp, band = image.xp, image.band
-    average, sites, faint = _average(image, band.inside)
-    in_image = band.inside > 0
-    likeness = coherence(band, image.smoothed, average, band.inside, image.frequency)
+    average, sites, faint = _average(image, image.known)
+    in_image = image.known > 0
+    likeness = coherence(band, image.smoothed, average, image.known, image.frequency)
     described = in_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
     if bool(xp.any(image.at(in_image, sites.points) & ~kept)):
         holes = _small_holes(image, average, sites)
         if holes.points.shape[0]:
-            known = band.inside * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
+            known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
             filled, others, faint_others = _average(image, known)
             without = coherence(band, image.smoothed, filled, known, image.frequency)
             mended = in_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
@@ -75,7 +75,7 @@ def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
     xp = image.xp
     expected, heights = measure_heights(average, sites), measure_heights(image.detail, sites)
     expected = expected * (xp.sum(heights * expected) / xp.sum(expected**2))
-    vacant = (heights <= LEAST_OCCUPANCY * expected) & (image.at(image.band.inside, sites.points) > 0)
+    vacant = (heights <= LEAST_OCCUPANCY * expected) & (image.at(image.known, sites.points) > 0)
     holes = sites.select(vacant)
     holes = holes.select(group_sizes(holes.points, image.band.size) <= LARGEST_HOLE)
     return replace(holes, heights=xp.ones_like(holes.heights))

@@ -86,7 +86,7 @@ def smooth(image: Any, method: str = "auto", *, fraction: float | None = None) -
         lowest = standard.ring.frequency if standard.ring else cutoff / CUTOFF
     band = band_of(standard.values, cutoff, margin=1.5 * PATCH / (2 * cutoff))
     slow, detail = responses(band, lowest, standard.spectrum.noise, method)
-    return band.image(slow + detail) * standard.scale + standard.offset
+    return standard.whole(band.image(slow + detail) * standard.scale + standard.offset)
 
 
 def responses(band: Band, lowest: float, noise: float, method: str) -> tuple[Array, Array]:

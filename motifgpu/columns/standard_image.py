@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from motifgpu.columns.filling import box_of
+from motifgpu.columns.pixels import Pixels
 from motifgpu.columns.scale import Ring, first_ring, reference_frequencies
-from motifgpu.columns.spectrum import Spectrum, power_spectrum
+from motifgpu.columns.spectrum import Spectrum, hann, power_spectrum
 from motifgpu.columns.width import column_frequency
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_array
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
@@ -23,47 +26,74 @@ _LARGEST = 1e37
 class StandardImage:
     """An image of mean 0 and standard deviation 1; its spectrum and scales are computed once, at first use.
 
-    The functions that take an image also take this, so that the stages of an analysis share one.
+    It is the part of a micrograph that holds data, from the first to the last row and column with any. The
+    functions that take an image also take this, so that the stages of an analysis share one.
 
     Attributes
     ----------
     values : (H, W) array
-        The image is ``values * scale + offset``.
+        The part of the micrograph is ``values * scale + offset``; filled where it is no data.
     offset, scale : float
-        Mean and standard deviation of the image, in its unit.
+        Mean and standard deviation of the data, in the unit of the micrograph.
     stage : str
         The stage that asked, for messages.
+    valid : (H, W) bool array or None
+        Which pixels are data; None where all are.
+    origin : (int, int)
+        Row and column of the first pixel in the micrograph.
+    frame : (int, int) or None
+        Rows and columns of the micrograph; None where this is all of it.
+    notes : tuple of str
+        What was left out as no data.
     """
 
     values: Array
     offset: float
     scale: float
     stage: str
+    valid: Array | None = None
+    origin: tuple[int, int] = (0, 0)
+    frame: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, image: Any, stage: str) -> StandardImage:
+    def of(cls, image: Any, stage: str, mask: Any = None) -> StandardImage:
         """Check an image and standardise it; what is standardised already is returned as it is.
 
         A pixel is subtracted before the mean is taken, so that a large offset costs no digits.
 
         Parameters
         ----------
-        image : (H, W) array_like or StandardImage
+        image : (H, W) array_like, Pixels or StandardImage
         stage : str
             The stage that asks, for messages.
+        mask : (H, W) array_like of bool, optional
+            True on the pixels that are data.
 
         Raises
         ------
         StageError
-            If the image is not two-dimensional, finite, numeric, of at least 16 x 16 pixels, or is constant.
+            If the image is not two-dimensional and numeric, its data are not at least 16 x 16 pixels, or they
+            are constant.
         """
         if isinstance(image, StandardImage):
             return image
-        xp, x = check_array(image, stage, "the image", 2)
+        pixels = Pixels.of(image, stage, mask)
+        x, valid = pixels.values, pixels.valid
+        xp = namespace.array_namespace(x)
+        origin, frame = (0, 0), None
+        if valid is not None:
+            rows, cols = box_of(valid)
+            if (rows.start, cols.start, rows.stop, cols.stop) != (0, 0, *x.shape):
+                origin, frame = (rows.start, cols.start), (x.shape[0], x.shape[1])
+                x, valid = x[rows, cols], valid[rows, cols]
+            if bool(xp.all(valid)):
+                valid = None
         if min(x.shape) < SMALLEST_IMAGE:
+            what = "the image" if frame is None else "what is data in the image"
             raise StageError(
                 stage,
-                f"the image has shape {tuple(x.shape)}",
+                f"{what} has shape {tuple(x.shape)}",
                 f"give at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels",
             )
         largest = float(xp.max(xp.abs(x)))
@@ -71,17 +101,19 @@ class StandardImage:
             raise StageError(stage, f"the image has a value of {largest:.1e}", "scale the image down")
         first = x[0, 0]
         x = x - first
-        extent = float(xp.max(xp.abs(x)))
+        inside = x if valid is None else xp.where(valid, x, 0.0)
+        extent = float(xp.max(xp.abs(inside)))
         if extent == 0:
-            raise StageError(
-                stage, f"the image is constant ({float(first):g})", "give an image with contrast"
-            )
+            level = float(first) + pixels.offset
+            raise StageError(stage, f"the image is constant ({level:g})", "give an image with contrast")
         x = x / extent
-        mean = xp.mean(x)
+        weight = None if valid is None else xp.astype(valid, x.dtype)
+        mean = _mean(x, weight)
         x = x - mean
-        deviation = xp.sqrt(xp.mean(x * x))
-        offset = float(first) + extent * float(mean)
-        return cls(x / deviation, offset, extent * float(deviation), stage)
+        deviation = xp.sqrt(_mean(x * x, weight))
+        offset = pixels.offset + float(first) + extent * float(mean)
+        scale = extent * float(deviation)
+        return cls(x / deviation, offset, scale, stage, valid, origin, frame, pixels.notes)
 
     @property
     def single(self) -> StandardImage:
@@ -95,7 +127,14 @@ class StandardImage:
     @cached_property
     def spectrum(self) -> Spectrum:
         """Radial mean of the power spectrum, and the white noise."""
-        return power_spectrum(self.values)
+        found = power_spectrum(self.values)
+        if self.valid is None:
+            return found
+        # What is filled has neither columns nor noise.
+        xp = namespace.array_namespace(self.values)
+        window = hann(self.values) ** 2
+        share = float(xp.sum(xp.where(self.valid, window, 0.0)) / xp.sum(window))
+        return replace(found, power=found.power / share, noise=found.noise / share)
 
     @cached_property
     def ring(self) -> Ring | None:
@@ -111,3 +150,29 @@ class StandardImage:
         """
         lowest, finest = reference_frequencies(self.spectrum, self.ring, self.stage)
         return lowest, column_frequency(self.values, lowest, finest)
+
+    def share_valid(self, sigma: float) -> Array | None:
+        """Return the share of data about each pixel (H, W), in a Gaussian of `sigma` px; None where all is 1.
+
+        What lies beyond the image counts as its mirror image.
+        """
+        if self.valid is None:
+            return None
+        xp = namespace.array_namespace(self.values)
+        weight = xp.astype(self.valid, xp.float32)
+        return namespace.ndimage(xp).gaussian_filter(weight, sigma, mode="mirror")
+
+    def whole(self, values: Array) -> Array:
+        """Return values (H, W) of this part as those of the micrograph, continued by the outermost."""
+        if self.frame is None:
+            return values
+        for axis in (0, 1):
+            index = np.clip(np.arange(self.frame[axis]) - self.origin[axis], 0, values.shape[axis] - 1)
+            xp = namespace.array_namespace(values)
+            values = xp.take(values, namespace.from_numpy(index, values), axis=axis)
+        return values
+
+
+def _mean(x: Array, weight: Array | None) -> Array:
+    xp = namespace.array_namespace(x)
+    return xp.mean(x) if weight is None else xp.sum(x * weight) / xp.sum(weight)

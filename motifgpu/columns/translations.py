@@ -54,10 +54,13 @@ def shortest_translations(image: StandardImage) -> tuple[float, float]:
     band = band_of(x, 2 * CUTOFF * frequency, margin=_FARTHEST * period)
     response = 1 - band.background_response(lowest)
     response = response * xp.astype(band.frequency <= CUTOFF * frequency, x.dtype)
-    detail = band.grid(response) * band.taper
-    variance = xp.sum(detail**2) / xp.sum(band.taper**2)
+    taper = band.taper
+    if image.valid is not None:
+        taper = taper * band.sampled(xp.astype(image.valid, x.dtype))
+    detail = band.grid(response) * taper
+    variance = xp.sum(detail**2) / xp.sum(taper**2)
     noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
-    whole, window = band.autocorrelation(detail), band.autocorrelation(band.taper)
+    whole, window = band.autocorrelation(detail), band.autocorrelation(taper)
     correlation = _centred(whole) / xp.clip(_centred(window), min=_LEAST_WINDOW)
     peaks = peak_positions(correlation, local_maxima(correlation))
     middle = namespace.as_like(np.array(band.size) // 2, x)

@@ -9,15 +9,25 @@ takes no longer: the products are the same, and the prefilter runs once an image
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.pixels import checked_mask
 from motifgpu.core.sampling import Sampling
+from motifgpu.features import disc
+
+# Share of a disc that may be missing, and is filled, in a patch that counts as whole: a dead line across the
+# middle of 37 px.
+MOST_MISSING = 0.035
 
 
 def extract_patches(
-    image: Array, points: Array, size: int, *, side: float | None = None
+    image: Array, points: Array, size: int, *, side: float | None = None, valid: Any = None
 ) -> tuple[Array, Array]:
     """Resample square patches of an image at sub-pixel centres.
 
@@ -37,6 +47,9 @@ def extract_patches(
         Side of the patch in pixels of the image; `size` by default. A smaller side than `size` samples more
         finely than the pixels, which gives a coarse image enough samples for the Zernike order. With a larger
         side every sample is still a point value, so smooth the image first to avoid aliasing.
+    valid : (H, W) array_like of bool, optional
+        True on the pixels that are data. A patch may hold a few others, at most 3.5 % of its disc; the image
+        must be finite there too (`motifgpu.Micrograph`, in an analysis, is filled).
 
     Returns
     -------
@@ -48,8 +61,9 @@ def extract_patches(
     Raises
     ------
     StageError
-        If the image is not a finite 2-D array, the points are not (n, 2) and finite, `size` is not a whole
-        number of at least 1, `side` is not positive, or a patch is larger than the image.
+        If the image is not a finite 2-D array, the mask is not of its shape, the points are not (n, 2) and
+        finite, `size` is not a whole number of at least 1, `side` is not positive, or a patch is larger than
+        the image.
 
     Notes
     -----
@@ -74,42 +88,125 @@ def extract_patches(
     >>> coarse.shape == (inside.sum(), 24, 24)
     True
     """
-    xp, image = check_array(image, "patches", "image", 2)
-    _, points = check_array(points, "patches", "points", 2)
-    if points.shape[1] != 2:
-        raise StageError(
-            "patches", f"points have shape {tuple(points.shape)}", "give (row, col) for each, shape (n, 2)"
-        )
-    size = check_integer(size, "patches", "size", 1)
-    side = float(size if side is None else side)
-    if not 0.0 < side < float("inf"):
-        raise StageError(
-            "patches", f"side is {side}", "give the patch's side in pixels of the image, above 0"
-        )
-    spacing = side / size
-    extent = (size - 1) * spacing
-    height, width = image.shape
-    if extent > min(height, width) - 1:
-        raise StageError(
-            "patches",
-            f"a patch of {size} samples spans {extent + 1:.4g} px and the image is {height} x {width} px",
-            f"take a side of at most {min(height, width)} px or a larger image",
-        )
-    if namespace.array_namespace(points) is not xp:
-        points = namespace.from_numpy(namespace.to_numpy(points), image)
+    grid = _Grid(image, points, size, side, valid)
+    inside = grid.missing <= MOST_MISSING
+    return grid.sample(inside), inside
 
-    half = 0.5 * extent
-    limit = xp.asarray([height - 1, width - 1], dtype=points.dtype, device=namespace.device(points))
-    inside = xp.all((points >= half) & (points <= limit - half), axis=1)
-    points = xp.take(points, xp.nonzero(inside)[0], axis=0)
-    # Whole pixels and the rest apart: far from the origin a float32 position has no digits to lose.
-    whole = xp.floor(points)
-    rest = points - whole - half
-    pixel = xp.astype(whole + xp.floor(rest), xp.int64)
-    fraction = xp.astype(rest - xp.floor(rest), image.dtype)
 
-    if namespace.is_cupy(xp):
-        from motifgpu.cuda.patches import coefficients, sample
-    else:
-        from motifgpu.cpu.patches import coefficients, sample
-    return sample(coefficients(image), pixel, fraction, Sampling(size, spacing)), inside
+class _Grid:
+    """The samples of the patches around points, and how much of each patch is missing.
+
+    Attributes
+    ----------
+    image : (H, W) array
+    points : (n, 2) array
+    missing : (n,) array
+        Share of the disc of a patch that lies beyond the image or is no data; more than that, 1 at most,
+        where only the square around the disc is cut by the frame.
+    """
+
+    def __init__(self, image: Array, points: Array, size: int, side: float | None, valid: Any) -> None:
+        xp, self.image = check_array(image, "patches", "image", 2)
+        _, points = check_array(points, "patches", "points", 2)
+        if points.shape[1] != 2:
+            raise StageError(
+                "patches",
+                f"points have shape {tuple(points.shape)}",
+                "give (row, col) for each, shape (n, 2)",
+            )
+        size = check_integer(size, "patches", "size", 1)
+        side = float(size if side is None else side)
+        if not 0.0 < side < float("inf"):
+            raise StageError(
+                "patches", f"side is {side}", "give the patch's side in pixels of the image, above 0"
+            )
+        self.size, self.spacing = size, side / size
+        extent = (size - 1) * self.spacing
+        height, width = self.image.shape
+        if extent > min(height, width) - 1:
+            raise StageError(
+                "patches",
+                f"a patch of {size} samples spans {extent + 1:.4g} px and the image is {height} x {width} px",
+                f"take a side of at most {min(height, width)} px or a larger image",
+            )
+        if namespace.array_namespace(points) is not xp:
+            points = namespace.from_numpy(namespace.to_numpy(points), self.image)
+        self.points, self._half = points, 0.5 * extent
+        self._valid = None if valid is None else checked_mask(valid, self.image, "patches")
+        limit = xp.asarray([height - 1, width - 1], dtype=points.dtype, device=namespace.device(points))
+        self.in_frame = xp.all((points >= self._half) & (points <= limit - self._half), axis=1)
+        self.missing = xp.astype(~self.in_frame, self.image.dtype)
+        if self._valid is not None:
+            held = xp.nonzero(self.in_frame & ~self._surely_data())[0]
+            if held.shape[0]:
+                share = 1 - self.share_present(self.present(held))
+                self.missing = _replaced(self.missing, held, share)
+
+    def _surely_data(self) -> Array:
+        """Say around which points there is nothing but data: (n,) bool."""
+        xp = namespace.array_namespace(self.image)
+        unknown = xp.astype(xp.logical_not(self._valid), xp.int64)
+        total = xp.cumulative_sum(xp.cumulative_sum(unknown, axis=0), axis=1)
+        height, width = self.image.shape
+        total = xp.reshape(xp.concat([xp.zeros_like(total[:1, :]), total], axis=0), (-1,))
+        low = xp.astype(xp.floor(self.points - self._half), xp.int64)
+        high = xp.astype(xp.ceil(self.points + self._half), xp.int64)
+        top, bottom = xp.clip(low[:, 0], min=0, max=height), xp.clip(high[:, 0] + 1, min=0, max=height)
+        left, right = xp.clip(low[:, 1] - 1, min=-1), xp.clip(high[:, 1], min=0, max=width - 1)
+
+        def upto(row: Array, col: Array) -> Array:
+            there = xp.take(total, row * width + xp.clip(col, min=0))
+            return xp.where(col >= 0, there, xp.zeros_like(there))
+
+        return upto(bottom, right) - upto(top, right) - upto(bottom, left) + upto(top, left) == 0
+
+    def present(self, rows: Array) -> Array:
+        """Say which samples of some patches are data in the image: (k, size, size) bool."""
+        xp = namespace.array_namespace(self.image)
+        height, width = self.image.shape
+        steps = namespace.as_like(np.arange(self.size) * self.spacing - self._half, self.points)
+        places, there = [], []
+        for axis, length in enumerate((height, width)):
+            at = xp.take(self.points[:, axis], rows)[:, None] + steps
+            there.append((at >= -0.5) & (at <= length - 0.5))
+            places.append(xp.clip(xp.astype(xp.round(at), xp.int64), min=0, max=length - 1))
+        found = there[0][:, :, None] & there[1][:, None, :]
+        if self._valid is None:
+            return found
+        flat = places[0][:, :, None] * width + places[1][:, None, :]
+        data = xp.take(xp.reshape(self._valid, (-1,)), xp.reshape(flat, (-1,)))
+        return found & xp.reshape(data, found.shape)
+
+    def share_present(self, present: Array) -> Array:
+        """Return the share (k,) of the disc that is present (k, size, size)."""
+        xp = namespace.array_namespace(present)
+        rows, cols = disc.pixels(self.size, self.size)
+        weight = np.zeros((self.size, self.size))
+        weight[rows, cols] = 1 / rows.size
+        inside = xp.astype(present, self.image.dtype)
+        return xp.sum(inside * namespace.as_like(weight, self.image), axis=(1, 2))
+
+    def sample(self, chosen: Array) -> Array:
+        """Return the patches (m, size, size) of the points that are chosen, (n,) bool."""
+        xp = namespace.array_namespace(self.image)
+        points = xp.take(self.points, xp.nonzero(chosen)[0], axis=0)
+        # Whole pixels and the rest apart: far from the origin a float32 position has no digits to lose.
+        whole = xp.floor(points)
+        rest = points - whole - self._half
+        pixel = xp.astype(whole + xp.floor(rest), xp.int64)
+        fraction = xp.astype(rest - xp.floor(rest), self.image.dtype)
+        if namespace.is_cupy(xp):
+            from motifgpu.cuda.patches import coefficients, sample
+        else:
+            from motifgpu.cpu.patches import coefficients, sample
+        return sample(coefficients(self.image), pixel, fraction, Sampling(self.size, self.spacing))
+
+
+def _replaced(values: Array, rows: Array, new: Array) -> Array:
+    """Return values (n,) with those of some rows (k,) replaced."""
+    xp = namespace.array_namespace(values)
+    place = namespace.bincount(
+        rows, xp.astype(xp.arange(1, rows.shape[0] + 1), values.dtype), values.shape[0]
+    )
+    place = xp.astype(place, xp.int64)
+    return xp.where(place > 0, xp.take(new, xp.clip(place - 1, min=0)), values)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE: dict[str, Any] = {"fontsize": 10}
+NO_DATA = (0.85, 0.25, 0.2, 0.45)  # over what is no data
 
 
 def axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -77,10 +78,16 @@ def frame(ax: Axes, shape: tuple[int, int], pixel_size_nm: float | None) -> None
     add_scale_bar(ax, shape[1], pixel_size_nm)
 
 
-def show_image(ax: Axes, image: np.ndarray, pixel_size_nm: float | None) -> None:
-    """Draw an image in grey with its scale bar."""
+def show_image(
+    ax: Axes, image: np.ndarray, pixel_size_nm: float | None, valid: np.ndarray | None = None
+) -> None:
+    """Draw an image in grey with its scale bar, in red what is no data: where `valid` (H, W) is False."""
     low, high = display_range(image)
     ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    if valid is not None:
+        over = np.zeros((*valid.shape, 4), np.float32)
+        over[~valid] = NO_DATA
+        ax.imshow(over, interpolation="nearest")
     frame(ax, image.shape, pixel_size_nm)
 
 

@@ -45,7 +45,8 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
     else:
         box = ax.get_window_extent()
         shown = 72 / ax.figure.dpi * min(box.width / width, box.height / height)
-    show_image(ax, image, analysis.micrograph.pixel_size_nm)
+    valid = analysis.micrograph.valid
+    show_image(ax, image, analysis.micrograph.pixel_size_nm, None if valid is None else to_numpy(valid))
     points, labels = to_numpy(analysis.points), to_numpy(analysis.motifs.labels)
     mask, occupied = to_numpy(analysis.mask), to_numpy(analysis.columns.occupied)
     every = to_numpy(analysis.columns.points)

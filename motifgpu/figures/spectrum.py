@@ -66,7 +66,7 @@ def plot_twist(analysis: Analysis, twist: Twist, ax: Axes | None = None) -> Axes
     from motifgpu.columns.standard_image import StandardImage
 
     ax = axes(ax, (6.0, 6.2))
-    image = to_numpy(StandardImage.of(analysis.micrograph.image, "plots").values)
+    image = to_numpy(StandardImage.of(analysis.micrograph.image, "plots", analysis.micrograph.valid).values)
     window = np.hanning(image.shape[0])[:, None] * np.hanning(image.shape[1])
     power = np.fft.fftshift(np.log(np.abs(np.fft.fft2(image * window)) ** 2 + 1e-12))
     # Pixel centres stand on whole coefficients, so the outermost ones reach half a coefficient further.

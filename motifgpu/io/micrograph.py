@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,16 @@ class Micrograph:
         The file, or ``"array"``.
     title : str
         What the file calls the image, or the file's stem.
+    valid : (H, W) bool array or None
+        Which pixels are data, as far as the source says: not those that are NaN or infinite, masked, or left
+        out by a mask that was given. None where all are. In an `Analysis` also those that were found to be no
+        data are False, and `image` is filled there from its surroundings.
+    offset : float
+        What was subtracted from the pixels because float32 cannot hold them beside it; 0 unless the pixels
+        are some ten thousand times as far from zero as from each other.
+    left_out : dict of str to int
+        How many pixels an analysis left out, by reason: ``"given"``, ``"margin"`` (constant, at the edge),
+        ``"line"`` and ``"spike"``.
 
     Examples
     --------
@@ -50,6 +60,9 @@ class Micrograph:
     pixel_size_nm: float | None = None
     source: str = "array"
     title: str = ""
+    valid: Array | None = None
+    offset: float = 0.0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     __repr__ = one_line
 
@@ -59,20 +72,32 @@ class Micrograph:
         return self.image.shape[0], self.image.shape[1]
 
     @classmethod
-    def from_array(cls, image: Any, pixel_size_nm: float | None = None, **more: str) -> Micrograph:
+    def from_array(
+        cls,
+        image: Any,
+        pixel_size_nm: float | None = None,
+        mask: Any = None,
+        *,
+        source: str = "array",
+        title: str = "",
+    ) -> Micrograph:
         """Make a micrograph from an array, in the array's namespace and on its device.
 
         Parameters
         ----------
         image : (H, W) array_like
+            A masked array of NumPy keeps its mask.
         pixel_size_nm : float, optional
-        **more : str
-            `source` and `title`.
+        mask : (H, W) array_like of bool, optional
+            True on the pixels that are data.
+        source, title : str
+            Where it came from, and what it is called.
 
         Raises
         ------
         StageError
-            If the array is not two-dimensional, not real, or empty, or the pixel size is not positive.
+            If the array is not two-dimensional, not real, or empty, the mask does not fit, or the pixel size
+            is not positive.
 
         Examples
         --------
@@ -85,18 +110,17 @@ class Micrograph:
         >>> micrograph.image.dtype, micrograph.title
         (dtype('float32'), 'ADF')
         """
-        from motifgpu.core.checks import check_array
+        from motifgpu.core.namespace import array_namespace
+        from motifgpu.core.pixels import as_numbers
 
-        xp, image = check_array(image, "micrograph", "the image", 2, finite=False)
-        if image.shape[0] == 0:
-            raise StageError(
-                "micrograph", f"the image has shape {image.shape}", "give an image that is not empty"
-            )
+        values, valid, offset = as_numbers(image, "micrograph", mask)
+        xp = array_namespace(values)
         if pixel_size_nm is not None and not 0 < pixel_size_nm < float("inf"):
             raise StageError(
                 "micrograph", f"pixel_size_nm is {pixel_size_nm}", "give a positive length, or None"
             )
-        return cls(xp.astype(image, xp.float32, copy=False), pixel_size_nm, **more)
+        values = xp.astype(values, xp.float32, copy=False)
+        return cls(values, pixel_size_nm, source, title, valid, offset)
 
     @classmethod
     def of(cls, source: Any) -> Micrograph:
@@ -338,7 +362,9 @@ def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None) -
 
 
 def _load(path: str | os.PathLike[str], page: Page) -> Micrograph:
-    pixels = np.array(page.load(), order="C")  # a copy: a map of the file would change with it
+    pixels = page.load()
+    if not isinstance(pixels, np.ma.MaskedArray):
+        pixels = np.array(pixels, order="C")  # a copy: a map of the file would change with it
     return Micrograph.from_array(pixels, page.pixel_size_nm, source=os.fspath(path), title=page.title)
 
 

@@ -51,6 +51,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "source": analysis.micrograph.source,
         "shape": [height, width],
         "pixel_size_nm": analysis.micrograph.pixel_size_nm,
+        "left_out_px": dict(analysis.micrograph.left_out),
         "columns": len(analysis.columns),
         "points": len(labels),
         "empty_sites": int((~to_numpy(analysis.columns.occupied)).sum()),

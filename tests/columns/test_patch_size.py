@@ -119,7 +119,7 @@ def test_one_blob_has_no_size() -> None:
         (np.zeros((0, 5)), "the image has shape (0, 5)"),
         (np.ones((30, 8)), "the image has shape (30, 8); give at least 16 x 16 pixels"),
         (np.zeros((64, 64), bool), "the image is constant (0); give an image with contrast"),
-        (np.full((64, 64), np.nan), "has 4096 of 4096 values that are NaN or infinite"),
+        (np.full((64, 64), np.nan), "no pixel of the image is data; check the mask"),
         (np.ones(64), "the image has shape (64,); give an array of 2 dimensions"),
     ],
 )

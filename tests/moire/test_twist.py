@@ -153,7 +153,7 @@ def test_search_of_the_paper() -> None:
     [
         (np.zeros((8, 8)), "the image has shape \\(8, 8\\); give at least 16 x 16 pixels"),
         (np.ones((64, 64)), "constant \\(1\\)"),
-        (np.full((64, 64), np.nan), "4096 of 4096 values that are NaN"),
+        (np.full((64, 64), np.nan), "no pixel of the image is data"),
         (np.zeros(64), "shape \\(64,\\)"),
     ],
 )

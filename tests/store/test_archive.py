@@ -38,7 +38,7 @@ SCHEMA_2 = {
     "DriftMap": "degree centre scale coefficients",
     "Hierarchy": "nodes occurrences context contents dominant truncated dropped micrographs linking warnings",
     "Lattice": "points u v kind indices sublattice basis drift extent warnings",
-    "Micrograph": "image pixel_size_nm source title",
+    "Micrograph": "image pixel_size_nm source title valid offset left_out",
     "MotifCell": "key level cells sites orientations bonds count",
     "Motifs": "labels environments counts means confidence",
     "NeighborShells": "radii columns mean multisets",

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import IO, cast
 
 import numpy as np
@@ -145,10 +146,12 @@ class _Process:
         answer = json.loads(line)
         if "why" in answer:
             raise MicrographReadError(path, answer["why"])
-        return [
-            Micrograph(_pixels(self._answers, image["shape"]), image["pixel_size_nm"], path, image["title"])
-            for image in answer["images"]
-        ]
+        found = []
+        for image in answer["images"]:
+            pixels = _pixels(self._answers, image["shape"])
+            made = Micrograph.from_array(pixels, image["pixel_size_nm"], source=path, title=image["title"])
+            found.append(replace(made, offset=image["offset"]))
+        return found
 
     def _kill(self) -> None:
         self._late = True

@@ -51,10 +51,14 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
     except MicrographReadError as error:
         answers.write(json.dumps({"why": error.why}).encode() + b"\n")
         return
-    images = [{"shape": m.shape, "pixel_size_nm": m.pixel_size_nm, "title": m.title} for m in found]
+    images = [
+        {"shape": m.shape, "pixel_size_nm": m.pixel_size_nm, "title": m.title, "offset": m.offset}
+        for m in found
+    ]
     answers.write(json.dumps({"images": images}).encode() + b"\n")
     for m in found:
-        answers.write(np.ascontiguousarray(m.image).data.cast("B"))
+        pixels = m.image if m.valid is None else np.where(m.valid, m.image, np.float32(np.nan))
+        answers.write(np.ascontiguousarray(pixels).data.cast("B"))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,277 @@
+"""Pixels that are no data though they are numbers: constant margins, spikes, and lines of the scan.
+
+What is called a fault stands out from what is usual in the same image, by a wide margin and in the shape of a
+fault: a spike is one or two pixels wide, a bad line one to three, and columns are wider; where columns are as
+narrow as a pixel, all of them are, and none stands out. The tails of Poisson noise, bright dopants and flat
+tops of saturated columns stay data.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import ndimage
+
+from motifgpu.columns.filling import box_of, fill
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.pixels import sample
+
+# A margin holds so many equal pixels in a row along the edge of the frame, and so many in all. It is
+# larger by the factor than any patch of its value inside the image: dark gaps between columns, saturated
+# tops and the zeros of a low dose are as large inside as at the edge.
+_RUN, _LEAST_MARGIN, _LARGER = 8, 24, 4.0
+# Share of the outline of a margin that is the frame: a half of bands and corners, less of ragged ones, and
+# hardly any of flat ground that comes to the edge.
+_AT_FRAME = 0.25
+# Data beside a margin differ from it by at least this share of what all data do; a particle fades away.
+_ABRUPT = 0.3
+# What a margin leaves is in few pieces: of the rest of the frame, the pieces that are at least the first
+# share of the frame hold at least the second share.
+_PIECE, _PIECES = 0.05, 0.9
+_MOST_VALUES = 8  # of margins that are tried
+# Quantiles of a deviation and how far beyond the upper one, in their distance, a fault is: an exponential
+# tail goes 3.4 times that distance to the last of 250,000 pixels.
+_INNER, _OUTER, _BEYOND = 0.9, 0.99, 8.0
+# More faults than this share of the pixels are what the image shows.
+_MOST = 0.01
+# Of its height above the ground a spike has at least this share above its third brightest neighbour: a column
+# of a standard deviation of 0.8 px has 0.54, of 1 px 0.39. A cluster has the second share above the ground
+# two pixels away, and stands out four times as far.
+_STEEP, _CLUSTER, _CLUSTER_BEYOND = 0.6, 0.9, 4.0
+# Pixels of a line that are compared with the lines beside it, how far those reach, and by how much a bad one
+# differs in units of the usual difference (quantile 0.9), and at least in those of the contrast of the image.
+_SEGMENT, _LINES, _BAD_LINE, _FAINTEST_LINE = 64, 3, 6.0, 0.25
+_STEEP_LINE, _MOST_LINES = 0.6, 0.05
+
+
+def find_faults(x: Array, valid: Array | None) -> dict[str, Array]:
+    """Find pixels that are no data.
+
+    Parameters
+    ----------
+    x : (H, W) array
+        Not finite nowhere but where it is no data.
+    valid : (H, W) bool array or None
+        Which pixels are data as far as is known; None where all are.
+
+    Returns
+    -------
+    dict of str to (H, W) bool array
+        By what they are, ``"margin"``, ``"line"`` or ``"spike"``; each pixel once, and no empty mask.
+    """
+    found: dict[str, Array] = {}
+    whole = x if valid is None else fill(x, valid)
+    # Each is looked for in what is left by those before it.
+    for name, find in (("margin", _margins), ("line", _lines), ("spike", _spikes)):
+        faults = find(whole, valid)
+        if faults is None:
+            continue
+        if valid is not None:
+            faults = faults & valid
+        xp = namespace.array_namespace(x)
+        if not bool(xp.any(faults)):
+            continue
+        found[name] = faults
+        valid = ~faults if valid is None else valid & ~faults
+        whole = fill(x, valid)
+    return found
+
+
+def _margins(x: Array, valid: Array | None) -> Array | None:
+    """Find constant regions at the edge of the frame, of frames that were shifted, turned or padded."""
+    box = (slice(0, x.shape[0]), slice(0, x.shape[1])) if valid is None else box_of(valid)
+    part = x[box[0], box[1]]
+    values = _long_runs([to_numpy(edge) for edge in (part[0, :], part[-1, :], part[:, 0], part[:, -1])])
+    if not values:
+        return None
+    host = to_numpy(part)
+    unknown = np.zeros(host.shape, bool) if valid is None else ~to_numpy(valid[box[0], box[1]])
+    margin = np.zeros(host.shape, bool)
+    for value in values:
+        one = _margin_of((host == value) | unknown)
+        if one.any() and _ends_abruptly(one, np.where(unknown, 0.0, np.abs(host - value))):
+            margin |= one & ~unknown
+    if not margin.any() or (margin | unknown).all():
+        return None
+    # The outermost pixels of what was interpolated are a mixture with the margin.
+    found = np.zeros(x.shape, bool)
+    found[box] = ndimage.binary_dilation(margin, np.ones((3, 3)))
+    return namespace.from_numpy(found, x)
+
+
+def _long_runs(lines: list[np.ndarray]) -> list[float]:
+    """Return the values of which there are long runs, those with most pixels first."""
+    total: dict[float, int] = {}
+    for line in lines:
+        ends = np.flatnonzero(np.append(line[1:] != line[:-1], True)) + 1
+        lengths = np.diff(ends, prepend=0)
+        for end, length in zip(ends, lengths, strict=True):
+            if length >= min(_RUN, len(line)):
+                value = float(line[end - 1])
+                total[value] = total.get(value, 0) + int(length)
+    return sorted(total, key=lambda value: -total[value])[:_MOST_VALUES]
+
+
+def _margin_of(equal: np.ndarray) -> np.ndarray:
+    """Return the margin (H, W) of one value, `equal` where the image has it; empty where it is none."""
+    pad = 3
+    beyond = np.pad(equal, pad, constant_values=True)  # so that a margin of one row is as solid as any
+    solid = ndimage.binary_opening(beyond, np.ones((3, 3)))
+    groups, _ = ndimage.label(solid, np.ones((3, 3)))
+    at_edge = groups == groups[0, 0]
+    inside = (slice(pad, -pad), slice(pad, -pad))
+    sizes = np.bincount(groups[solid & ~at_edge]) if (solid & ~at_edge).any() else np.zeros(1)
+    least = max(_LEAST_MARGIN, _LARGER * int(sizes.max()))
+    parts, count = ndimage.label(at_edge[inside], np.ones((3, 3)))
+    large = np.bincount(parts.reshape(-1), minlength=count + 1) >= least
+    large[0] = False
+    margin: np.ndarray = large[parts]
+    at_frame = sum(int(edge.sum()) for edge in (margin[0], margin[-1], margin[:, 0], margin[:, -1]))
+    bounds = sum(int((margin[1:] != margin[:-1]).sum()) for margin in (margin, margin.T))
+    if at_frame < _AT_FRAME * (at_frame + bounds):
+        return np.zeros_like(equal)
+    rest, count = ndimage.label(~margin)
+    areas = np.bincount(rest.reshape(-1), minlength=count + 1)[1:]
+    if areas[areas >= _PIECE * equal.size].sum() < _PIECES * areas.sum() or not areas.sum():
+        return np.zeros_like(equal)
+    return margin
+
+
+def _ends_abruptly(margin: np.ndarray, apart: np.ndarray) -> bool:
+    """Say whether data beside a margin differ from it, by `apart`, as others do, unlike a vacuum."""
+    beside = ndimage.binary_dilation(margin, iterations=3) & ~ndimage.binary_dilation(margin)
+    return bool(beside.any() and apart[beside].mean() >= _ABRUPT * apart[~margin].mean())
+
+
+def _lines(x: Array, valid: Array | None) -> Array | None:
+    """Find rows and columns of pixels, or long parts of them, that differ from those beside them."""
+    xp = namespace.array_namespace(x)
+    # Of a spike not more is left than a bright column has.
+    low, high = np.quantile(sample(x, valid), (1 - _OUTER, _OUTER))
+    x = xp.clip(x, min=float(1.5 * low - 0.5 * high), max=float(1.5 * high - 0.5 * low))
+    least = _FAINTEST_LINE * float(high - low)
+    rows = _bad_rows(x, least)
+    cols = _bad_rows(xp.matrix_transpose(x), least)
+    if rows is None and cols is None:
+        return None
+    bad = np.zeros(x.shape, bool)
+    if rows is not None:
+        bad |= rows
+    if cols is not None:
+        bad |= cols.T
+    return namespace.from_numpy(bad, x)
+
+
+def _bad_rows(x: Array, least: float) -> np.ndarray | None:
+    """Say which pixels (H, W) lie in bad rows, which differ by `least` or more; None without any."""
+    xp = namespace.array_namespace(x)
+    height, width = x.shape
+    if height < 4 * _LINES:
+        return None
+    segments = max(1, width // _SEGMENT)
+    length = width // segments
+    parts = xp.reshape(x[:, : segments * length], (height, segments, length))
+    level = to_numpy(xp.mean(parts, axis=2)).astype(np.float64)
+    usual = ndimage.median_filter(level, size=(2 * _LINES + 1, 1), mode="mirror")
+    apart = level - usual
+    bad = np.abs(apart) > max(_BAD_LINE * float(np.quantile(np.abs(apart), _INNER)), least)
+    if not bad.any():
+        return None
+    # The step to the nearest good line on either side is as steep as that of a fault.
+    for order in (1, -1):
+        bad &= np.sign(apart) * _step(level[::order], bad[::order])[::order] >= _STEEP_LINE * np.abs(apart)
+    if not bad.any() or bad.any(axis=1).mean() > _MOST_LINES:
+        return None
+    bad[bad.mean(axis=1) > 0.5] = True
+    bad = ndimage.binary_dilation(bad, np.ones((1, 3)))  # it ends somewhere in the next segment
+    pixels = np.repeat(bad, length, axis=1)
+    return np.concatenate([pixels, np.repeat(bad[:, -1:], width - pixels.shape[1], axis=1)], axis=1)
+
+
+def _step(level: np.ndarray, bad: np.ndarray) -> np.ndarray:
+    """Return by how much each line (h, s) differs from the nearest one before it that is not bad."""
+    before = np.full_like(level, np.nan)
+    for back in range(1, _LINES + 1):
+        good = np.where(bad[:-back], np.nan, level[:-back])
+        before[back:] = np.where(np.isnan(before[back:]), good, before[back:])
+    apart: np.ndarray = level - before
+    return np.where(np.isnan(apart), level - np.median(level, axis=0), apart)
+
+
+def _spikes(x: Array, valid: Array | None) -> Array | None:
+    """Find pixels far above or below all around them, alone or a few together."""
+    xp = namespace.array_namespace(x)
+    some = np.unique(sample(x, valid))
+    step = float(np.diff(some).min()) if some.size > 1 else 0.0
+    found = None
+    for reach, factor, steep in ((1, 1.0, _STEEP), (2, _CLUSTER_BEYOND, _CLUSTER)):
+        apart = x - _around(x, reach)
+        usual = sample(apart, valid, 32768)
+        for sign in (1, -1):
+            inner, outer = np.quantile(sign * usual, (_INNER, _OUTER))
+            least = outer + factor * _BEYOND * max(float(outer - inner), step)
+            if least <= 0:
+                continue
+            flat = xp.nonzero(xp.reshape(sign * apart > float(least), (-1,)))[0]
+            if not 0 < flat.shape[0] <= max(4, _MOST * math.prod(x.shape)):
+                continue
+            there, ring = _ring(sign * x, flat, reach)
+            third = ring[:, ring.shape[1] - 3 * reach]  # the third largest of 8, the sixth largest of 16
+            # At the frame half of the ring is a mirror image, and the tail of a column beyond is steep.
+            third = xp.where(_at_frame(x.shape, flat, reach), ring[:, -1], third)
+            ground = ring[:, ring.shape[1] // 2 - 1]
+            spike = (there - third > steep * (there - ground)) & (there - ground > float(least))
+            flat = namespace.take_rows(flat, spike)
+            if flat.shape[0]:
+                one = namespace.bincount(flat, None, math.prod(x.shape)) > 0
+                found = one if found is None else found | one
+    return None if found is None else xp.reshape(found, x.shape)
+
+
+def _at_frame(shape: tuple[int, int], flat: Array, reach: int) -> Array:
+    """Say which pixels `flat` (n,) are less than `reach` from the frame."""
+    row, col = flat // shape[1], flat % shape[1]
+    rows = (row < reach) | (row >= shape[0] - reach)
+    return rows | (col < reach) | (col >= shape[1] - reach)
+
+
+def _around(x: Array, reach: int) -> Array:
+    """Return the mean of the four pixels `reach` rows and columns away, the image continued by reflection."""
+    xp = namespace.array_namespace(x)
+    total = xp.zeros_like(x)
+    for wide in (_reflected(x, reach), xp.matrix_transpose(_reflected(xp.matrix_transpose(x), reach))):
+        height, width = x.shape
+        ahead = wide[:height, :width]
+        behind = wide[wide.shape[0] - height :, wide.shape[1] - width :]
+        total = total + ahead + behind
+    return total / 4
+
+
+def _reflected(x: Array, reach: int) -> Array:
+    """Return an image (H, W) with `reach` rows more at the top and the bottom, by reflection."""
+    xp = namespace.array_namespace(x)
+    above, below = x[1 : reach + 1, :], x[x.shape[0] - reach - 1 : x.shape[0] - 1, :]
+    return xp.concat([xp.flip(above, axis=0), x, xp.flip(below, axis=0)], axis=0)
+
+
+def _ring(x: Array, flat: Array, reach: int) -> tuple[Array, Array]:
+    """Return the pixels `flat` (n,), and the sorted ones of the square ring `reach` away, (n, 8 reach)."""
+    xp = namespace.array_namespace(x)
+    height, width = x.shape
+    offsets = [
+        (r, c)
+        for r in range(-reach, reach + 1)
+        for c in range(-reach, reach + 1)
+        if max(abs(r), abs(c)) == reach
+    ]
+    values = xp.reshape(x, (-1,))
+    row, col = flat // width, flat % width
+    ring = []
+    for r, c in offsets:
+        far_row, far_col = xp.abs(row + r), xp.abs(col + c)
+        far_row = xp.minimum(far_row, 2 * (height - 1) - far_row)
+        far_col = xp.minimum(far_col, 2 * (width - 1) - far_col)
+        ring.append(xp.take(values, far_row * width + far_col))
+    return xp.take(values, flat), xp.sort(xp.stack(ring, axis=1), axis=1)
