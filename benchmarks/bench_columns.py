@@ -70,14 +70,12 @@ def _ours(truth: Any, image: np.ndarray, constant: float = CONSTANT) -> dict[str
 
 def _peer(truth: Any) -> dict[str, float]:
     """Run motif-learn as its notebooks do, the lattice constant given to it."""
-    from mtflearn.denoise._denoise_svd import denoise_svd
-    from mtflearn.features import local_max
+    from benchmarks.peers.packages import motif_learn_candidates
 
     start = time.process_time()
-    clean = denoise_svd(truth.image, patch_size=round(CONSTANT), n_components=12, verbose=False)
-    xy = local_max(clean, min_distance=round(0.25 * CONSTANT))
+    xy = motif_learn_candidates(truth.image, CONSTANT)
     seconds = time.process_time() - start
-    score = _score(truth, np.asarray(xy)[:, ::-1])
+    score = _score(truth, xy[:, ::-1])
     return {"precision": score.precision, "recall": score.recall, "rms_px": score.rms, "cpu_s": seconds}
 
 

@@ -15,36 +15,12 @@ import numpy as np
 import pytest
 
 from benchmarks.bench_columns import CONSTANT, DEFECTS, _mean, _ours, _score, _simulated
+from benchmarks.peers.packages import atomap_candidates, atomap_refined
 from benchmarks.results import record
 
 SEPARATIONS = (5, 7, 9, 11)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def candidates(image: np.ndarray, separation: int) -> np.ndarray:
-    """Return the positions (x, y) that atomap starts from."""
-    import atomap.api as am
-    import hyperspy.api as hs
-
-    signal = hs.signals.Signal2D(image.astype(np.float64))
-    return np.asarray(
-        am.get_atom_positions(
-            signal, separation=separation, pca=True, subtract_background=True, normalize_intensity=True
-        )
-    )
-
-
-def refined(image: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the positions (x, y) that it ends with."""
-    import atomap.api as am
-
-    # Its centre of mass of a region without counts is not a number, on which it stops.
-    sublattice = am.Sublattice(start, image=image.astype(np.float64) - min(image.min(), 0) + 1e-3)
-    sublattice.find_nearest_neighbors()
-    sublattice.refine_atom_positions_using_center_of_mass(show_progressbar=False)
-    sublattice.refine_atom_positions_using_2d_gaussian(show_progressbar=False)
-    return np.stack([sublattice.x_position, sublattice.y_position], axis=1)
 
 
 def quality(truth: Any, xy: np.ndarray) -> dict[str, float]:
@@ -54,7 +30,7 @@ def quality(truth: Any, xy: np.ndarray) -> dict[str, float]:
 
 def by_atomap(truth: Any, separation: int) -> dict[str, float]:
     start = time.process_time()
-    found = refined(truth.image, candidates(truth.image, separation))
+    found = atomap_refined(truth.image, atomap_candidates(truth.image, separation))
     return quality(truth, found) | {"cpu_s": time.process_time() - start}
 
 
@@ -67,7 +43,7 @@ def test_columns_by_atomap(seeds: range) -> None:
         for counts in (1, 10, 100):
             truths = [_simulated("MoSe2", counts, seed, **DEFECTS) for seed in seeds[:3]]
             tried = {
-                separation: quality(truths[0], candidates(truths[0].image, separation))
+                separation: quality(truths[0], atomap_candidates(truths[0].image, separation))
                 for separation in SEPARATIONS
             }
             best = max(tried, key=lambda s: tried[s]["precision"] * tried[s]["recall"])

@@ -20,6 +20,40 @@ def motif_learn_moments(patches: np.ndarray, order: int = 10) -> np.ndarray:
     return np.asarray(ZPs(n_max=order, size=patches.shape[-1]).fit_transform(patches.astype(float)).data)
 
 
+def atomap_candidates(image: np.ndarray, separation: int) -> np.ndarray:
+    """Return the positions (x, y) that atomap starts from, corrected as its documentation says."""
+    import atomap.api as am
+    import hyperspy.api as hs
+
+    signal = hs.signals.Signal2D(image.astype(np.float64))
+    return np.asarray(
+        am.get_atom_positions(
+            signal, separation=separation, pca=True, subtract_background=True, normalize_intensity=True
+        )
+    )
+
+
+def atomap_refined(image: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the positions (x, y) that atomap ends with: centres of mass, then Gaussians."""
+    import atomap.api as am
+
+    # Its centre of mass of a region without counts is not a number, on which it stops.
+    sublattice = am.Sublattice(start, image=image.astype(np.float64) - min(image.min(), 0) + 1e-3)
+    sublattice.find_nearest_neighbors()
+    sublattice.refine_atom_positions_using_center_of_mass(show_progressbar=False)
+    sublattice.refine_atom_positions_using_2d_gaussian(show_progressbar=False)
+    return np.stack([sublattice.x_position, sublattice.y_position], axis=1)
+
+
+def motif_learn_candidates(image: np.ndarray, lattice_constant: float) -> np.ndarray:
+    """Return the positions (x, y) that the notebooks of motif-learn find, told the lattice constant."""
+    from mtflearn.denoise._denoise_svd import denoise_svd
+    from mtflearn.features import local_max
+
+    clean = denoise_svd(image, patch_size=round(lattice_constant), n_components=12, verbose=False)
+    return np.asarray(local_max(clean, min_distance=max(round(0.25 * lattice_constant), 1)))
+
+
 def _motifgpu(x: np.ndarray, seed: int) -> np.ndarray:
     return ForceRelaxation(n_neighbors=10, random_state=seed).fit_transform(x.astype(np.float32))
 

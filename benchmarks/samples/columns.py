@@ -75,14 +75,12 @@ def found(truth: SampleSimulation, columns: Any, least: Limits) -> Sums:
     result["right_empty_claims"] = len(right.found)
     result["empty_sites"] = int((sites & ~truth.occupied).sum())
     result["oracle_hits"] = int((told(truth, least) & truth.occupied & sites).sum())
-    if hasattr(columns, "confidence"):
+    if hasattr(columns, "probability"):
         match = match_points(points, truth.points, radius)
-        is_site = np.zeros(len(points), bool)
-        is_site[match.found] = truth.occupied[match.reference]
-        decided = counted(truth, points) & ~undecided
-        result["calibration_columns"] = calibration(
-            np.asarray(columns.confidence)[decided], (is_site == occupied)[decided]
-        )
+        column = np.zeros(len(points), bool)
+        column[match.found] = truth.occupied[match.reference]
+        claims = counted(truth, points)
+        result["calibration_columns"] = calibration(np.asarray(columns.probability)[claims], column[claims])
     return result
 
 

@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from sklearn.metrics import adjusted_mutual_info_score
 
 from benchmarks.samples.columns import calibration, depth
+from benchmarks.samples.limits import Limits, told_labels
 from motifgpu import Analysis, find_motifs, match_points
 from motifgpu.simulate import SampleSimulation
 
@@ -55,6 +56,11 @@ class Matched:
         Row among the points of the analysis that have labels, -1 where the column has none.
     site : (p,) ndarray
         Row among the sites of the truth.
+    identity, domain, joint : (p,) ndarray
+        What stands there, where, and both.
+    boundary, whole, clear, bulk : (p,) bool ndarray
+        Columns of the boundary; those whose patch is whole; those that are not next to the boundary, or of
+        it; and those of the domains, with a whole patch.
     """
 
     def __init__(self, truth: SampleSimulation, analysis: Analysis) -> None:
@@ -62,7 +68,6 @@ class Matched:
         mask = np.asarray(analysis.mask)
         self.row = np.where(mask, np.cumsum(mask) - 1, -1)[match.found]
         self.site = match.reference
-        self.truth = truth
         half = analysis.patch_size.pixels / 2
         place = truth.points[self.site]
         self.whole = depth(truth, place) > half  # the patch is
@@ -72,6 +77,10 @@ class Matched:
             away = cKDTree(truth.points[truth.boundary]).query(place)[0]
             clear = (away > _ADJACENT * truth.spacing_px) | self.boundary
         self.clear = clear
+        self.bulk = self.whole & clear & ~self.boundary
+        self.identity = truth.labels[self.site].astype(np.int64)
+        self.domain = truth.domain[self.site].astype(np.int64)
+        self.joint = self.identity * (len(truth.domain_names) + 1) + self.domain + 1
 
     def of(self, values: Any) -> np.ndarray:
         """Return the values of the columns, -1 where there is none."""
@@ -80,43 +89,56 @@ class Matched:
 
     def scores(self, labels: np.ndarray) -> dict[str, float]:
         """Return the scores of labels (p,)."""
-        identity = self.truth.labels[self.site].astype(np.int64)
-        domain = self.truth.domain[self.site]
-        joint = identity * (len(self.truth.domain_names) + 1) + domain
-        bulk = self.whole & self.clear & ~self.boundary
-        single, union = best_f1(self.boundary[self.whole & self.clear], labels[self.whole & self.clear])
+        known = self.whole & self.clear
+        single, union = best_f1(self.boundary[known], labels[known])
         return {
-            "ami": agreement(joint[bulk], labels[bulk]),
-            "ami_identity": agreement(identity[bulk], labels[bulk]),
+            "ami": agreement(self.joint[self.bulk], labels[self.bulk]),
+            "ami_identity": agreement(self.identity[self.bulk], labels[self.bulk]),
             "boundary_f1": single,
             "boundary_f1_of_several": union,
-            "labels": len(np.unique(labels[bulk])),
-            "classes": len(np.unique(joint[bulk])),
+            "labels": len(np.unique(labels[self.bulk])),
+            "classes": len(np.unique(self.joint[self.bulk])),
         }
 
+    def calibration(self, truth: np.ndarray, labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        """Return the bins of confidence; right is what most columns of a label are."""
+        sure = self.bulk & (labels >= 0)
+        right = np.zeros(len(labels), bool)
+        for label in np.unique(labels[sure]):
+            own = sure & (labels == label)
+            right[own] = truth[own] == np.bincount(truth[own]).argmax()
+        return calibration(confidence[sure], right[sure])
 
-def scores(truth: SampleSimulation, analysis: Analysis) -> dict[str, Any]:
+
+def scores(truth: SampleSimulation, analysis: Analysis, least: Limits) -> dict[str, Any]:
     """Return the scores of an analysis, and of its layout clustered by HDBSCAN."""
-    pairs, motifs = Matched(truth, analysis), analysis.motifs
+    pairs = Matched(truth, analysis)
+    motifs: Any = analysis.motifs
     if len(pairs.site) < _FOUND * len(truth.points):
         return {"ami": 0.0, "ami_identity": 0.0, "hdbscan_ami": 0.0, "boundary_f1": 0.0}
-    labels = pairs.of(motifs.labels)
+    labels, confidence = pairs.of(motifs.labels), pairs.of(motifs.confidence)
     result: dict[str, Any] = pairs.scores(labels)
-    for name in ("identities", "domains", "environments"):
-        if hasattr(motifs, name):
-            result[f"ami_of_{name}"] = pairs.scores(pairs.of(getattr(motifs, name)))
+    told = told_labels(truth, least)[pairs.site] * (len(truth.domain_names) + 1) + pairs.domain + 1
+    result["oracle_ami"] = agreement(pairs.joint[pairs.bulk], told[pairs.bulk])
     layout = find_motifs(analysis.moments, analysis.layout, method="hdbscan").labels
     result |= {f"hdbscan_{name}": value for name, value in pairs.scores(pairs.of(layout)).items()}
-
-    identity = truth.labels[pairs.site].astype(np.int64)
-    joint = identity * (len(truth.domain_names) + 1) + truth.domain[pairs.site]
+    result["calibration"] = pairs.calibration(pairs.joint, labels, confidence)
+    if hasattr(motifs, "domains"):
+        identities, domains = pairs.of(motifs.identities), pairs.of(motifs.domains)
+        known = pairs.whole & pairs.clear
+        result |= {
+            "ami_of_identities": agreement(pairs.identity[pairs.bulk], identities[pairs.bulk]),
+            "ami_of_domains": agreement(pairs.domain[pairs.bulk], domains[pairs.bulk]),
+            "calibration_identities": pairs.calibration(
+                pairs.identity, identities, pairs.of(motifs.identity_confidence)
+            ),
+            "boundary_f1_called": _f1(pairs.boundary[known], (domains == -1)[known])
+            if pairs.boundary[known].any()
+            else float("nan"),
+        }
+    else:
+        result["calibration_identities"] = pairs.calibration(pairs.identity, labels, confidence)
     border = ~pairs.whole & ~pairs.boundary & pairs.clear
     if border.sum() >= _FEWEST:
-        result["ami_border"] = agreement(joint[border], labels[border])
-    sure = (labels >= 0) & pairs.whole
-    right = np.zeros(len(labels), bool)
-    for label in np.unique(labels[sure]):
-        own = sure & (labels == label)
-        right[own] = identity[own] == np.bincount(identity[own]).argmax()
-    result["calibration"] = calibration(pairs.of(motifs.confidence)[sure], right[sure])
+        result["ami_border"] = agreement(pairs.joint[border], labels[border])
     return result

@@ -61,6 +61,28 @@ def limits(truth: SampleSimulation) -> Limits:
     return Limits(position, height)
 
 
+def told_labels(truth: SampleSimulation, least: Limits) -> np.ndarray:
+    """Return the identities (n,) of an oracle that is told all but which sites have a defect.
+
+    It measures heights as a joint fit does, and knows how high each identity is and how often it occurs on
+    the sublattice.
+    """
+    names = len(truth.names)
+    own = [truth.heights[truth.labels == label] for label in range(names)]
+    usual = np.array([np.median(heights) if len(heights) else 0.0 for heights in own])
+    filled = usual[truth.labels] > 0
+    thickness = np.where(filled, truth.heights / np.where(filled, usual[truth.labels], 1), 1)
+    error = np.sqrt(least.height)
+    measured = np.random.default_rng(1).normal(truth.heights, error)
+    often = np.zeros((names, names))
+    np.add.at(often, (truth.pristine, truth.labels), 1)
+    with np.errstate(divide="ignore"):
+        evidence = np.log(often / np.maximum(often.sum(1, keepdims=True), 1))[truth.pristine]
+    evidence -= 0.5 * ((measured[:, None] - thickness[:, None] * usual) / error[:, None]) ** 2
+    best: np.ndarray = evidence.argmax(1)
+    return best
+
+
 def told(truth: SampleSimulation, least: Limits) -> np.ndarray:
     """Say which sites an oracle takes as occupied that is told places, profile and number of the columns.
 

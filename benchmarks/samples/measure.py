@@ -54,7 +54,7 @@ def measure(case: Case) -> tuple[dict[str, Any], simulate.SampleSimulation, Anal
     result: dict[str, Any] = {"cpu_s": time.process_time() - start, "refused": refused}
     result |= columns.found(truth, analysis.columns if analysis else columns.NONE, least)
     if analysis:
-        result |= labels.scores(truth, analysis)
+        result |= labels.scores(truth, analysis, least)
     for name in case.peers:
         result[name] = columns.scores(truth, peers.PEERS[name](truth), least)
     return result, truth, analysis

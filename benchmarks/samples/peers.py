@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from benchmarks.peers.bench_columns import candidates, refined
+from benchmarks.peers.packages import atomap_candidates, atomap_refined, motif_learn_candidates
 from motifgpu import match_points
 from motifgpu.simulate import SampleSimulation
 
@@ -30,20 +30,15 @@ def atomap(truth: SampleSimulation) -> np.ndarray:
     image, columns = _bright(truth), truth.points[truth.occupied]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        starts = [candidates(image, max(round(part * truth.spacing_px), 2)) for part in _SEPARATIONS]
+        starts = [atomap_candidates(image, max(round(part * truth.spacing_px), 2)) for part in _SEPARATIONS]
         pairs = [len(match_points(each[:, ::-1], columns, truth.spacing_px / 3).found) for each in starts]
         f1 = [2 * n / (len(columns) + len(each)) for n, each in zip(pairs, starts, strict=True)]
-        return refined(image, starts[int(np.argmax(f1))])[:, ::-1]
+        return atomap_refined(image, starts[int(np.argmax(f1))])[:, ::-1]
 
 
 def motif_learn(truth: SampleSimulation) -> np.ndarray:
     """Return positions as the notebooks of motif-learn find them."""
-    from mtflearn.denoise._denoise_svd import denoise_svd
-    from mtflearn.features import local_max
-
-    size = round(1.7 * truth.spacing_px)
-    clean = denoise_svd(_bright(truth), patch_size=size, n_components=12, verbose=False)
-    return np.asarray(local_max(clean, min_distance=max(round(0.45 * truth.spacing_px), 1)))[:, ::-1]
+    return motif_learn_candidates(_bright(truth), np.sqrt(3) * truth.spacing_px)[:, ::-1]
 
 
 PEERS: dict[str, Callable[[SampleSimulation], np.ndarray]] = {

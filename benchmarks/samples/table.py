@@ -21,21 +21,27 @@ HEADS = {
     "empty_claims": ("n_empty", "{:.0f}"),
     "calibration_columns": ("ece.col", "{:.3f}"),
     "ami": ("AMI", "{:.3f}"),
+    "oracle_ami": ("ora.AMI", "{:.3f}"),
     "ami_identity": ("AMI.id", "{:.3f}"),
     "hdbscan_ami": ("hdb.AMI", "{:.3f}"),
     "ami_border": ("border", "{:.3f}"),
     "boundary_f1": ("bnd.F1", "{:.2f}"),
     "boundary_f1_of_several": ("several", "{:.2f}"),
     "hdbscan_boundary_f1": ("hdb.F1", "{:.2f}"),
+    "boundary_f1_called": ("called", "{:.2f}"),
+    "ami_of_identities": ("id.AMI", "{:.3f}"),
+    "ami_of_domains": ("dom.AMI", "{:.3f}"),
     "calibration": ("ece", "{:.3f}"),
+    "calibration_identities": ("ece.id", "{:.3f}"),
     "labels": ("labels", "{:.1f}"),
     "classes": ("true", "{:.1f}"),
     "refused": ("refused", "{:.0f}"),
     "cpu_s": ("cpu s", "{:.2f}"),
 }
 _MEANS = (
-    "ami", "ami_identity", "hdbscan_ami", "ami_border", "boundary_f1", "boundary_f1_of_several",
-    "hdbscan_boundary_f1", "labels", "classes", "cpu_s",
+    "ami", "oracle_ami", "ami_identity", "hdbscan_ami", "ami_border", "boundary_f1", "boundary_f1_of_several",
+    "boundary_f1_called", "ami_of_identities", "ami_of_domains", "hdbscan_boundary_f1", "labels", "classes",
+    "cpu_s",
 )  # fmt: skip
 
 
@@ -70,7 +76,7 @@ def pooled(rows: list[dict[str, Any]]) -> dict[str, float]:
         "empty_claims": total("empty_claims"),
         "empty_sites": total("empty_sites"),
     }
-    for name in ("calibration", "calibration_columns"):
+    for name in ("calibration", "calibration_identities", "calibration_columns"):
         bins = [np.asarray(row[name]) for row in rows if name in row]
         result[name] = calibration_error(np.sum(bins, axis=0)) if bins else float("nan")
     for name in _MEANS:

@@ -157,6 +157,7 @@ def sample(
         kind=kind,
         domain=sites.domain[seen].astype(np.int32),
         domain_names=sites.domain_names,
+        pristine=sites.pristine[seen].astype(np.int32),
         boundary=boundary[seen],
         heights=(counts * sites.heights[seen]).astype(np.float32),
         spacing_px=float(sites.spacing),

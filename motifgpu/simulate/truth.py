@@ -191,6 +191,8 @@ class SampleSimulation(Simulation):
         Grain, orientation, side of a twin, stacking, polarity or phase of the site: an index into
         `domain_names`; -1 where two domains share the site.
     domain_names : tuple of str
+    pristine : (n,) int32 ndarray
+        Identity of the site in the crystal without defects.
     boundary : (n,) bool ndarray
         Sites whose nearest neighbours are arranged as in none of the domains.
     heights : (n,) float32 ndarray
@@ -219,6 +221,7 @@ class SampleSimulation(Simulation):
     kind: str
     domain: np.ndarray
     domain_names: tuple[str, ...]
+    pristine: np.ndarray
     boundary: np.ndarray
     heights: np.ndarray
     spacing_px: float
