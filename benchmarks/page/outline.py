@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.page.features import bases, embeddings, noise, speed
 from benchmarks.page.markdown import Section
 from benchmarks.page.rare import rare
+from benchmarks.page.samples import samples
 from benchmarks.page.structure import defects, occupancy, twist
 from benchmarks.page.truth import columns, hierarchy, motifs, scaling
 
@@ -37,6 +38,7 @@ SECTIONS = (
     Section("twist", "Twisted bilayers: Fig. S21 and S22", ("twist_by_search", "nine_cases"), twist),
     Section("defects", "Defects: Fig. S23 to S25 and S28", ("defects*",), defects),
     Section("columns", "Columns: detection and position", ("columns", "columns_by_atomap"), columns),
+    Section("samples", "Samples of all kinds", ("samples",), samples),
     Section("motifs", "Motifs over dose", ("motifs_*",), motifs),
     Section(
         "rare",

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from motifgpu.simulate import lattice
 from motifgpu.simulate.materials import column_intensity
-from motifgpu.simulate.sample_sites import Sites, crystal, half_plane, substitute
+from motifgpu.simulate.sample_sites import PADDING, Sites, crystal, half_plane, substitute
 
 Rng = np.random.Generator
 Shape = tuple[int, int]
@@ -197,9 +197,30 @@ def particle(shape: Shape, rng: Rng) -> Sites:
         points[keep], slot[keep], 0 * slot[keep], (element,), u, v, spacing, width, reach, nm / constant
     )
     sites.heights = 0.55 + 0.45 * np.sqrt(np.clip(depth[keep] / (0.8 * radius), 0, 1))
-    speckle = ndimage.gaussian_filter(rng.normal(size=shape), rng.uniform(0.6, 1.5))
-    sites.support = rng.uniform(0.06, 0.14) * (2 + speckle / speckle.std()).clip(0)
+    sites.support = _amorphous(shape, rng)
     return sites
+
+
+def atoms(shape: Shape, rng: Rng) -> Sites:
+    """Return single heavy atoms at random places of an amorphous support."""
+    apart, width = rng.uniform(8, 14), rng.uniform(0.18, 0.24)
+    extent = np.array(shape) + 2 * PADDING
+    tried = int(rng.uniform(0.15, 0.4) * extent.prod() / apart**2)
+    places = rng.uniform(-PADDING, extent - PADDING, (tried, 2))
+    points = places[lattice.apart(places, np.arange(len(places)), apart)]
+    none = np.zeros(len(points), np.int64)
+    element = str(rng.choice(["Re", "Pt", "Au"]))
+    sites = _one(points, none, none, (element,), np.zeros(2), np.zeros(2), apart, width, 1.0, 0.25 / apart)
+    sites.domain_names, sites.boundary = ("support",), none > 0
+    sites.support = _amorphous(shape, rng)
+    return sites
+
+
+def _amorphous(shape: Shape, rng: Rng) -> np.ndarray:
+    """Return an amorphous support, in peaks."""
+    speckle = ndimage.gaussian_filter(rng.normal(size=shape), rng.uniform(0.6, 1.5))
+    support: np.ndarray = rng.uniform(0.06, 0.14) * (2 + speckle / speckle.std()).clip(0)
+    return support
 
 
 def _line(rng: Rng, shape: Shape) -> tuple[float, float]:

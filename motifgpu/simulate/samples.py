@@ -34,6 +34,7 @@ _KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Sites]] = {
     "honeycomb": honeycomb,
     "particle": sample_crystals.particle,
     "step": sample_crystals.step,
+    "atoms": sample_crystals.atoms,
 }
 SAMPLES = tuple(_KINDS)
 
@@ -70,6 +71,7 @@ def sample(
         oxygen, columns dark. ``phases``: two perovskites. ``layered_oxide``: a cuprate of which chains are
         missing. ``honeycomb``: graphene with a grain boundary of rings of five and seven. ``particle``: a
         metal on an amorphous support. ``step``: a perovskite of two thicknesses.
+        ``atoms``: single atoms on an amorphous support.
     shape : (int, int)
         Rows and columns, px; at least 64.
     counts : float

@@ -181,7 +181,7 @@ class SampleSimulation(Simulation):
 
     `points` and `background` are where columns stand and what is seen beside them, drift of the scan and
     contamination included; sites on pixels without data are left out. `u` and `v` are those of the first
-    domain.
+    domain, 0 where there is no lattice.
 
     Attributes
     ----------

@@ -25,7 +25,10 @@ def test_columns_stand_where_the_truth_says_and_domains_meet_at_boundary_columns
     assert made.domain.max() < len(made.domain_names)
 
     tree = cKDTree(made.points)
-    assert np.median(tree.query(made.points, k=2)[0][:, 1]) == pytest.approx(made.spacing_px, rel=0.08)
+    nearest = tree.query(made.points, k=2)[0][:, 1]
+    if kind != "atoms":
+        assert np.median(nearest) == pytest.approx(made.spacing_px, rel=0.08)
+    assert nearest.min() > 0.55 * made.spacing_px
     clear = interior(made.points, SHAPE, made.spacing_px) & made.occupied
     turns = np.deg2rad(np.arange(0, 360, 30))
     ring = made.points[:, None] + made.spacing_px / 2 * np.stack([np.sin(turns), np.cos(turns)], axis=1)
