@@ -23,11 +23,11 @@ def samples(results: Results) -> list[str]:
     doses = [dose for dose in DOSES if any(name.endswith(f" pk {dose}") for name in scores)]
     seeds = study["seeds"]
     lines = [
-        f"Seeds {seeds[0]} to {seeds[-1]} of `motifgpu.simulate.sample`, {study['size_px']} px wide; nothing is "
-        "told but that the atoms of `atoms` have no lattice. Precision / recall of columns; what is undecided "
-        "counts as missed. The oracle is told all places and how many columns there are. The error is the "
-        "root mean square over that of the Cramér-Rao bound of a joint fit; knowledge of the lattice may pass "
-        "it.",
+        f"Seeds {seeds[0]} to {seeds[-1]} of `motifgpu.simulate.sample`, {study['size_px']} px wide; nothing "
+        "is told but that the atoms of `atoms` have no lattice. Precision / recall of columns; what is "
+        "undecided counts as missed. The oracle is told all places and how many columns there are. The error "
+        "is the root mean square over that of the Cramér-Rao bound of a joint fit; knowledge of the lattice "
+        "may pass it.",
         "",
     ]
     lines += table(
@@ -106,8 +106,8 @@ def samples(results: Results) -> list[str]:
     if compared:
         methods = list(next(iter(compared.values())))
         lines += [
-            "Other packages, told the distance of nearest columns and which image has dark ones (atomap the best "
-            "of four separations), on the first seeds; precision / recall:",
+            "Other packages, told the distance of nearest columns and which image has dark ones (atomap the "
+            "best of four separations), on the first seeds; precision / recall:",
             "",
         ]
         lines += table(
