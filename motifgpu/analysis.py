@@ -199,7 +199,7 @@ class Analysis:
         >>> analysis = motifgpu.analyze(made.image, structure=False)
         >>> lines = analysis.table().splitlines()
         >>> lines[0]
-        'row_px,col_px,prominence,occupied,motif,environment,confidence,layout_x,layout_y'
+        'row_px,col_px,prominence,occupied,probability,motif,environment,confidence,layout_x,layout_y'
         >>> len(lines) == 1 + len(analysis.columns.points)
         True
         """

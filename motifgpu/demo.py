@@ -67,7 +67,7 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str
 
     spacing = float(np.linalg.norm(truth.u)) / np.sqrt(3)
     found = to_numpy(analysis.columns.points)
-    occupied = to_numpy(analysis.columns.occupied)
+    occupied, empty = to_numpy(analysis.columns.occupied), to_numpy(analysis.columns.empty)
 
     def inner(points: np.ndarray, chosen: np.ndarray) -> int:
         """Count away from the border, where columns are cut."""
@@ -102,7 +102,7 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str
     return {
         "columns": inner(found, occupied),
         "true_columns": inner(truth.points, truth.occupied),
-        "empty_sites": inner(found, ~occupied),
+        "empty_sites": inner(found, empty),
         "true_empty_sites": inner(truth.points, ~truth.occupied),
         "precision": detection.precision,
         "recall": detection.recall,

@@ -71,6 +71,18 @@ class Band:
         """1 on the pixels of the grid that lie in the image, 0 elsewhere: (h, w)."""
         return self.within(0)
 
+    @cached_property
+    def coverage(self) -> Array:
+        """Share of each pixel of the grid that lies in the image: (h, w)."""
+        sides = []
+        for axis in (0, 1):
+            middle = np.arange(self.size[axis]) * self.scale[axis] - self.pad[axis]
+            low = np.clip(middle - 0.5 * self.scale[axis], -0.5, self.shape[axis] - 0.5)
+            high = np.clip(middle + 0.5 * self.scale[axis], -0.5, self.shape[axis] - 0.5)
+            sides.append((high - low) / self.scale[axis])
+        rows, cols = self._sides(*sides)
+        return rows * cols
+
     def within(self, reach: float) -> Array:
         """1 on the pixels of the grid in the image or at most `reach` grid pixels beyond, 0 elsewhere."""
         sides = []

@@ -1,45 +1,143 @@
-"""Columns chosen by the lattice: its sites, which of them are empty, and the columns apart from them."""
+"""Columns chosen by the lattice: what stands at each of its places, and the columns apart from them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+from scipy.spatial import cKDTree
+
 from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
+from motifgpu.columns.claims import COLUMN, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
-from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEAST_SPACING, FilteredImage
-from motifgpu.columns.lattice_sites import LEAST_OCCUPANCY, lattice_sites, tallest_tenth
+from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEAST_SPACING, LEVEL, FilteredImage
+from motifgpu.columns.lattice_places import mean_around, share_around, usual_height
+from motifgpu.columns.lattice_sites import ABOVE_MISFIT, LatticeSites, lattice_sites, tallest_tenth
 from motifgpu.columns.maxima import peak_positions
-from motifgpu.columns.refine import LONGEST_MOVE, Peaks, measure_heights, settle, start_peaks
-from motifgpu.columns.shoulders import mostly_columns
+from motifgpu.columns.refine import (
+    Peaks,
+    height_errors,
+    measure_heights,
+    refine,
+    render,
+    settle,
+    start_peaks,
+)
 from motifgpu.columns.spacing import near, strongest_within
 from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+
+# Standard deviation of columns about where the lattice average has them, px of the grid: the prior of a fit.
+_ABOUT = 0.3
+# Reach of the mean over which the noise around a column without equivalents is estimated, px of the grid.
+_NOISE_AROUND = 8.0
+# Least noise that is allowed for, in that of the image.
+_LEAST_NOISE = 0.5
+# Height of a column apart from the lattice over its error, at least.
+_SIGNIFICANT = 5.0
+# Equivalents one translation away, of which fewer say nothing about a place.
+_EQUIVALENTS = 2
+# Share of the equivalents of an empty site around that hold a column, at least: less is beyond an edge.
+_LEAST_OF_KIND = 0.6
+# Usual height of equivalents over that of the lattice average, at least.
+_LEAST_OF_AVERAGE = 0.5
+# How near another column an empty site may be, in its distance from the nearest place of the lattice.
+_CLEARANCE = 0.75
 
 
 def choose_by_lattice(image: FilteredImage) -> Found:
-    """Take the sites of the lattice average and the maxima apart from them, and determine which are empty."""
+    """Say what stands at the places of the lattice, and take the maxima apart from them."""
     xp, size = image.xp, image.band.size
-    average, sites, shoulders = lattice_sites(image)
-    n_sites = sites.points.shape[0]
+    sites = lattice_sites(image)
+    n_sites = sites.peaks.points.shape[0]
     if n_sites == 0:
         return choose_by_maxima(image, "prominence")
-    others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites)))
-    others = namespace.take_rows(others, ~near(others, sites.points, size, LEAST_SPACING))
-    start = start_peaks(image.smoothed, xp.concat([sites.points, others], axis=0))
-    peaks, moved = settle(image.smoothed, start)
-    heights = measure_heights(image.detail, peaks)
+    others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites.peaks)))
+    apart = image.at(image.known, others) > 0
+    others = namespace.take_rows(others, apart & ~near(others, sites.peaks.points, size, LEAST_SPACING))
+    start = start_peaks(image.smoothed, xp.concat([sites.peaks.points, others], axis=0))
+    peaks, _ = settle(image.smoothed, start, tether=image.noise**2 / _ABOUT**2, known=image.weight)
+    # Smoothing widens columns: heights are those of columns as wide as they are without it.
+    sharp = replace(peaks, sigma=refine(image.detail, peaks, 2, known=image.weight).sigma)
+    heights = measure_heights(image.detail, sharp, image.weight)
+    errors = _errors(image, replace(sharp, heights=heights), sites.links)
+    seen, misfit, average = (
+        namespace.to_numpy(x).astype(np.float64)
+        for x in (heights[:n_sites], sites.misfit, sites.peaks.heights)
+    )
+    error = errors[:n_sites]
+    weight = namespace.to_numpy(image.at(image.known, start.points[:n_sites, :])).astype(np.float64)
+    scale = float((weight * seen) @ average / (weight * average @ average))
+    usual = usual_height(seen, sites.links)
+    # Where equivalents have none of the height that the average has, it describes something else.
+    of_kind = usual >= _LEAST_OF_AVERAGE * scale * average
+    probability = np.where(of_kind, column_probability(seen, error, usual, misfit * scale), 0.0)
+    # A place without equivalents is a column if it stands out from the noise and from what is misfit.
+    single = sites.links.sum(axis=1) < _EQUIVALENTS
+    standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)
+    probability_of_site = np.where(single, standing_out, probability)
+    apart = namespace.to_numpy(heights[n_sites:]) > _SIGNIFICANT * errors[n_sites:]
+    probability = namespace.as_like(np.concatenate([probability_of_site, apart]), heights)
 
-    there = Peaks(peaks.points[:n_sites, :], heights[:n_sites], peaks.sigma)
-    expected = measure_heights(average, there)
-    expected = expected * (xp.sum(there.heights * expected) / xp.sum(expected**2))
-    expected = xp.concat([expected, xp.zeros_like(others[:, 0]) + namespace.upper_median(expected)])
-    held = (heights > LEAST_OCCUPANCY * expected) & (moved <= LONGEST_MOVE)
-    points = xp.where(held[:, None], peaks.points, start.points)
+    likely = probability >= COLUMN
     # A fit that slid onto another column is neither that column nor an empty site.
-    strength = xp.where(held, heights, xp.min(heights) - 1)
-    occupied = held & strongest_within(points, strength, size, LEAST_SPACING)
+    strength = xp.where(likely, heights, xp.min(heights) - 1)
+    occupied = likely & strongest_within(peaks.points, strength, size, LEAST_SPACING)
+    no_site = xp.zeros_like(others[:, 0], dtype=xp.bool)
+    on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
+    believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
+    of_kind = of_kind & ~single & (share_around(probability_of_site > 0.5, sites.links) >= _LEAST_OF_KIND)
+    believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
+    believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)
+    points = xp.where(occupied[:, None], peaks.points, start.points)
+    chosen = occupied | believed
+    points, heights, occupied, probability = (
+        namespace.take_rows(x, chosen) for x in (points, heights, occupied, probability)
+    )
+    return Found(points, heights, occupied, probability, peaks.sigma)
 
-    no = xp.zeros_like(others[:, 0], dtype=xp.bool)
-    on_site, shoulders = xp.concat([xp.ones_like(shoulders), no]), xp.concat([shoulders, no])
-    empty = on_site & ~held & ~near(points, namespace.take_rows(points, occupied), size, LEAST_CLEARANCE)
-    empty = empty & inside_lattice(image, points, held & on_site, on_site)
-    chosen = (occupied | empty) & ~(shoulders & ~mostly_columns(held, shoulders))
-    points, heights, occupied = (namespace.take_rows(x, chosen) for x in (points, heights, occupied))
-    return Found(points, heights, occupied, peaks.sigma)
+
+def _errors(image: FilteredImage, peaks: Peaks, links: sparse.csr_array) -> np.ndarray:
+    """Return the standard errors (n,) of heights, by the noise left on each column and its equivalents.
+
+    The first columns are the places that `links` is of.
+    """
+    xp, band = image.xp, image.band
+    left = image.detail - render(peaks, band.size)
+    left = (left - band.blur(left, LEVEL)) * image.known
+    white = image.image.spectrum.noise * band.noise_gain
+    noise = []
+    for reach in (float(peaks.sigma), _NOISE_AROUND):
+        around = band.blur(left * left, reach) / xp.clip(band.blur(image.known, reach), min=0.1)
+        noise.append(xp.clip(image.at(around, peaks.points), min=_LEAST_NOISE * white))
+    on_column, around = (namespace.to_numpy(x).astype(np.float64) for x in noise)
+    number = links.shape[0]
+    around[:number] = mean_around(on_column[:number], around[:number], links)
+    unit = namespace.to_numpy(height_errors(image.detail, peaks, image.weight)).astype(np.float64)
+    errors: np.ndarray = unit * np.sqrt(around) * _overlap(peaks)
+    return errors
+
+
+def _overlap(peaks: Peaks) -> np.ndarray:
+    """Return by how much the error (n,) of a height grows with the columns that overlap with it."""
+    points, sigma = namespace.to_numpy(peaks.points).astype(np.float64), float(peaks.sigma)
+    first, second = cKDTree(points).query_pairs(4 * sigma, output_type="ndarray").T
+    apart = ((points[first] - points[second]) ** 2).sum(axis=1)
+    shared = np.exp(-0.5 * apart / sigma**2)  # the square of the product of two columns
+    total = np.bincount(np.concatenate([first, second]), np.tile(shared, 2), len(points))
+    grown: np.ndarray = 1 / np.sqrt(1 - np.minimum(total, 0.9))
+    return grown
+
+
+def _clear(sites: LatticeSites, places: Array, points: Array, occupied: Array) -> Array:
+    """Say which places (n,) have no column so near that it may be theirs."""
+    place, point = (namespace.to_numpy(x).astype(np.float64) for x in (places, points))
+    lattice = place[: sites.misfit.shape[0]]
+    column = point[namespace.to_numpy(occupied)]
+    clear = np.zeros(len(place), dtype=bool)
+    if len(lattice) > 1 and len(column):
+        nearest = cKDTree(lattice).query(lattice, 2)[0][:, 1]
+        clearance = np.minimum(_CLEARANCE * nearest, LEAST_CLEARANCE)
+        clear[: len(lattice)] = cKDTree(column).query(lattice)[0] > clearance
+    return namespace.from_numpy(clear, points)

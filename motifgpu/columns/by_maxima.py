@@ -32,6 +32,8 @@ class Found:
         Above the level around each, in the image without smoothing.
     occupied : (n,) bool array
         False for empty sites.
+    probability : (n,) array
+        That a column stands there.
     sigma : () array
         Width of all of them.
     """
@@ -39,6 +41,7 @@ class Found:
     points: Array
     heights: Array
     occupied: Array
+    probability: Array
     sigma: Array
 
 
@@ -72,7 +75,8 @@ def choose_by_maxima(image: FilteredImage, method: str) -> Found:
     heights = measure_heights(image.detail, peaks)
     tall = heights > (0.0 if method == "radius" else FAINTEST) * xp.max(heights)
     points, heights = namespace.take_rows(peaks.points, tall), namespace.take_rows(heights, tall)
-    return Found(points, heights, xp.ones_like(heights, dtype=xp.bool), peaks.sigma)
+    there = xp.ones_like(heights)
+    return Found(points, heights, xp.astype(there, xp.bool), there, peaks.sigma)
 
 
 def prominent_maxima(image: FilteredImage, least: float) -> Array:

@@ -99,6 +99,13 @@ class FilteredImage:
         return self.band.inside * data
 
     @cached_property
+    def weight(self) -> Array:
+        """Share of each pixel of the grid that is data: (h, w)."""
+        if self.image.valid is None:
+            return self.band.coverage
+        return self.band.coverage * self.known
+
+    @cached_property
     def frame(self) -> Array:
         """What is data and as much around it as its columns overlap with: (h, w) bool."""
         # Columns beyond the border overlap those within: mirrored ones, or in the lattice average real ones.

@@ -9,6 +9,7 @@ import numpy as np
 
 from motifgpu.columns.by_lattice import choose_by_lattice
 from motifgpu.columns.by_maxima import choose_by_maxima
+from motifgpu.columns.claims import EMPTY
 from motifgpu.columns.filtered import FilteredImage
 from motifgpu.columns.refine import WIDEST
 from motifgpu.columns.spacing import pixel_of
@@ -37,7 +38,10 @@ class Columns:
         other columns subtracted.
     occupied : (n,) bool array
         False for a site of the lattice where no atom is seen, such as a double vacancy; its point is the
-        position that the lattice around it predicts.
+        position that the lattice around it predicts. False too where noise leaves open what there is, see
+        `undecided`.
+    probability : (n,) float32 array
+        That a column stands there. A site is `occupied` from 0.75 on and `empty` up to 0.1.
     sigma_px : float
         Standard deviation of the Gaussian that fits the columns of the smoothed image, px. It is one number,
         because the probe is common to all columns.
@@ -62,6 +66,7 @@ class Columns:
     points: Array
     prominence: Array
     occupied: Array
+    probability: Array
     sigma_px: float
     notes: tuple[str, ...] = ()
 
@@ -70,6 +75,16 @@ class Columns:
     def __len__(self) -> int:
         number: int = self.points.shape[0]
         return number
+
+    @property
+    def empty(self) -> Array:
+        """Sites where no atom is seen: (n,) bool."""
+        return self.probability <= EMPTY
+
+    @property
+    def undecided(self) -> Array:
+        """Sites of which noise leaves open whether there is a column: (n,) bool."""
+        return (self.probability > EMPTY) & ~self.occupied
 
     def select(self, mask: Array) -> Columns:
         """Return the columns where `mask` (n,) is True.
@@ -93,6 +108,7 @@ class Columns:
             points=namespace.take_rows(self.points, mask),
             prominence=namespace.take_rows(self.prominence, mask),
             occupied=namespace.take_rows(self.occupied, mask),
+            probability=namespace.take_rows(self.probability, mask),
         )
 
 
@@ -196,6 +212,7 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", m
         xp.take(points, order, axis=0) + namespace.as_like(np.array(standard.origin), points),
         xp.take(found.heights, order) * standard.scale,
         xp.take(found.occupied, order),
+        xp.astype(xp.take(found.probability, order), xp.float32),
         width,
         standard.notes,
     )

@@ -5,11 +5,15 @@ Lengths are pixels of the band's grid, see `motifgpu.columns.filtered`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
+import numpy as np
+from scipy import ndimage, sparse
+
+from motifgpu.columns.filtered import LEAST_SPACING, LEVEL, FilteredImage
 from motifgpu.columns.lattice_average import coherence, lattice_average
-from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.lattice_places import lattice_places
+from motifgpu.columns.maxima import dilate, local_maxima, peak_positions
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
     STEPS,
@@ -25,46 +29,106 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
 # A site of the lattice average has at least this share of the height of the tallest tenth (S2 beside W has
-# 0.10 to 0.15), and this many standard deviations of the average's noise.
-FAINTEST_SITE, SITE_SIGNIFICANCE = 0.05, 4.0
+# 0.10 to 0.15), and this many standard deviations of the average's noise; with the second of each it is kept
+# where its equivalents are sites.
+FAINTEST_SITE, SITE_SIGNIFICANCE = (0.05, 0.02), (4.0, 2.0)
 # Where image and average correlate less, the average is not used; nor, after small holes were left out of
 # both, where they correlate less than the second.
 LEAST_COHERENCE, LEAST_WITHOUT_HOLES = 0.75, 0.8
-# A small hole has at most so many connected vacant sites, and reaches to where a column would have
-# this share of its height.
 LARGEST_HOLE, HOLE_BORDER = 12, 0.2
 # A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
 LEAST_OCCUPANCY = 0.25
+# Share of it that is more than the noise of the average, at least.
+_LEAST_MISFIT = 0.2
+# Columns this far beyond the image, px of the grid, are fitted by their rims within it.
+BEYOND = 1.5
+# Equivalent sites are together at least this many times as high as what fits leave of the average around
+# them, by which columns differ from Gaussians. Such differences reach 2.8 times; S2 beside W has 5 and more.
+ABOVE_MISFIT, _MISFIT_AROUND = 3.5, 8.0
 
 
-def lattice_sites(image: FilteredImage) -> tuple[Array, Peaks, Array]:
-    """Return the lattice average, its columns where it describes the image, and which are no maxima.
+@dataclass(frozen=True, eq=False)
+class LatticeSites:
+    """The n places of a lattice, for each of which the image says whether there is a column.
+
+    Attributes
+    ----------
+    average : (h, w) array
+        Lattice average of the image.
+    peaks : Peaks
+        The places, with the heights of the average there.
+    misfit : (n,) array
+        Standard deviation of what fits leave of the average around each.
+    links : (n, n) sparse array
+        1 where two places are a lattice translation apart; on the host.
+    """
+
+    average: Array
+    peaks: Peaks
+    misfit: Array
+    links: sparse.csr_array
+
+
+def lattice_sites(image: FilteredImage) -> LatticeSites:
+    """Return the places that the lattice average predicts, where it describes the image.
 
     Vacancies side by side spoil both the average and its likeness to the image. Where that is too low, the
     average is taken once more without the small holes, and compared beside them.
     """
     xp, band = image.xp, image.band
-    average, sites, faint = _average(image, image.known)
-    in_image = image.known > 0
+    average, sites, sure, noise = _average(image, image.known)
+    in_image, near_image = image.known > 0, dilate(image.known, BEYOND) > 0
     likeness = coherence(band, image.smoothed, average, image.known, image.frequency)
-    described = in_image & (likeness >= LEAST_COHERENCE)
+    described = near_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
-    if bool(xp.any(image.at(in_image, sites.points) & ~kept)):
-        holes = _small_holes(image, average, sites)
+    if bool(xp.any(sure & image.at(in_image, sites.points) & ~kept)):
+        holes = _small_holes(image, average, sites.select(sure))
         if holes.points.shape[0]:
             known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
-            filled, others, faint_others = _average(image, known)
+            filled, others, others_sure, noise = _average(image, known)
             without = coherence(band, image.smoothed, filled, known, image.frequency)
-            mended = in_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
+            mended = near_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
             average = xp.where(described, average, filled)
-            bright, faint = sites.select(kept), namespace.take_rows(faint, kept)
+            bright, sure = sites.select(kept), namespace.take_rows(sure, kept)
             added = image.at(mended, others.points)
             added = added & ~near(others.points, bright.points, band.size, LEAST_SPACING)
-            others, faint_others = others.select(added), namespace.take_rows(faint_others, added)
+            others, others_sure = others.select(added), namespace.take_rows(others_sure, added)
             points = xp.concat([bright.points, others.points], axis=0)
             heights = xp.concat([bright.heights, others.heights])
-            return average, Peaks(points, heights, sites.sigma), xp.concat([faint, faint_others])
-    return average, sites.select(kept), namespace.take_rows(faint, kept)
+            described = described | mended
+            sites, sure = Peaks(points, heights, sites.sigma), xp.concat([sure, others_sure])
+            return _completed(image, average, noise, sites, sure, described)
+    return _completed(image, average, noise, sites.select(kept), namespace.take_rows(sure, kept), described)
+
+
+def _completed(
+    image: FilteredImage, average: Array, noise: float, sites: Peaks, sure: Array, described: Array
+) -> LatticeSites:
+    """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
+    xp, band = image.xp, image.band
+    if sites.points.shape[0] == 0:
+        return LatticeSites(average, sites, sites.heights, sparse.csr_array((0, 0)))
+    places = lattice_places(image, average, sites, sure, described)
+    points = namespace.as_like(places.points, average)
+    peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
+    peaks = replace(peaks, heights=measure_heights(average, peaks))
+    left = average - render(peaks, band.size)
+    left = (left - band.blur(left, LEVEL)) * image.known
+    known = xp.clip(band.blur(image.known, _MISFIT_AROUND), min=0.1)
+    misfit = band.blur(left * left, _MISFIT_AROUND) / known
+    misfit = image.at(misfit, points)
+    misfit = xp.sqrt(xp.maximum(misfit - noise**2, _LEAST_MISFIT * misfit))
+    height, beside = (namespace.to_numpy(x).astype(np.float64) for x in (peaks.heights, misfit))
+    alike = places.links + sparse.eye_array(len(height))
+    height = (alike @ height) / alike.sum(axis=1)
+    peaks = replace(peaks, heights=namespace.as_like(height, average))
+    _, kind = sparse.csgraph.connected_components(places.links, directed=False)
+    above = ndimage.median(height / np.maximum(beside, 1e-30), kind, np.arange(kind.max() + 1))
+    real = above[kind] > ABOVE_MISFIT
+    there, index = namespace.from_numpy(real, average), np.flatnonzero(real)
+    return LatticeSites(
+        average, peaks.select(there), namespace.take_rows(misfit, there), places.links[index][:, index]
+    )
 
 
 def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
@@ -81,28 +145,37 @@ def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
     return replace(holes, heights=xp.ones_like(holes.heights))
 
 
-def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array]:
-    """Return the lattice average of what is known (h, w), all its columns, and which are no maxima."""
+def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array, float]:
+    """Return the average of what is known (h, w), its columns, which of them are sure, and its noise."""
     xp, band = image.xp, image.band
     average, noise = lattice_average(band, image.detail, known, image.lowest, image.frequency)
     nothing = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
     if float(xp.max(xp.abs(average))) == 0:
-        return average, start_peaks(average, nothing), nothing[:, 0] > 0
+        return average, start_peaks(average, nothing), nothing[:, 0] > 0, noise
     maxima = peak_positions(average, local_maxima(average) & image.frame)
-    sites, least = _tall(average, start_peaks(average, maxima), noise)
-    bright = sites.points
-    shoulders = find_shoulders(image, average, sites, least)
+    sites, sure, least = _tall(average, start_peaks(average, maxima), noise)
+    bright = sites.select(sure)
+    shoulders = find_shoulders(image, average, bright, least)
     if shoulders.shape[0]:
-        sites, _ = _tall(average, start_peaks(average, xp.concat([bright, shoulders], axis=0)), noise)
-    return average, sites, ~near(sites.points, bright, band.size, LEAST_SPACING)
+        shoulders = namespace.take_rows(shoulders, ~near(shoulders, sites.points, band.size, LEAST_SPACING))
+        start = start_peaks(average, xp.concat([sites.points, shoulders], axis=0))
+        sites, sure, _ = _tall(average, start, noise)
+        # A shoulder may be the ringing of a column; its equivalents decide.
+        sure = sure & near(sites.points, bright.points, band.size, LEAST_SPACING)
+    return average, sites, sure, noise
 
 
-def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, float]:
-    """Fit peaks to the lattice average; return those that are no noise and stayed, and the least height."""
+def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, Array, float]:
+    """Fit peaks to the lattice average; return those that may be sites, which are, and the least height."""
     peaks = refine(average, start, STEPS)
-    least = max(FAINTEST_SITE * tallest_tenth(peaks), SITE_SIGNIFICANCE * noise)
-    kept = peaks.select((peaks.heights > least) & (peaks.distance(start) <= LONGEST_MOVE))
-    return kept.select(strongest_within(kept.points, kept.heights, average.shape, LEAST_SPACING)), least
+    tallest = tallest_tenth(peaks)
+    sure, possible = (
+        max(share * tallest, number * noise)
+        for share, number in zip(FAINTEST_SITE, SITE_SIGNIFICANCE, strict=True)
+    )
+    kept = peaks.select((peaks.heights > possible) & (peaks.distance(start) <= LONGEST_MOVE))
+    kept = kept.select(strongest_within(kept.points, kept.heights, average.shape, LEAST_SPACING))
+    return kept, kept.heights > sure, sure
 
 
 def tallest_tenth(peaks: Peaks) -> float:

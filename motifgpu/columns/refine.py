@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -15,10 +15,10 @@ _NARROWEST, USUAL, WIDEST = 0.6, 1.1, 2.5
 _LONGEST = 0.7
 # Gauss-Newton steps of a fit, and how far it moves at most without having left its column, px.
 STEPS, LONGEST_MOVE = 4, 1.5
-# The derivatives by height, row, column, level and width as sums of (factor along rows, along columns), the
-# factors being the Gaussian, its derivative by position, that by the logarithm of the width, and 1.
-_TERMS = [[(0, 0)], [(1, 0)], [(0, 1)], [(3, 3)], [(2, 0), (0, 2)]]
-_HEIGHT, _LEVEL, _WIDTH = 0, 3, 4
+# What is added to the normal matrices, where all pixels are known and where some may not be.
+_RIDGE, _RIDGE_UNKNOWN = 1e-6, 1e-4
+# Places of the unknowns of a column.
+_HEIGHT, _POSITION, _LEVEL, _WIDTH = 0, (1, 2), 3, 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def start_peaks(image: Array, points: Array) -> Peaks:
     return Peaks(points, xp.clip(heights - level, min=0.0), width)
 
 
-def refine(image: Array, peaks: Peaks, steps: int) -> Peaks:
+def refine(
+    image: Array, peaks: Peaks, steps: int, *, tether: float = 0.0, known: Array | None = None
+) -> Peaks:
     """Fit position, height, local level and the common width by Gauss-Newton steps.
 
     A step solves for every column on what all the others leave of the image, so neighbours that overlap are
@@ -72,15 +74,24 @@ def refine(image: Array, peaks: Peaks, steps: int) -> Peaks:
         Every window of 7 x 7 px must lie inside, or it is moved there.
     peaks : Peaks
     steps : int
+    tether : float
+        Variance of the noise over that of the columns about where they start: it keeps those that the noise
+        hides near there.
+    known : (H, W) array, optional
+        Weight of each pixel: 0 where there are no data.
 
     Returns
     -------
     Peaks
     """
     xp = namespace.array_namespace(image)
+    start = peaks.points
     for _ in range(steps):
-        fit = _Fit(image, peaks)
-        moments, normal = fit.project(image - fit.model()), fit.normal()
+        fit = _Fit(image, peaks, known)
+        moments, normal = fit.project(image - fit.model()), fit.normal(tether)
+        if tether:
+            away = tether * (peaks.points - start)
+            moments = xp.concat([moments[:, :1], moments[:, 1:3] - away, moments[:, 3:]], axis=1)
         cross = normal[:, :_WIDTH, _WIDTH]
         right = xp.stack([moments[:, :_WIDTH], cross], axis=2)
         solved = xp.linalg.solve(normal[:, :_WIDTH, :_WIDTH], right)
@@ -98,16 +109,18 @@ def refine(image: Array, peaks: Peaks, steps: int) -> Peaks:
     return peaks
 
 
-def settle(image: Array, start: Peaks, steps: int = STEPS) -> tuple[Peaks, Array]:
+def settle(
+    image: Array, start: Peaks, steps: int = STEPS, *, tether: float = 0.0, known: Array | None = None
+) -> tuple[Peaks, Array]:
     """Fit as `refine` does, those that leave their column being put back; also return how far each moved."""
     xp = namespace.array_namespace(image)
-    peaks = refine(image, start, steps)
+    peaks = refine(image, start, steps, tether=tether, known=known)
     moved = peaks.distance(start)
     points = xp.where((moved <= LONGEST_MOVE)[:, None], peaks.points, start.points)
     return replace(peaks, points=points), moved
 
 
-def measure_heights(image: Array, peaks: Peaks, steps: int = 3) -> Array:
+def measure_heights(image: Array, peaks: Peaks, known: Array | None = None, steps: int = 5) -> Array:
     """Fit heights and local levels alone; heights may come out negative.
 
     Parameters
@@ -115,6 +128,8 @@ def measure_heights(image: Array, peaks: Peaks, steps: int = 3) -> Array:
     image : (H, W) array
     peaks : Peaks
         Where, and how wide.
+    known : (H, W) array, optional
+        Weight of each pixel.
     steps : int
 
     Returns
@@ -124,13 +139,21 @@ def measure_heights(image: Array, peaks: Peaks, steps: int = 3) -> Array:
     xp = namespace.array_namespace(image)
     peaks = replace(peaks, heights=xp.zeros_like(peaks.heights))
     for _ in range(steps):
-        fit = _Fit(image, peaks)
+        fit = _Fit(image, peaks, known)
         moments = fit.project(image - fit.model())
         normal = fit.normal()
         a, b, c = normal[:, _HEIGHT, _HEIGHT], normal[:, _HEIGHT, _LEVEL], normal[:, _LEVEL, _LEVEL]
         change = (c * moments[:, _HEIGHT] - b * moments[:, _LEVEL]) / (a * c - b * b)
         peaks = replace(peaks, heights=peaks.heights + change)
     return peaks.heights
+
+
+def height_errors(image: Array, peaks: Peaks, known: Array) -> Array:
+    """Return the standard errors (n,) of heights for noise of standard deviation 1, neighbours aside."""
+    xp = namespace.array_namespace(image)
+    normal = _Fit(image, peaks, known).normal()
+    a, b, c = normal[:, _HEIGHT, _HEIGHT], normal[:, _HEIGHT, _LEVEL], normal[:, _LEVEL, _LEVEL]
+    return xp.sqrt(c / (a * c - b * b))
 
 
 def render(peaks: Peaks, shape: tuple[int, int]) -> Array:
@@ -151,58 +174,71 @@ def _windows(corner: Array, shape: tuple[int, int]) -> Array:
 
 
 class _Fit:
-    """The windows of all columns and, factor by factor along rows and columns, the Gaussians in them."""
+    """The windows of all columns, and in each the Gaussian and its derivatives by every unknown."""
 
-    def __init__(self, image: Array, peaks: Peaks) -> None:
+    def __init__(self, image: Array, peaks: Peaks, known: Array | None = None) -> None:
         xp = self.xp = namespace.array_namespace(image)
-        self.peaks, self.shape = peaks, image.shape
+        self.peaks, self.shape, self.known = peaks, image.shape, known
         self.windows = _windows(xp.round(peaks.points), image.shape)
         corner = self.windows[:, 0, 0]
         steps = xp.arange(2 * REACH + 1, dtype=image.dtype, device=namespace.device(image))
-        self.factors = []
+        self.gauss, self.away = [], []
         for axis, first in enumerate((corner // image.shape[1], corner % image.shape[1])):
             away = (xp.astype(first, image.dtype) - peaks.points[:, axis])[:, None] + steps
-            away = away / peaks.sigma
-            gauss = xp.exp(-0.5 * away * away)
-            self.factors.append([gauss, gauss * away / peaks.sigma, gauss * away * away, xp.ones_like(gauss)])
+            self.away.append(away / peaks.sigma)
+            self.gauss.append(xp.exp(-0.5 * self.away[axis] * self.away[axis]))
+
+    @cached_property
+    def _drawn(self) -> Array:
+        """The columns of height 1 (n, 7, 7)."""
+        rows, cols = self.gauss
+        return rows[:, :, None] * cols[:, None, :]
+
+    @cached_property
+    def _derivatives(self) -> Array:
+        """Derivatives (n, 5, 49) by height, row, column, level and logarithm of the width."""
+        xp, gauss, heights = self.xp, self._drawn, self.peaks.heights[:, None, None]
+        row, col = self.away[0][:, :, None], self.away[1][:, None, :]
+        by_place = gauss * (heights / self.peaks.sigma)
+        parts = [
+            *(gauss, by_place * row, by_place * col, xp.ones_like(gauss)),
+            by_place * (row * row + col * col),
+        ]
+        return xp.reshape(xp.stack(parts, axis=1), (gauss.shape[0], len(parts), -1))
 
     def model(self) -> Array:
         """All columns drawn together."""
         xp = self.xp
-        (rows, *_), (cols, *_) = self.factors
-        drawn = (self.peaks.heights[:, None] * rows)[:, :, None] * cols[:, None, :]
+        drawn = self.peaks.heights[:, None, None] * self._drawn
         total = namespace.bincount(
             xp.reshape(self.windows, (-1,)), xp.reshape(drawn, (-1,)), self.shape[0] * self.shape[1]
         )
         return xp.reshape(total, self.shape)
 
-    def _weights(self) -> list[Array]:
-        """What the sums of factors in `_TERMS` are to be multiplied by to be derivatives."""
-        one, heights = self.xp.ones_like(self.peaks.heights), self.peaks.heights
-        return [one, heights, heights, one, heights / self.peaks.sigma]
+    def _there(self, values: Array) -> Array:
+        """Return an image's values (n, 49) in the windows."""
+        xp = self.xp
+        flat = xp.take(xp.reshape(values, (-1,)), xp.reshape(self.windows, (-1,)))
+        return xp.reshape(flat, (self.windows.shape[0], -1))
 
     def project(self, residual: Array) -> Array:
         """Return the inner products (n, 5) of the residual with the derivatives by each unknown."""
-        xp = self.xp
-        there = xp.take(xp.reshape(residual, (-1,)), xp.reshape(self.windows, (-1,)))
-        rows, cols = (xp.stack(f, axis=1) for f in self.factors)
-        table = rows @ xp.reshape(there, self.windows.shape) @ xp.matrix_transpose(cols)
-        sums = [sum(table[:, r, c] for r, c in terms) for terms in _TERMS]
-        return xp.stack([w * s for w, s in zip(self._weights(), sums, strict=True)], axis=1)
+        residual = residual if self.known is None else residual * self.known
+        return self.xp.matmul(self._derivatives, self._there(residual)[:, :, None])[:, :, 0]
 
-    def normal(self) -> Array:
-        """Return the normal matrices (n, 5, 5), a millionth of their mean diagonal added to it."""
-        xp = self.xp
-        rows, cols = (xp.stack(f, axis=1) for f in self.factors)
-        gram_rows, gram_cols = rows @ xp.matrix_transpose(rows), cols @ xp.matrix_transpose(cols)
-        weights, unknowns = self._weights(), range(len(_TERMS))
-        entries = {}
-        for i, j in itertools.combinations_with_replacement(unknowns, 2):
-            pairs = itertools.product(_TERMS[i], _TERMS[j])
-            entry = sum(gram_rows[:, ri, rj] * gram_cols[:, ci, cj] for (ri, ci), (rj, cj) in pairs)
-            entries[i, j] = entries[j, i] = weights[i] * weights[j] * entry
-        ridge = sum(entries[i, i] for i in unknowns) * (1e-6 / len(_TERMS))
-        for i in unknowns:
-            entries[i, i] = entries[i, i] + ridge
-        matrix = xp.stack([entries[i, j] for i in unknowns for j in unknowns], axis=1)
-        return xp.reshape(matrix, (-1, len(_TERMS), len(_TERMS)))
+    def normal(self, tether: float = 0.0) -> Array:
+        """Return the normal matrices (n, 5, 5), with a share of what their mean diagonal is if all is known.
+
+        It keeps columns of which little is known near where they are. Positions have `tether` added.
+        """
+        xp, by = self.xp, self._derivatives
+        weighted = by if self.known is None else by * self._there(self.known)[:, None, :]
+        matrix = xp.matmul(weighted, xp.matrix_transpose(by))
+        unit = xp.eye(matrix.shape[1], dtype=matrix.dtype, device=namespace.device(matrix))
+        whole = xp.mean(xp.sum(by * by, axis=2), axis=1)[:, None]
+        ridge = (_RIDGE if self.known is None else _RIDGE_UNKNOWN) * whole
+        added = xp.zeros_like(unit[0, :])[None, :] + ridge
+        if tether:
+            position = xp.any(xp.stack([unit[k, :] > 0 for k in _POSITION]), axis=0)
+            added = added + tether * xp.astype(position, matrix.dtype)
+        return matrix + added[:, :, None] * unit

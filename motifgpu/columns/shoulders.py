@@ -1,15 +1,14 @@
-"""Shoulders of bright columns, and which of them are faint columns.
+"""Shoulders of bright columns, some of which are faint columns.
 
 Beside a bright column a faint one, such as S2 beside W, is no maximum of the lattice average but a shoulder.
-It shows in the residual of the fits of the bright columns. There the ringing of the band limit shows as well,
-but not in the image itself, where a faint sublattice holds a column on most of its sites.
+It shows in the residual of the fits of the bright columns. There the ringing of the band limit shows as well.
 """
 
 from __future__ import annotations
 
 import math
 
-from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEVEL, FilteredImage
+from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, LEVEL, FilteredImage
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import REACH, Peaks, render
 from motifgpu.columns.spacing import near
@@ -46,18 +45,4 @@ def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: f
     left = average - render(bright, image.band.size)
     left = left - image.band.blur(left, LEVEL)
     shoulders = peak_positions(left, local_maxima(left) & image.frame & (left > _START * least))
-    close = near(shoulders, bright.points, image.band.size, LEAST_CLEARANCE)
-    return namespace.take_rows(shoulders, ~close)
-
-
-def mostly_columns(held: Array, shoulders: Array) -> Array:
-    """Say whether most shoulders hold a column, as on a faint sublattice, or are ringing: () bool.
-
-    Parameters
-    ----------
-    held, shoulders : (n,) bool array
-        Which sites hold a column in the image, and which were shoulders in the lattice average.
-    """
-    xp = namespace.array_namespace(held)
-    number, with_column = (xp.sum(xp.astype(x, xp.int64)) for x in (shoulders, shoulders & held))
-    return 2 * with_column >= number
+    return namespace.take_rows(shoulders, ~near(shoulders, bright.points, image.band.size, LEAST_SPACING))

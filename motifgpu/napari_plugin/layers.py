@@ -153,6 +153,7 @@ def _columns(analysis: Analysis) -> LayerData:
         "environment": to_numpy(motifs.environments),
         "confidence": to_numpy(motifs.confidence),
         "occupied": occupied,
+        "probability": to_numpy(analysis.columns.probability)[mask],
         "prominence": to_numpy(analysis.columns.prominence)[mask],
         "row_px": points[:, 0],
         "col_px": points[:, 1],

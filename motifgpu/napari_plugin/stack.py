@@ -145,7 +145,8 @@ def run_layers(run: Run) -> list[LayerData]:
 
 def _columns(run: Run, names: list[str]) -> LayerData:
     """Return the columns that have a motif of all micrographs, with what the tables say of them."""
-    kept = ["motif", "environment", "confidence", "occupied", "prominence", "row_px", "col_px", *LAYOUT]
+    kept = ["motif", "environment", "confidence", "occupied", "probability", "prominence", "row_px", "col_px"]
+    kept += LAYOUT
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("micrograph", "column", *kept)}
     for k, name in enumerate(names):
         table = run.columns(name)

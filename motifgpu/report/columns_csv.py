@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
 HEAD = (
-    *("row_px", "col_px", "prominence", "occupied"),
+    *("row_px", "col_px", "prominence", "occupied", "probability"),
     *("motif", "environment", "confidence", "layout_x", "layout_y"),
 )
 
@@ -31,6 +31,7 @@ def columns_csv(analysis: Analysis) -> str:
     """
     points, mask = to_numpy(analysis.columns.points), to_numpy(analysis.mask)
     prominence, occupied = to_numpy(analysis.columns.prominence), to_numpy(analysis.columns.occupied)
+    probability = to_numpy(analysis.columns.probability)
     labels, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
     confidence, layout = to_numpy(analysis.motifs.confidence), to_numpy(analysis.layout)
     text = io.StringIO()
@@ -39,6 +40,7 @@ def columns_csv(analysis: Analysis) -> str:
     at = 0
     for i, (row, col) in enumerate(points):
         line: list[Any] = [f"{row:.3f}", f"{col:.3f}", f"{prominence[i]:.6g}", int(occupied[i])]
+        line.append(f"{probability[i]:.4f}")
         if mask[i]:
             x, y = layout[at]
             line += [labels[at], environments[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]

@@ -94,6 +94,7 @@ def _facts(summary: Mapping[str, Any]) -> str:
         ("motifs", str(summary["n_motifs"])),
         ("environments", str(summary["n_environments"])),
         ("sites without an atom", f"{summary['empty_sites']:,}"),
+        *([("sites that noise leaves open", f"{open_:,}")] if (open_ := summary["undecided_sites"]) else []),
         ("patch size", f"{size:.1f} px" + (f" ({size * nm:.2f} nm)" if nm else "")),
         ("pixel size", f"{nm:.4g} nm" if nm else "not known"),
         ("seconds", f"{sum(summary['timings_s'].values()):.2f}"),

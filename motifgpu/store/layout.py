@@ -29,7 +29,7 @@ from typing import Any
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 
-SCHEMA = 1
+SCHEMA = 2
 STAGE = "store"
 RUN, QUARANTINE = "run.json", "quarantine.jsonl"
 COLUMNS, MOMENTS, DETAILS, FILES = "columns", "moments.zarr", "details", "files"

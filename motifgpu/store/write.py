@@ -73,7 +73,7 @@ def _summary(name: str, analysis: Analysis) -> dict[str, Any]:
         "pixel_size_nm": analysis.micrograph.pixel_size_nm,
         "columns": len(analysis.columns),
         "points": len(labels),
-        "empty_sites": int((~to_numpy(analysis.columns.occupied)).sum()),
+        "empty_sites": int(to_numpy(analysis.columns.empty).sum()),
         "patch_size_px": float(analysis.patch_size.pixels),
         "patch_confidence": float(analysis.patch_size.confidence),
         "environments": len(set(environments[environments >= 0].tolist())),

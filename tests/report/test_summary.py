@@ -131,10 +131,12 @@ def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> Non
 
 def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
     head, first, *_ = analysis.table().split("\n")
-    assert head == "row_px,col_px,prominence,occupied,motif,environment,confidence,layout_x,layout_y"
+    assert (
+        head == "row_px,col_px,prominence,occupied,probability,motif,environment,confidence,layout_x,layout_y"
+    )
     assert not analysis.mask[0]
     row, col = analysis.columns.points[0]
-    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,,,,,"
+    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,1.0000,,,,,"
     assert analysis.table().endswith("\n")
     assert "\r" not in analysis.table()
 

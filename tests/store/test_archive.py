@@ -33,7 +33,7 @@ SCHEMA_2 = {
     "Cells": "contents types counts reading centers polygons members points labels indices slots lattice "
     "tiling",
     "ClassAverages": "patches reconstructions counts",
-    "Columns": "points prominence occupied sigma_px notes",
+    "Columns": "points prominence occupied probability sigma_px notes",
     "Context": "symmetry neighborhood reading connect",
     "DriftMap": "degree centre scale coefficients",
     "Hierarchy": "nodes occurrences context contents dominant truncated dropped micrographs linking warnings",

@@ -239,7 +239,8 @@ def test_other_schemas_are_refused_in_words(copy: Path, schema: int, remedy: str
     about = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**about, "schema": schema, "written_by": "7.1"}))
     with pytest.raises(
-        StageError, match=rf"has schema {schema} and this version .* 1; open it with .* 7\.1 ?.*{remedy}"
+        StageError,
+        match=rf"has schema {schema} and this version .* {layout.SCHEMA}; open it with .* 7\.1 ?.*{remedy}",
     ):
         Run(copy)
 

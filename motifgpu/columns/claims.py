@@ -1,0 +1,53 @@
+"""What the image says of each place of a lattice: how probable it is that a column stands there.
+
+The height at a place, fitted together with those of all columns around, is compared with what its
+equivalents have. Three things may be there: a column as high as theirs, one of half that height, such as a
+pair that lacks an atom, and nothing. How common each is, is found from all places together.
+
+Runs on the host, on a few numbers a place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Probability of a column above which one is claimed, and below which an empty site is.
+COLUMN, EMPTY = 0.75, 0.1
+# Heights of what may stand at a place, in shares of the expected one, and by how much each varies.
+_HEIGHTS, _VARIATIONS = (0.0, 0.5, 1.0), (0.03, 0.12, 0.12)
+# What is seen before any place is looked at: pseudo-observations of nothing, half and whole columns.
+_PRIOR = (0.05, 0.05, 4.9)
+# Places at which columns exceed the error by less teach nothing about how common they are.
+_CLEAR = 2.0
+_ITERATIONS = 50
+
+
+def column_probability(
+    heights: np.ndarray, errors: np.ndarray, expected: np.ndarray, misfit: np.ndarray
+) -> np.ndarray:
+    """Return the probability (n,) that a column stands at each place.
+
+    Parameters
+    ----------
+    heights, errors : (n,) ndarray
+        Height at each place, and its standard error.
+    expected : (n,) ndarray
+        Height of a column there.
+    misfit : (n,) ndarray
+        Standard deviation of what may be seen where there is no column, beside noise.
+    """
+    expected = np.maximum(expected, 1e-3 * np.max(np.abs(expected), initial=1e-30))
+    height = np.clip(heights, 0.0, expected)[:, None]  # more than expected speaks for a column no less
+    mean = np.array(_HEIGHTS) * expected[:, None]
+    variance = errors[:, None] ** 2 + misfit[:, None] ** 2 + (np.array(_VARIATIONS) * expected[:, None]) ** 2
+    likelihood = np.exp(-0.5 * (height - mean) ** 2 / variance) / np.sqrt(variance)
+    clear = expected > _CLEAR * np.hypot(errors, misfit)
+    prior = np.array(_PRIOR)
+    weights = prior / prior.sum()
+    for _ in range(_ITERATIONS):
+        joint = likelihood[clear] * weights
+        weights = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0) + prior
+        weights = weights / weights.sum()
+    joint = likelihood * weights
+    probability: np.ndarray = joint[:, 1:].sum(axis=1) / np.maximum(joint.sum(axis=1), 1e-300)
+    return probability

@@ -1,0 +1,238 @@
+"""The places that a lattice predicts: sites of its average, thinned and completed by its translations.
+
+A site of the average is compared with the sites around it. Those whose surroundings look alike are a lattice
+translation apart, in their own grain and with its strain. Every translation from a site to a place where
+nothing was taken for a site is a vote for one there; a faint site that its equivalents do not support is
+noise. No lattice has to be indexed, and any number of grains may be in the image.
+
+Runs on the host, on two numbers a site and some twenty samples of the average around each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.spatial import cKDTree
+
+from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
+from motifgpu.columns.refine import Peaks
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+
+# Reach of the translations that are used and of the surroundings that are compared, in periods of the first
+# ring: two lattice constants, and the nearest columns.
+_REACH, _SURROUNDINGS = 2.2, 1.1
+_SAMPLES = 9  # along a diameter
+# Two sites are equivalent where the difference of their surroundings is below this share of their contrast.
+_ALIKE = 0.45
+# A place is where translations meet within this distance, px of the grid.
+_TOLERANCE = 1.25
+# Least votes for a place where there is no site; least share of those it could have, for a faint site to be
+# kept and for a place to be added: at a straight edge of what is there, a third of the translations meet.
+_VOTES, _SUPPORT, _SUPPORT_ADDED = 2, 0.5, 0.3
+_ROUNDS = 12
+_FEW = 6  # equivalents of which a mean is taken, at least
+# Two columns that the average shows as one: ends of translations meet beside the site, at least the first and
+# at most `LEAST_SPACING` from it, in groups of the second radius, at least the third apart; px of the grid.
+_BESIDE, _GROUP, _PARTED = 0.6, 0.8, 1.8
+_REFERENCES = 8  # sites nearest to a place, of which the one with most equivalents gives the translations
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Places of a lattice.
+
+    Attributes
+    ----------
+    points : (n, 2) float64 ndarray
+        Px of the grid.
+    links : (n, n) sparse array
+        1 where two places are a lattice translation apart.
+    """
+
+    points: np.ndarray
+    links: sparse.csr_array
+
+
+def lattice_places(
+    image: FilteredImage, average: Array, sites: Peaks, sure: Array, described: Array
+) -> Places:
+    """Thin and complete the sites of the lattice average.
+
+    Parameters
+    ----------
+    image : FilteredImage
+    average : (h, w) array
+        Its lattice average.
+    sites : Peaks
+        The m sites of that, faint ones included.
+    sure : (m,) bool array
+        Which of them stay whatever their equivalents are.
+    described : (h, w) bool array
+        Where the average describes the image; places are predicted there alone.
+    """
+    points = namespace.to_numpy(sites.points).astype(np.float64)
+    fixed = namespace.to_numpy(sure)
+    area = namespace.to_numpy(described)
+    period = 1 / (image.lowest * (image.band.scale[0] * image.band.scale[1]) ** 0.5)
+    steps = _Translations(namespace.to_numpy(average), points, period)
+    links, _ = steps.links(points)
+    kept = fixed | (_share(links, fixed, steps.possible(points, area)) >= _SUPPORT)
+    kept = fixed | (_share(links, kept, steps.possible(points, area)) >= _SUPPORT)
+    places = _parted(steps, points[kept], area)
+    for _ in range(_ROUNDS):
+        links, ends = steps.links(places)
+        added = steps.agreed(ends, area, _SUPPORT_ADDED, _TOLERANCE)
+        if len(added):
+            added = added[cKDTree(places).query(added)[0] >= LEAST_SPACING]
+        if not len(added):
+            break
+        places = np.concatenate([places, added])
+    return Places(places, steps.links(places)[0])
+
+
+def _parted(steps: _Translations, places: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Replace sites that are two columns by these."""
+    _, ends = steps.links(places, _BESIDE)
+    halves = steps.agreed(ends, area, _SUPPORT, _GROUP)
+    if not len(halves):
+        return places
+    distance, owner = cKDTree(places).query(halves)
+    halves, owner = halves[distance < LEAST_SPACING], owner[distance < LEAST_SPACING]
+    if len(halves) < 2:
+        return places
+    first, second = cKDTree(halves).query_pairs(2 * LEAST_SPACING, output_type="ndarray").T
+    parted = np.linalg.norm(halves[first] - halves[second], axis=1) >= _PARTED
+    pairs = (owner[first] == owner[second]) & parted
+    first, second = first[pairs], second[pairs]
+    once = np.unique(owner[first], return_index=True)[1]
+    both = np.concatenate([halves[first[once]], halves[second[once]]])
+    whole = np.ones(len(places), dtype=bool)
+    whole[owner[first[once]]] = False
+    result: np.ndarray = np.concatenate([places[whole], both])
+    return result
+
+
+def _share(links: sparse.csr_array, members: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    """Return which share of the translations that are possible lead to a member, for each place."""
+    share: np.ndarray = (links @ members.astype(np.float64)) / np.maximum(possible, _VOTES)
+    return share
+
+
+class _Translations:
+    """The lattice translations around every site."""
+
+    def __init__(self, average: np.ndarray, points: np.ndarray, period: float) -> None:
+        self._tree = cKDTree(points)
+        radius = _SURROUNDINGS * period
+        step = np.linspace(-radius, radius, _SAMPLES)
+        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
+        disc = rows**2 + cols**2 <= 1.01 * radius**2
+        around = points[:, :, None] + np.stack([rows[disc], cols[disc]])
+        seen = ndimage.map_coordinates(average, np.moveaxis(around, 1, 0), order=1, mode="grid-wrap")
+        seen = seen - seen.mean(axis=1, keepdims=True)
+        contrast = np.linalg.norm(seen, axis=1)
+        first, second = self._tree.query_pairs(_REACH * period, output_type="ndarray").T
+        apart = np.linalg.norm(seen[first] - seen[second], axis=1)
+        alike = apart < _ALIKE * np.maximum(contrast[first], contrast[second])
+        first, second = first[alike], second[alike]
+        order = np.argsort(np.concatenate([first, second]), kind="stable")
+        self._from = np.concatenate([first, second])[order]
+        to = np.concatenate([second, first])[order]
+        self._step = points[to] - points[self._from]
+        self._number = np.bincount(self._from, minlength=len(points))
+        self._begin = np.cumsum(self._number) - self._number
+
+    def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the translations (m, 2) at places, and the place (m,) that each belongs to."""
+        count = min(_REFERENCES, self._tree.n)
+        near = self._tree.query(places, np.arange(1, count + 1))[1]
+        best = near[np.arange(len(places)), self._number[near].argmax(axis=1)]
+        number = self._number[best]
+        owner = np.repeat(np.arange(len(places)), number)
+        place = np.arange(owner.size) - np.repeat(np.cumsum(number) - number, number)
+        return self._step[np.repeat(self._begin[best], number) + place], owner
+
+    def links(self, places: np.ndarray, tolerance: float = _TOLERANCE) -> tuple[sparse.csr_array, np.ndarray]:
+        """Link places that are a translation apart; also return the ends (m, 2) where there is no place."""
+        step, owner = self.at(places)
+        ends = places[owner] + step
+        distance, nearest = cKDTree(places).query(ends, distance_upper_bound=tolerance)
+        met = np.isfinite(distance)
+        number = len(places)
+        ones = np.ones(met.sum())
+        links = sparse.csr_array((ones, (owner[met], nearest[met])), shape=(number, number))
+        links = links.maximum(links.T)
+        return links, ends[~met]
+
+    def possible(self, places: np.ndarray, area: np.ndarray) -> np.ndarray:
+        """Return how many of the translations at each place end in the area (h, w)."""
+        step, owner = self.at(places)
+        inside = _on(area, places[owner] + step)
+        number: np.ndarray = np.bincount(owner, inside, minlength=len(places))
+        return number
+
+    def agreed(self, ends: np.ndarray, area: np.ndarray, support: float, tolerance: float) -> np.ndarray:
+        """Return the places (k, 2) in the area at which enough ends of translations meet."""
+        ends = ends[_on(area, ends)]
+        if not len(ends):
+            return ends
+        pairs = cKDTree(ends).query_pairs(tolerance, output_type="ndarray")
+        graph = sparse.coo_array((np.ones(len(pairs)), pairs.T), shape=(len(ends), len(ends)))
+        count, group = sparse.csgraph.connected_components(graph, directed=False)
+        votes = np.bincount(group, minlength=count)
+        middle = np.stack([np.bincount(group, ends[:, axis], count) / votes for axis in (0, 1)], axis=1)
+        enough = votes >= np.maximum(_VOTES, support * self.possible(middle, area))
+        agreed: np.ndarray = middle[enough]
+        return agreed
+
+
+def _on(area: np.ndarray, places: np.ndarray) -> np.ndarray:
+    row, col = np.round(places).astype(np.int64).T
+    inside = (row >= 0) & (row < area.shape[0]) & (col >= 0) & (col < area.shape[1])
+    on: np.ndarray = inside & area[np.where(inside, row, 0), np.where(inside, col, 0)]
+    return on
+
+
+def _two_away(links: sparse.csr_array) -> sparse.csr_array:
+    """Return which places are at most two translations apart, each with itself."""
+    near = (links @ links + links + sparse.eye_array(links.shape[0])).tocsr()
+    near.data[:] = 1.0
+    return near
+
+
+def mean_around(values: np.ndarray, single: np.ndarray, links: sparse.csr_array) -> np.ndarray:
+    """Return the mean (n,) of each place and its equivalents, up to two translations away.
+
+    Parameters
+    ----------
+    values : (n,) ndarray
+    single : (n,) ndarray
+        What is returned where there are too few equivalents for a mean.
+    links : (n, n) sparse array
+    """
+    near = _two_away(links)
+    number = near.sum(axis=1)
+    mean: np.ndarray = np.where(number >= _FEW, (near @ values) / number, single)
+    return mean
+
+
+def share_around(members: np.ndarray, links: sparse.csr_array) -> np.ndarray:
+    """Return the share (n,) of equivalents of each place, up to two translations away, that are members."""
+    near = _two_away(links)
+    others = near.sum(axis=1) - 1
+    share: np.ndarray = (near @ members.astype(np.float64) - members) / np.maximum(others, 1)
+    return share
+
+
+def usual_height(heights: np.ndarray, links: sparse.csr_array) -> np.ndarray:
+    """Return the median height (n,) of each place and its equivalents up to two translations away."""
+    near = _two_away(links)
+    number = np.diff(near.indptr)
+    table = np.full((len(heights), int(number.max(initial=1))), np.nan)
+    owner = np.repeat(np.arange(len(heights)), number)
+    table[owner, np.arange(owner.size) - near.indptr[owner]] = heights[near.indices]
+    usual: np.ndarray = np.nanmedian(table, axis=1)
+    return usual
