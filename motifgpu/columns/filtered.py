@@ -89,21 +89,23 @@ class FilteredImage:
         return passed * present
 
     @cached_property
-    def known(self) -> Array:
-        """1 on the pixels of the grid that are data, 0 elsewhere: (h, w)."""
+    def data(self) -> Array | None:
+        """0 on the pixels of the grid that are none in the image, 1 elsewhere: (h, w); None without such."""
         sigma = _OWN_SHARE * (self.band.scale[0] * self.band.scale[1]) ** 0.5
         share = self.image.share_valid(sigma)
         if share is None:
-            return self.band.inside
-        data = self.xp.astype(self.band.sampled(share) >= 0.5, self.band.inside.dtype)
-        return self.band.inside * data
+            return None
+        return self.xp.astype(self.band.sampled(share) >= 0.5, self.band.inside.dtype)
+
+    @cached_property
+    def known(self) -> Array:
+        """1 on the pixels of the grid that are data, 0 elsewhere: (h, w)."""
+        return self.band.inside if self.data is None else self.band.inside * self.data
 
     @cached_property
     def weight(self) -> Array:
         """Share of each pixel of the grid that is data: (h, w)."""
-        if self.image.valid is None:
-            return self.band.coverage
-        return self.band.coverage * self.known
+        return self.band.coverage if self.data is None else self.band.coverage * self.data
 
     @cached_property
     def frame(self) -> Array:

@@ -13,7 +13,7 @@ from scipy import ndimage, sparse
 from motifgpu.columns.filtered import LEAST_SPACING, LEVEL, FilteredImage
 from motifgpu.columns.lattice_average import coherence, lattice_average
 from motifgpu.columns.lattice_places import lattice_places
-from motifgpu.columns.maxima import dilate, local_maxima, peak_positions
+from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
     STEPS,
@@ -77,7 +77,7 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
     """
     xp, band = image.xp, image.band
     average, sites, sure, noise = _average(image, image.known)
-    in_image, near_image = image.known > 0, dilate(image.known, BEYOND) > 0
+    in_image, near_image = image.known > 0, image.frame & (band.within(BEYOND) > 0)
     likeness = coherence(band, image.smoothed, average, image.known, image.frequency)
     described = near_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
