@@ -20,6 +20,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("little_drawn")
 def test_analyze_writes_what_it_says(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(["analyze", str(scan), "-o", str(tmp_path), "--pixel-size", "0.015"])
     out = capsys.readouterr()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motifgpu import Analysis, StageError, cli, simulate
@@ -145,6 +145,7 @@ def test_every_analysing_command_takes_one() -> None:
 scalars = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text())
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.from_regex(r"[a-z][a-z-]*", fullmatch=True), scalars | st.lists(scalars)))
 def test_toml_of_any_value_reads_back(values: dict[str, Any]) -> None:
     read = tomllib.loads(config.to_toml(values))

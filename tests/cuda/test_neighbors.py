@@ -102,11 +102,11 @@ def test_duplicates_are_taken_in_the_order_of_their_index() -> None:
         np.testing.assert_array_equal(distances[row], 0)
 
 
-@pytest.mark.parametrize("schedule", [1, 5])
-def test_same_bits_in_any_order_of_threads_and_for_any_memory(schedule: int) -> None:
-    x, offsets = clouds([40, 300], spread=1e-3, seed=3)
+def test_same_bits_in_any_order_of_threads_and_for_any_memory() -> None:
+    x, offsets = clouds([40, 150], spread=1e-3, seed=3)
     reference = search(x, 9, offsets)
-    for result in (search(x, 9, offsets, schedule), search(x, 9, offsets, schedule, memory=1)):
+    orders = ((schedule, memory) for schedule in (1, 5) for memory in (neighbors.MEMORY, 1))
+    for result in (search(x, 9, offsets, schedule, memory=memory) for schedule, memory in orders):
         np.testing.assert_array_equal(result[0], reference[0])
         np.testing.assert_array_equal(result[1], reference[1])
 

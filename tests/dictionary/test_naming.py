@@ -25,7 +25,7 @@ from motifgpu.pipeline import analyze
 
 @pytest.mark.parametrize("counts", [10, 30])
 def test_unknown_dopants_are_unseen_and_known_columns_are_not(counts):
-    own = columns(counts, 7, (512, 512), dopants=STRANGERS)
+    own = columns(counts, 7, (400, 400), dopants=STRANGERS)
     found = learned(counts).assign(own.moments)
     strangers = np.isin(own.names, ["Fe", "TeSe"])
     assert found.unseen[strangers].mean() >= 0.9

@@ -75,9 +75,9 @@ def test_errors_come_through(good: Path, tmp_path: Path) -> None:
 def test_a_hang_ends_at_its_time_limit(good: Path, endless: Path) -> None:
     read_guarded(good)  # so that the time is not that of starting
     begun = time.monotonic()
-    with pytest.raises(MicrographReadError, match=r"took more than 1\.5 s; the file is damaged or too large"):
-        read(endless, time_limit_s=1.5)
-    assert 1.5 <= time.monotonic() - begun < 10
+    with pytest.raises(MicrographReadError, match=r"took more than 0\.6 s; the file is damaged or too large"):
+        read(endless, time_limit_s=0.6)
+    assert 0.6 <= time.monotonic() - begun < 10
     assert not guard._idle
     assert read_guarded(good)[0].pixel_size_nm == 0.02
 

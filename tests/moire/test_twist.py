@@ -27,7 +27,7 @@ def test_commensurate_angle_is_recovered() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(k, marks=[pytest.mark.slow] if k % 4 else []) for k in range(9)]
+    "number", [pytest.param(k, marks=[pytest.mark.slow] if k % 8 else []) for k in range(9)]
 )
 def test_cases_of_the_paper(number: int) -> None:
     truth = simulate.twist_case(number, seed=2, angle=5.0)
@@ -38,7 +38,7 @@ def test_cases_of_the_paper(number: int) -> None:
 
 @pytest.mark.parametrize(
     "twist",
-    [3.4, *(pytest.param(twist, marks=pytest.mark.slow) for twist in (5.0, 10.0, 29.0)), -21.79, 30.0],
+    [3.4, *(pytest.param(twist, marks=pytest.mark.slow) for twist in (5.0, 10.0, 29.0, -21.79)), 30.0],
 )
 def test_twist_is_right_where_the_split_is_clear(twist: float) -> None:
     side = 512
@@ -88,15 +88,15 @@ def test_common_distortion_cancels() -> None:
     assert twist_angle(squeezed).degrees == pytest.approx(4.0, abs=0.01)
 
 
-@pytest.mark.parametrize("shape", [(256, 1200), (1200, 300)])
+@pytest.mark.parametrize("shape", [(256, 700), (700, 300)])
 def test_long_images(shape: tuple[int, int]) -> None:
     truth = simulate.bilayer(shape=shape, twist=8.0, seed=1)
     assert twist_angle(truth.image).degrees == pytest.approx(8.0, abs=0.02)
 
 
 def test_background_scan_noise_and_units_do_not_matter() -> None:
-    truth = simulate.bilayer(shape=(700, 640), twist=5.0, counts=10.0, scan=0.6, seed=8)
-    slow = np.add.outer(np.linspace(0, 3, 700) ** 2, np.linspace(0, 2, 640))
+    truth = simulate.bilayer(shape=(512, 480), twist=5.0, counts=10.0, scan=0.6, seed=8)
+    slow = np.add.outer(np.linspace(0, 3, 512) ** 2, np.linspace(0, 2, 480))
     plain = twist_angle(truth.image).degrees
     assert plain == pytest.approx(5.0, abs=0.02)
     assert twist_angle(1e4 + 1e-3 * (truth.image + 10 * slow)).degrees == pytest.approx(plain, abs=0.01)
@@ -110,7 +110,7 @@ def test_every_backend(xp_array: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_one_layer_has_no_twist(seed: int) -> None:
-    truth = simulate.monolayer(counts=10.0, vacancies=0.05, angle=9.0 * seed, seed=seed)
+    truth = simulate.monolayer(shape=(256, 256), counts=10.0, vacancies=0.05, angle=9.0 * seed, seed=seed)
     found = twist_angle(truth.image)
     assert math.isnan(found.degrees)
     assert "only one lattice is seen" in found.reason

@@ -94,7 +94,7 @@ def test_entropy_of_independent_sites_is_the_theory(level: int, fraction: float)
 
 @pytest.mark.parametrize("coupling", [pytest.param(0.25, marks=pytest.mark.slow), -0.3])
 def test_entropy_of_the_ising_model_is_the_theory(coupling: float) -> None:
-    truth = simulate.occupancy_grid("ising", (300, 300), coupling=coupling, seed=7)
+    truth = simulate.occupancy_grid("ising", (200, 200), coupling=coupling, seed=7)
     found = occupancy_statistics(truth.grid, 2, samples=1)
     expected = simulate.ising_window_probabilities(coupling, 2)
     assert found.entropy == pytest.approx(entropy_of(expected), abs=4 * found.error + 2e-4)

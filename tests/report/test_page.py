@@ -7,6 +7,7 @@ import io
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -134,6 +135,7 @@ def test_why_there_is_no_lattice_is_told() -> None:
 def test_a_large_image_is_rebuilt_on_request(analysis: Analysis, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "reconstruction=True" not in render(analysis, {}, linked=False)
     monkeypatch.setattr(every, "QUICK_PIXELS", 1000)
+    monkeypatch.setattr(every, "Plots", MagicMock())  # nothing is drawn to see which figures there are
     assert "reconstruction" not in analysis.figures()
     assert "reconstruction=True" in render(analysis, {}, linked=False)
     assert "reconstruction" in analysis.figures(reconstruction=True)
@@ -150,7 +152,7 @@ def test_names_from_a_file_cannot_inject_markup() -> None:
 def test_twist_and_occupancy_are_there_when_asked_for(
     analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    truth = simulate.tiling(np.random.default_rng(1).integers(0, 2, (16, 16)), (512, 512))
+    truth = simulate.tiling(np.random.default_rng(1).integers(0, 2, (8, 8)), (256, 256))
     tiling = analyze(truth.image, structure=False)
     monkeypatch.setattr(
         Analysis, "site_grid", lambda self, *motifs: site_grid(truth.points, truth.labels, *motifs)

@@ -260,7 +260,7 @@ def test_merging_micrographs() -> None:
 
 
 def test_growth_of_a_random_crystal() -> None:
-    types = (np.random.default_rng(3).random((220, 220)) < 0.15).astype(int)
+    types = (np.random.default_rng(3).random((150, 150)) < 0.15).astype(int)
     hierarchy = build_hierarchy(square_cells(types), symmetry="rotations90")
     g = hierarchy.growth
     # One-sided polyominoes: 1, 1, 2, 7, 18 up to rotation.
