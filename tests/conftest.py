@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
@@ -22,6 +23,8 @@ if not os.access(os.path.expanduser("~"), os.W_OK):  # HyperSpy and Matplotlib k
     _home = tempfile.TemporaryDirectory(prefix="motifgpu-home-")
     os.environ["HOME"] = _home.name
 
+gc.disable()  # until the tests are collected: what that makes stays, and would be searched again and again
+
 SLOW = 900  # seconds that a slow test may take; pyproject.toml has the limit of the others
 
 
@@ -29,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)  # a tenth of the tests' time with the default of 700
+    gc.enable()
 
 
 @pytest.fixture(params=BACKENDS)

@@ -36,7 +36,7 @@ def _coefficient(d2: Any, law: Any) -> Any:
     """Return the coefficient of a force at a squared distance, by one of two forms of `law`."""
 
 
-@overload(_coefficient, jit_options={"fastmath": _FAST, "error_model": "numpy"})
+@overload(_coefficient, jit_options={"fastmath": _FAST, "error_model": "numpy"})  # type: ignore[untyped-decorator]
 def _coefficient_of(d2: Any, law: Any) -> Callable[[Any, Any], Any]:
     def integer(d2: Any, law: Any) -> Any:
         # strength / (1 + d^m) for a whole m from 0 to 5: each factor is d2, d or 1.

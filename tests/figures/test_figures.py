@@ -111,6 +111,7 @@ def test_figures_are_those_that_were_asked_for(analysis: Analysis, monkeypatch: 
     assert "reconstruction" in usual
     assert not {"twist", "occupancy"} & set(usual)
     monkeypatch.setattr(every, "Plots", MagicMock())  # they are drawn by now, and a twist in the test above
+    assert set(analysis.figures(occupancy=(1, ()))) == {*usual, "occupancy"}
     assert set(usual) ^ set(analysis.figures(twist=True, reconstruction=False)) == {"twist", "reconstruction"}
 
 

@@ -23,6 +23,12 @@ PICTURE = np.random.default_rng(0).random((40, 50)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
+def _start_with_one_process_at_most() -> None:
+    while len(guard._idle) > 1:
+        guard._idle.pop().end()
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _start_and_end_without_processes() -> Iterator[None]:
     guard.close()
     yield
@@ -85,6 +91,7 @@ def test_a_hang_ends_at_its_time_limit(good: Path, endless: Path) -> None:
 def test_starting_and_imports_do_not_count(tmp_path: Path) -> None:
     pytest.importorskip("rsciio")
     writers.write_dm(tmp_path / "a.dm3", {"ADF": PICTURE})
+    guard.close()
     begun = time.monotonic()
     read_guarded(tmp_path / "a.dm3")
     with_imports = time.monotonic() - begun
@@ -116,6 +123,7 @@ def test_a_process_that_died_is_replaced(good: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a command that ends at once")
 def test_a_process_that_cannot_live(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard.close()
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(MicrographReadError, match=r"its reader died \(exit status 1\)"):
         read_guarded(good)

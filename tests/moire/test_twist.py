@@ -110,7 +110,7 @@ def test_every_backend(xp_array: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2))])
 def test_one_layer_has_no_twist(seed: int) -> None:
-    truth = simulate.monolayer(shape=(256, 256), counts=10.0, vacancies=0.05, angle=9.0 * seed, seed=seed)
+    truth = simulate.monolayer(counts=10.0, vacancies=0.05, angle=9.0 * seed, seed=seed)
     found = twist_angle(truth.image)
     assert math.isnan(found.degrees)
     assert "only one lattice is seen" in found.reason

@@ -51,7 +51,7 @@ def test_grid_of_a_tiling_is_exact(angle: float) -> None:
 
 
 def test_predicted_empty_sites_may_be_columns(xp_array: Callable[[Any], Any]) -> None:
-    truth = simulate.tiling(disorder=0.02, counts=None, seed=4)
+    truth = simulate.tiling(shape=(320, 320), disorder=0.02, counts=None, seed=4)
     hollow = truth.centers[truth.states == 0]
     points = np.concatenate([truth.points, hollow])
     labels = np.concatenate([truth.labels, np.full(len(hollow), 5)])

@@ -157,14 +157,12 @@ def test_twist_and_occupancy_are_there_when_asked_for(
     monkeypatch.setattr(
         Analysis, "site_grid", lambda self, *motifs: site_grid(truth.points, truth.labels, *motifs)
     )
-    drawn = tiling.figures(reconstruction=False, occupancy=(1, ()))
-    page = _Reader(render(tiling, {"occupancy": drawn["occupancy"]}, linked=False))
+    page = _Reader(render(tiling, {"occupancy": tiling.plot.occupancy(1)}, linked=False))
     assert "How sites are filled" in page.text
     with pytest.raises(StageError):
         tiling.report(tmp_path / "none", occupancy=(999, ()))
     assert not (tmp_path / "none").exists()
-    drawn = analysis.figures(twist=True, reconstruction=False)
-    page = _Reader(render(analysis, {"twist": drawn["twist"]}, linked=False))
+    page = _Reader(render(analysis, {"twist": analysis.plot.twist().figure}, linked=False))
     assert "The twist of the layers" in page.text
     assert len(page.all("img")) == 1
 
