@@ -61,7 +61,7 @@ def step(shape: Shape, rng: Rng) -> Sites:
     _replaced(sites, (rng.uniform(0.02, 0.08), 0.0), rng)
     sites = _lit(sites, intensity)
     degrees, offset = _line(rng, shape)
-    thin = rng.uniform(0.5, 0.8)
+    thin = rng.uniform(0.65, 0.85)
     sites.heights *= np.where(half_plane(sites.points, shape, degrees, offset), 1.0, thin)
     thickness = np.where(half_plane(_pixels(shape), shape, degrees, offset), 1.0, thin).reshape(shape)
     sites.support = rng.uniform(0.1, 0.3) * ndimage.gaussian_filter(thickness, sites.sigma)
@@ -153,9 +153,10 @@ def layered_oxide(shape: Shape, rng: Rng) -> Sites:
     u, v = b * lattice.direction(degrees), c * lattice.direction(degrees + 90)
     shift = rng.uniform(0, 1, 2)
     points, slot = crystal(u, v, _CHAIN_OXIDE, shape, shift)
+    width = rng.uniform(0.17, 0.24)
     labels = np.array([0, 0, 1, 2, 2, 3])[slot]
     sites = _one(
-        points, slot, labels, ("Ba", "Y", "Cu2", "Cu1", "V_Cu1"), u, v, 0.65 * b, 0.2, 1.0, 0.385 / b
+        points, slot, labels, ("Ba", "Y", "Cu2", "Cu1", "V_Cu1"), u, v, 0.65 * b, width, 1.0, 0.385 / b
     )
     # Runs of missing chains along the layers.
     cell = np.round((points - lattice.image_centre(shape)) @ np.linalg.inv(np.stack([u, v])) - shift)
