@@ -51,7 +51,7 @@ def test_twist_is_right_where_the_split_is_clear(twist: float) -> None:
 
 
 @pytest.mark.parametrize("twist", [2.6, 2.9, 3.2])
-@pytest.mark.parametrize("counts", [1.0, 30.0])
+@pytest.mark.parametrize("counts", [1.0, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_between_it_is_right_or_not_resolved(twist: float, counts: float) -> None:
     side = 512
     truth = simulate.bilayer(shape=(side, side), twist=twist, counts=counts, seed=4)
