@@ -189,14 +189,14 @@ def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[Affin
 def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Options) -> Analysis:
     """Return the analysis of a micrograph whose columns are laid out."""
     watch = one.watch
+    inside = one.columns.select(one.mask).points
     with watch.stage("motifs"):
         if options.dictionary is None:
-            motifs = find_motifs(one.moments, layout, n_motifs=options.n_motifs)
+            motifs = find_motifs(one.moments, layout, points=inside, n_motifs=options.n_motifs)
         else:
             motifs = options.dictionary.motifs(one.moments)
     with watch.stage("averages"):
         averages = class_averages(one.patches, one.moments, motifs.labels)
-        inside = one.columns.select(one.mask).points
         shells = neighbor_shells(inside, motifs.labels)
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure:

@@ -450,6 +450,13 @@ class MotifDictionary:
             counts=namespace.from_numpy(counts, moments),
             means=xp.matmul(member, moments) / size,
             confidence=found.confidence,
+            identities=found.labels,
+            domains=xp.zeros_like(found.labels),
+            identity_confidence=found.confidence,
+            domain_confidence=xp.ones_like(found.confidence),
+            environment_confidence=xp.where(
+                found.environments >= 0, found.confidence, xp.zeros_like(found.confidence)
+            ),
         )
 
     def patch_pixels(self, periods: float, pixel_size_nm: float | None) -> float:

@@ -10,7 +10,7 @@ from motifgpu.motifs.mixture import Mixture, best, fit_mixture
 from motifgpu.motifs.sublattices import Sublattices
 
 
-def by_neighbors(sublattices: Sublattices, layout: np.ndarray | None) -> np.ndarray:
+def by_neighbors(sublattices: Sublattices, layout: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Divide the columns of each sublattice by the intensities of their neighbours, each in its direction.
 
     Parameters
@@ -22,10 +22,13 @@ def by_neighbors(sublattices: Sublattices, layout: np.ndarray | None) -> np.ndar
 
     Returns
     -------
-    (n,) int64 ndarray
-        Labels; columns of different sublattices have different ones.
+    labels : (n,) int64 ndarray
+        Columns of different sublattices have different ones.
+    confidence : (n,) float64 ndarray
+        Posterior probability of the classes of all neighbours; 1 for regions of the layout.
     """
     result = np.empty(sublattices.of_column.size, dtype=np.int64)
+    confidence = np.ones(result.size)
     regions = None
     used = 0
     for sublattice, rows in enumerate(sublattices.rows):
@@ -33,7 +36,9 @@ def by_neighbors(sublattices: Sublattices, layout: np.ndarray | None) -> np.ndar
         positions, mixture = _neighbors(sublattices, sublattice)
         if mixture is not None:
             intensity = sublattices.read(sublattice, positions)
-            classes = mixture.posterior(intensity.reshape(-1, 1)).argmax(axis=1)
+            posterior = mixture.posterior(intensity.reshape(-1, 1))
+            classes = posterior.argmax(axis=1)
+            confidence[rows] = posterior.max(axis=1).reshape(intensity.shape).prod(axis=1)
             for neighbour in classes.reshape(intensity.shape).T:
                 code = np.unique(code * len(mixture.means) + neighbour, return_inverse=True)[1].reshape(-1)
         elif layout is not None:
@@ -41,7 +46,7 @@ def by_neighbors(sublattices: Sublattices, layout: np.ndarray | None) -> np.ndar
             code = regions[rows]
         result[rows] = used + code
         used += int(code.max()) + 1
-    return result
+    return result, confidence
 
 
 def _neighbors(sublattices: Sublattices, sublattice: int) -> tuple[np.ndarray, Mixture | None]:

@@ -1,8 +1,9 @@
-"""Motifs: what column each one is, and in what environment.
+"""Motifs: what column each one is, in which domain, and in what environment.
 
-Two partitions are found, one inside the other. The *identity* of a column says which sublattice it stands
-on and how bright it is: on a dichalcogenide a metal atom, a dopant, a chalcogen pair, a vacancy. Its
-*environment* says in addition what its neighbours are, each in its direction.
+The *identity* of a column says what stands there: on a dichalcogenide a metal atom, a dopant, a chalcogen
+pair, a vacancy. Its *domain* is the grain, the side of a twin boundary, the stacking or the phase that it is
+in, or none where it stands at a boundary between them. Its *environment* says in addition what its neighbours
+are, each in its direction. The *label* combines identity and domain as far as they differ in a sample.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from motifgpu.core.shown import notebook_table, one_line
 from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.averages import mean_rows
 from motifgpu.motifs.environments import by_neighbors
-from motifgpu.motifs.identity import IdentityModel
+from motifgpu.motifs.in_domains import Answer, what_stands_where
 from motifgpu.motifs.layout_clusters import METHODS as LAYOUT_METHODS
 from motifgpu.motifs.layout_clusters import layout_regions
 from motifgpu.motifs.moment_mixture import by_mixture
@@ -38,18 +39,30 @@ class Motifs:
     Attributes
     ----------
     labels : (N,) int32 array
-        Identity of the column in the centre: 0 is the largest class, ties by first index; -1 unassigned.
+        Motif: the identity in samples of one domain, otherwise identity and domain together, those at
+        boundaries apart. 0 is the largest class, ties by first index; -1 unassigned.
     environments : (N,) int32 array
-        A finer partition, each environment inside one identity; ordered likewise, -1 unassigned.
+        A finer partition, each environment inside one motif; ordered likewise, -1 unassigned.
     counts : (c,) int64 array
-        Columns of each identity.
+        Columns of each motif.
     means : (c, n_moments) array
-        Mean moments of each identity.
+        Mean moments of each motif.
     confidence : (N,) array
-        Posterior probability of the label among the identities of the column's sublattice, or of the mixture;
-        1 for clusters of the layout, and 0 where unassigned. It does not allow for a class that was not
-        found: of simulated columns with 0.9, about nine in ten are right where the image shows its classes
-        (MoSe2 from 1 count at the peaks on), and fewer where noise hides one of them.
+        Probability of the label: that of the identity times that of the domain; 1 for clusters of the layout,
+        and 0 where unassigned.
+    identities : (N,) int32 array
+        What stands in the centre, wherever it is; ordered likewise, -1 unassigned.
+    domains : (N,) int32 array
+        Grain, side of a twin boundary, stacking or phase; ordered likewise, -1 for columns at a boundary.
+    identity_confidence : (N,) array
+        Posterior probability of the identity among those of the column's sublattice, or of the mixture. It
+        does not allow for a class that was not found: of simulated columns with 0.9, about nine in ten are
+        right where the image shows its classes (MoSe2 from 1 count at the peaks on), and fewer where noise
+        hides one of them.
+    domain_confidence : (N,) array
+        Probability of the domain given its neighbours', or that the column is at a boundary.
+    environment_confidence : (N,) array
+        Probability of the environment, that of the label included.
 
     Examples
     --------
@@ -71,6 +84,11 @@ class Motifs:
     counts: Array
     means: Array
     confidence: Array
+    identities: Array
+    domains: Array
+    identity_confidence: Array
+    domain_confidence: Array
+    environment_confidence: Array
 
     __repr__ = one_line
 
@@ -90,12 +108,13 @@ def find_motifs(
     moments: Array,
     layout: Array | None = None,
     *,
+    points: Array | None = None,
     method: str = "columns",
     environments: str = "neighbors",
     n_motifs: int | None = None,
     min_size: int = 3,
 ) -> Motifs:
-    """Label columns by identity and by environment; the number of classes is found from the data.
+    """Label columns by identity, domain and environment; the number of classes is found from the data.
 
     Parameters
     ----------
@@ -108,8 +127,11 @@ def find_motifs(
         Force-relaxed positions. Needed by the methods that cluster the layout; and with
         ``environments="neighbors"``, sublattices in whose patches no neighbour is seen are divided by its
         regions.
+    points : (N, 2) array, optional
+        Positions of the columns as (row, col), px. With them, and the method ``"columns"``, domains are found
+        and uneven background and brightness are corrected for; without them all is one domain.
     method : {"columns", "mixture", "regions", "hdbscan", "kmeans"}
-        How identities are found.
+        How motifs are found.
 
         ``"columns"``
             Columns are divided by the pattern of their patches into sublattices, and each sublattice by the
@@ -193,31 +215,41 @@ def find_motifs(
         raise StageError("motifs", "n_motifs is None", "give n_motifs, or choose the method columns")
     host_layout = _checked_layout(layout, number, method, environments)
 
-    sublattices = None
-    if method == "columns" or environments == "neighbors":
-        sublattices = Sublattices(moments, _checked_order(moments), min_size)
+    host_points = _checked_pairs(points, number, "points")
+
     if method == "columns":
-        assert sublattices is not None
-        _, (labels, confidence, *_) = IdentityModel.of_sublattices(
-            sublattices, min_size=min_size, n_motifs=n_motifs
+        identities, domains, around = what_stands_where(
+            moments, _checked_order(moments), host_points, host_layout, min_size, n_motifs
         )
-    elif method == "mixture":
-        labels, confidence = by_mixture(moments, n_motifs)
+        # A number of motifs that was asked for is one of identities.
+        several = n_motifs is None and bool((domains.labels != 0).any())
+        labels = identities.labels
+        if several:
+            combined = labels.astype(np.int64) * (domains.labels.max() + 2) + domains.labels + 1
+            labels = np.where(labels >= 0, combined, -1)
+        confidence = identities.confidence * (domains.confidence if several else 1.0)
     else:
-        assert host_layout is not None
-        labels = layout_regions(host_layout, method, n_motifs)
-        confidence = (labels >= 0).astype(np.float64)
+        if method == "mixture":
+            labels, confidence = by_mixture(moments, n_motifs)
+        else:
+            assert host_layout is not None
+            labels = layout_regions(host_layout, method, n_motifs)
+            confidence = (labels >= 0).astype(np.float64)
+        labels = numbered(labels, min_size if n_motifs is None else 1)
+        identities = Answer(labels, np.where(labels >= 0, confidence, 0.0))
+        domains = Answer(np.zeros_like(labels), np.ones(number))
     labels = numbered(labels, min_size if n_motifs is None else 1)
     confidence = np.where(labels >= 0, confidence, 0.0)
 
-    if environments == "neighbors":
-        assert sublattices is not None
-        finer = by_neighbors(sublattices, host_layout)
-    else:
+    if environments != "neighbors":
         assert host_layout is not None
-        finer = layout_regions(host_layout, environments)
-    assigned = (labels >= 0) & (finer >= 0)
-    finer = np.where(assigned, labels.astype(np.int64) * (finer.max() + 1) + finer, -1)
+        regions = layout_regions(host_layout, environments)
+        around = Answer(regions, (regions >= 0) * confidence)
+    elif method != "columns":
+        sublattices = Sublattices(moments, _checked_order(moments), min_size)
+        around = Answer(*by_neighbors(sublattices, host_layout))
+    assigned = (labels >= 0) & (around.labels >= 0)
+    finer = np.where(assigned, labels.astype(np.int64) * (around.labels.max() + 1) + around.labels, -1)
 
     counts = np.bincount(labels[labels >= 0])
     return Motifs(
@@ -226,6 +258,11 @@ def find_motifs(
         counts=from_numpy(counts, moments),
         means=mean_rows(moments, labels, counts),
         confidence=namespace.as_like(confidence, moments),
+        identities=from_numpy(identities.labels, moments),
+        domains=from_numpy(domains.labels, moments),
+        identity_confidence=namespace.as_like(identities.confidence, moments),
+        domain_confidence=namespace.as_like(domains.confidence, moments),
+        environment_confidence=namespace.as_like(np.where(assigned, around.confidence, 0.0), moments),
     )
 
 
@@ -238,14 +275,21 @@ def _checked_layout(layout: Any, number: int, method: str, environments: str) ->
                 "motifs", f"layout is None and {needs[0]!r} clusters it", "give the layout of relax"
             )
         return None
-    _, layout = check_array(layout, "motifs", "layout", 2)
-    if tuple(layout.shape) != (number, 2):
+    return _checked_pairs(layout, number, "layout")
+
+
+def _checked_pairs(pairs: Any, number: int, name: str) -> np.ndarray | None:
+    """Return an (N, 2) array on the host, None where there is none."""
+    if pairs is None:
+        return None
+    _, pairs = check_array(pairs, "motifs", name, 2)
+    if tuple(pairs.shape) != (number, 2):
         raise StageError(
             "motifs",
-            f"layout has shape {tuple(layout.shape)} and there are {number} columns",
+            f"{name} has shape {tuple(pairs.shape)} and there are {number} columns",
             f"give one of shape ({number}, 2)",
         )
-    return to_numpy(layout)
+    return to_numpy(pairs)
 
 
 def _checked_order(moments: Array) -> int:

@@ -81,6 +81,8 @@ class Sublattices:
         Highest radial order of the moments.
     min_size : int
         Least number of columns of a sublattice.
+    of_column : (n,) int64 ndarray, optional
+        Sublattice of each column, 0 to the last without a gap, where known; found by `divide` when not given.
 
     Attributes
     ----------
@@ -89,7 +91,7 @@ class Sublattices:
     rows : list of (n_sublattice,) ndarray
         Columns of each sublattice.
     splits : list of Split
-        The divisions that made the sublattices, in their order.
+        The divisions that made the sublattices, in their order; none where they were given.
     means : list of (n_moments,) float64 ndarray
         Mean moments of each sublattice.
     gaps : list of (n_moments,) float64 ndarray
@@ -108,9 +110,14 @@ class Sublattices:
     background was filtered out, while filtering costs others some of their vacancies.
     """
 
-    def __init__(self, moments: Array, order: int, min_size: int) -> None:
+    def __init__(
+        self, moments: Array, order: int, min_size: int, of_column: np.ndarray | None = None
+    ) -> None:
         self.moments, self.order = moments, order
-        self.of_column, self.splits = divide(moments, order, min_size)
+        if of_column is None:
+            self.of_column, self.splits = divide(moments, order, min_size)
+        else:
+            self.of_column, self.splits = of_column, []
         self.rows = [np.flatnonzero(self.of_column == s) for s in range(int(self.of_column.max()) + 1)]
         self._there = [namespace.from_numpy(rows, moments) for rows in self.rows]  # where the moments are
         self.means = [self._mean(index) for index in self._there]

@@ -1,0 +1,225 @@
+"""Domains: the grains, twins, stackings and phases of a sample, and the columns at boundaries and edges.
+
+A domain is a region whose columns have patterns of their own, see `motifgpu.motifs.regions`. A column at a
+boundary stands between two domains, or at the edge of the crystal, and has a pattern that fits none.
+
+Runs on the host: medians over neighbours, and a few numbers per column.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from motifgpu.motifs.regions import AROUND, SMALLEST, divided, features, gap, separated, settled, together
+
+_FEW = 8  # columns that have a mean patch
+_FEWEST_MOMENTS = 15  # those of order 4; fewer show no pattern
+_LIMIT = 12.0  # most that one feature says against a pattern, in variances
+# A patch fits no domain when its squared deviation is above the median by this many times the distance from
+# first decile to median (a robust 99 %), and above this share of the median of all such at the boundary:
+# columns beside a boundary see it at the rim of their patches.
+_MISFIT, _CLEARLY = 2.5, 0.5
+# The same for the deviation along the two directions in which most columns at boundaries deviate.
+_DIRECTIONS, _ALONG = 2, 0.35
+_BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
+# At the edge of a crystal neighbours leave an angle of this many degrees open, and patches that fit no domain
+# are so many times more frequent than elsewhere.
+_OPEN, _MORE_OFTEN = 140.0, 5.0
+
+
+class Domains(NamedTuple):
+    """Which domain n columns are in.
+
+    Attributes
+    ----------
+    of_column : (n,) int64 ndarray
+        Domain, 0 to d - 1; -1 for columns at a boundary, which fit none.
+    part : (n,) int64 ndarray
+        Sublattice within the domain, that of columns at a boundary included.
+    confidence : (n,) float64 ndarray
+        Of the domain, or that the column is at a boundary.
+    """
+
+    of_column: np.ndarray
+    part: np.ndarray
+    confidence: np.ndarray
+
+
+def one_domain(sublattice: np.ndarray) -> Domains:
+    """Return that all columns are in one domain."""
+    return Domains(np.zeros_like(sublattice), sublattice, np.ones(sublattice.size))
+
+
+def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray) -> Domains:
+    """Divide columns into domains.
+
+    Parameters
+    ----------
+    moments : (n, n_moments) ndarray
+        Zernike moments of patches that show the nearest columns around.
+    points : (n, 2) ndarray
+        Positions, px.
+    sublattice : (n,) int64 ndarray
+        Sublattice of each by the pattern of its patch.
+
+    Returns
+    -------
+    Domains
+    """
+    if len(points) < 2 * SMALLEST or moments.shape[1] < _FEWEST_MOMENTS:
+        return one_domain(sublattice)
+    patterns = _patterns(moments)
+    # First without the contrast of column and neighbours, which distinguishes sublattices as well.
+    part = divided(patterns, points, sublattice, slice(1, -1))
+    part = divided(patterns, points, part, slice(0, -1))
+    distance, around = cKDTree(points).query(points, AROUND + 1)
+    around, reach = around[:, 1:], float(np.median(distance[:, -1]))
+    domain = together(part, around)
+    looks = features(patterns)[:, :-1]
+    references = _References(looks, domain, part, around)
+    if not len(references.domains):
+        return one_domain(sublattice)
+    domain, part, confidence = _assigned(references, looks, domain, part, around)
+    if (np.bincount(domain) >= SMALLEST).sum() < 2:
+        domain, part, confidence = one_domain(sublattice)
+    boundary, sure = _misfits(references, looks, domain, around, points, reach)
+    confidence = np.where(boundary, sure, confidence * (1.0 - sure))
+    # The sublattices of different domains are different ones, whatever their patterns.
+    part = np.unique(np.stack([domain, part]), axis=1, return_inverse=True)[1].reshape(-1)
+    return Domains(np.where(boundary, -1, domain), part.astype(np.int64), confidence)
+
+
+def _patterns(moments: np.ndarray) -> np.ndarray:
+    """Return the moments (n, k) that a slope or a bend of the background does not change, to speak of.
+
+    Without the mean, the moments of order 1, and those of order 2 that have a direction; the one of order 2
+    that has none comes first.
+    """
+    return np.delete(moments.astype(np.float64), (0, 1, 2, 3, 5), axis=1)
+
+
+class _References:
+    """What the columns of each part of each domain look like, where that domain alone is around them."""
+
+    def __init__(self, looks: np.ndarray, domain: np.ndarray, part: np.ndarray, around: np.ndarray) -> None:
+        inner = (domain >= 0) & (domain[around] == domain[:, None]).all(axis=1)
+        domains, parts, means, variances = [], [], [], []
+        # A part may have several kinds of columns, as far as the sublattice was not divided by pattern.
+        kind = np.unique(np.stack([domain, part]), axis=1, return_inverse=True)[1].reshape(-1)
+        kind = separated(np.where(inner, kind, -1), lambda rows: gap(looks[rows], None))
+        for each in np.unique(kind[inner]).tolist():
+            members = np.flatnonzero(inner & (kind == each))
+            if len(members) >= _FEW:
+                domains.append(domain[members[0]])
+                parts.append(part[members[0]])
+                means.append(looks[members].mean(axis=0))
+                variances.append(looks[members].var(axis=0))
+        self.domains, self.parts = np.array(domains), np.array(parts)
+        self.means = np.array(means).reshape(-1, looks.shape[1])
+        # A few columns have no variances of their own: half of each is the mean of all features.
+        variance = np.array(variances).reshape(-1, looks.shape[1])
+        self.variances = np.maximum(0.5 * (variance + variance.mean(axis=1, keepdims=True)), 1e-12)
+
+    def squares(self, looks: np.ndarray, limit: float = np.inf) -> np.ndarray:
+        """Return the squared deviations (n, r) from each, in variances, summed over features."""
+        result = [
+            np.minimum((looks - mean) ** 2 / variance, limit).sum(axis=1)
+            for mean, variance in zip(self.means, self.variances, strict=True)
+        ]
+        return np.stack(result, axis=1)
+
+    def deviations(self, looks: np.ndarray) -> np.ndarray:
+        """Return the deviations (n, k) from the nearest, in standard deviations."""
+        nearest = self.squares(looks).argmin(axis=1)
+        deviation: np.ndarray = (looks - self.means[nearest]) / self.variances[nearest] ** 0.5
+        return deviation
+
+
+def _assigned(
+    references: _References, looks: np.ndarray, domain: np.ndarray, part: np.ndarray, around: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Put each column into the domain that its pattern and its neighbours say.
+
+    Returns
+    -------
+    domain, part : (n,) int64 ndarray
+        From 0 on; a column whose part is none of those of its domain has another part.
+    confidence : (n,) float64 ndarray
+    """
+    costs = 0.5 * (references.squares(looks, _LIMIT) + np.log(references.variances).sum(axis=1))
+    kinds = np.unique(references.domains)
+    within = np.stack([costs[:, references.domains == kind].min(axis=1) for kind in kinds], axis=1)
+    start = np.where(np.isin(domain, kinds), np.searchsorted(kinds, domain), within.argmin(axis=1))
+    found, confidence = settled(within, start, around)
+    here = references.domains == kinds[found][:, None]
+    nearest = references.parts[np.where(here, costs, np.inf).argmin(axis=1)]
+    kept = (here & (references.parts == part[:, None])).any(axis=1)
+    return found, np.where(kept, part, nearest), confidence
+
+
+def _misfits(
+    references: _References,
+    looks: np.ndarray,
+    domain: np.ndarray,
+    around: np.ndarray,
+    points: np.ndarray,
+    reach: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns at boundaries and edges look like no domain (n,), and how sure that is."""
+    nothing = np.zeros(len(points), dtype=bool), np.zeros(len(points))
+    deviations = references.deviations(looks)
+    squares = (deviations**2).sum(axis=1)
+    beside = np.zeros(len(points), dtype=bool)
+    pairs = cKDTree(points).query_pairs(_BESIDE * reach, output_type="ndarray")
+    beside[pairs[domain[pairs[:, 0]] != domain[pairs[:, 1]]]] = True
+    edge = _edges(points, around, reach) & ~beside
+    far = ~beside & ~edge
+    if far.sum() < _FEW:
+        return nothing
+    low, usual = np.quantile(squares[far], (0.1, 0.5))
+    most = usual + _MISFIT * (usual - low)
+    # At edges only where most that is odd is there.
+    if (squares[edge] > most).sum() <= _MORE_OFTEN * (squares[far] > most).mean() * edge.sum():
+        edge &= False
+    near = beside | edge
+    if not (near & (squares > most)).any():
+        return nothing
+    most = max(most, _CLEARLY * float(np.median(squares[near & (squares > most)])))
+    along = np.linalg.svd(deviations[near], full_matrices=False)[2][:_DIRECTIONS]
+    moved = ((deviations @ along.T) ** 2).sum(axis=1)
+    farthest = float(np.quantile(moved[far], 0.99))
+    beyond = moved[near & (moved > farthest)]
+    if beyond.size:
+        farthest = max(farthest, _ALONG * float(np.median(beyond)))
+    odd = near & ((squares > most) | (moved > farthest))
+    odd &= odd[around].any(axis=1)
+    odd &= beside | _many(odd & edge, around)
+    excess = np.maximum((squares - most) / (usual - low), (moved - farthest) / max(farthest, 1e-300))
+    sure = 1.0 / (1.0 + np.exp(-np.clip(excess, -30, 30)))
+    # A column between two domains that has not enough of either to be odd is in one of them.
+    return odd, np.where(odd, np.maximum(sure, 0.5), np.where(near, np.minimum(sure, 0.5), 0.0))
+
+
+def _edges(points: np.ndarray, around: np.ndarray, reach: float) -> np.ndarray:
+    """Return which columns (n,) have columns on one side only."""
+    step = points[around] - points[:, None]
+    angle = np.degrees(np.arctan2(step[..., 0], step[..., 1]))
+    # One too far away is none: its angle is that of the nearest.
+    angle = np.sort(np.where(np.hypot(step[..., 0], step[..., 1]) < _BESIDE * reach, angle, angle[:, :1]))
+    open_angle = np.diff(angle, axis=1, append=angle[:, :1] + 360.0).max(axis=1)
+    wide: np.ndarray = open_angle > _OPEN
+    return wide
+
+
+def _many(odd: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Return which of the odd columns stand in a row or ring of many."""
+    rows, column = np.nonzero(odd[:, None] & odd[around])
+    links = csr_array((np.ones(len(rows)), (rows, around[rows, column])), shape=(len(odd), len(odd)))
+    group = connected_components(links, directed=False)[1]
+    many: np.ndarray = odd & (np.bincount(group)[group] >= SMALLEST)
+    return many
