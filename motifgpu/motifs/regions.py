@@ -28,8 +28,9 @@ _AXES = 8  # principal components of the averaged features that are searched for
 # that of the lower group, and how much of the variance is between distant columns rather than near ones. On
 # simulated crystals with defects, strain, bending, uneven gain and background, at 3 to 30 counts: at most
 # 6.3, at least 0.23 and up to 17, never all three; on grains 3 degrees apart and more, twins, stackings,
-# phases and steps of thickness at least 4.8, at most 0.2 and at least 3.5.
-_APART, _VALLEY, _COHERENT = 4.5, 0.23, 2.5
+# phases and steps of thickness at least 4.8, at most 0.2 and at least 3.5. Of few columns, the first numbers.
+_APART, _VALLEY, _COHERENT = (5.0, 4.5), (0.17, 0.23), 2.5
+_MANY, _FEWEST = 200, 60  # columns that are not few, and fewest that are looked at
 _INNER = 0.3  # least share of the columns of a region that have it alone around them
 _ALONE = 0.7  # share of the columns around one that has its region alone around it
 _ROWS = 4096  # columns averaged at once
@@ -79,7 +80,7 @@ def separated(label: np.ndarray, halved: Callable[[np.ndarray], np.ndarray | Non
     waiting = np.unique(label).tolist()
     while waiting:
         rows = np.flatnonzero(label == waiting[-1])
-        second = halved(rows) if rows.size >= 2 * SMALLEST else None
+        second = halved(rows) if rows.size >= _FEWEST else None
         if second is None:
             waiting.pop()
             continue
@@ -122,11 +123,12 @@ def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
     along = scores @ (high - low)
     border, depth = _valley(along, float(low @ (high - low)), float(high @ (high - low)))
     second = along > border
-    if depth > _VALLEY or min(second.sum(), (~second).sum()) < SMALLEST:
+    many = int(len(x) >= _MANY)
+    if depth > _VALLEY[many] or min(second.sum(), (~second).sum()) < SMALLEST:
         return None
     apart = along[second].mean() - along[~second].mean()
     width = (0.5 * (along[second].var() + along[~second].var())) ** 0.5
-    return second if apart > _APART * width else None
+    return second if apart > _APART[many] * width else None
 
 
 def _valley(x: np.ndarray, low: float, high: float) -> tuple[float, float]:
