@@ -23,13 +23,14 @@ _LIMIT = 12.0  # most that one feature says against a pattern, in variances
 # A patch fits no domain when its squared deviation is above the median by this many times the distance from
 # first decile to median (a robust 99 %), and above this share of the median of all such at the boundary:
 # columns beside a boundary see it at the rim of their patches.
-_MISFIT, _CLEARLY = 2.5, 0.5
+_MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
-_DIRECTIONS, _ALONG = 2, 0.35
+_DIRECTIONS, _ALONG = 2, 0.25
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
-# At the edge of a crystal neighbours leave an angle of this many degrees open, and patches that fit no domain
-# are so many times more frequent than elsewhere.
-_OPEN, _MORE_OFTEN = 140.0, 5.0
+# At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
+# it all but this share have patches that fit less well than this share of so many behind them: beside defects in
+# the crystal only some do.
+_OPEN, _AMONG, _MOST, _WORSE, _BEHIND = 115.0, 9, 0.25, 0.7, 25
 
 
 class Domains(NamedTuple):
@@ -171,38 +172,43 @@ def _misfits(
     reach: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which columns at boundaries and edges look like no domain (n,), and how sure that is."""
-    nothing = np.zeros(len(points), dtype=bool), np.zeros(len(points))
     deviations = references.deviations(looks)
-    squares = (deviations**2).sum(axis=1)
-    beside = np.zeros(len(points), dtype=bool)
-    pairs = cKDTree(points).query_pairs(_BESIDE * reach, output_type="ndarray")
+    beside, pairs = (
+        np.zeros(len(points), dtype=bool),
+        cKDTree(points).query_pairs(_BESIDE * reach, output_type="ndarray"),
+    )
     beside[pairs[domain[pairs[:, 0]] != domain[pairs[:, 1]]]] = True
     edge = _edges(points, around, reach) & ~beside
     far = ~beside & ~edge
     if far.sum() < _FEW:
-        return nothing
+        return np.zeros(len(points), dtype=bool), np.zeros(len(points))
+    free, sure = _free(deviations, edge, far, points, around)
+    odd, also = _between(deviations, beside, far, around)
+    return free | odd, np.where(free, sure, also)
+
+
+def _between(
+    deviations: np.ndarray, beside: np.ndarray, far: np.ndarray, around: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns beside another domain fit none (n,), and how sure that is."""
+    squares = (deviations**2).sum(axis=1)
     low, usual = np.quantile(squares[far], (0.1, 0.5))
     most = usual + _MISFIT * (usual - low)
-    # At edges only where most that is odd is there.
-    if (squares[edge] > most).sum() <= _MORE_OFTEN * (squares[far] > most).mean() * edge.sum():
-        edge &= False
-    near = beside | edge
-    if not (near & (squares > most)).any():
-        return nothing
-    most = max(most, _CLEARLY * float(np.median(squares[near & (squares > most)])))
-    along = np.linalg.svd(deviations[near], full_matrices=False)[2][:_DIRECTIONS]
+    beyond = squares[beside & (squares > most)]
+    if not beyond.size:
+        return np.zeros_like(beside), np.zeros(beside.size)
+    most = max(most, _CLEARLY * float(np.median(beyond)))
+    along = np.linalg.svd(deviations[beside], full_matrices=False)[2][:_DIRECTIONS]
     moved = ((deviations @ along.T) ** 2).sum(axis=1)
     farthest = float(np.quantile(moved[far], 0.99))
-    beyond = moved[near & (moved > farthest)]
+    beyond = moved[beside & (moved > farthest)]
     if beyond.size:
         farthest = max(farthest, _ALONG * float(np.median(beyond)))
-    odd = near & ((squares > most) | (moved > farthest))
+    odd = beside & ((squares > most) | (moved > farthest))
     odd &= odd[around].any(axis=1)
-    odd &= beside | _many(odd & edge, around)
     excess = np.maximum((squares - most) / (usual - low), (moved - farthest) / max(farthest, 1e-300))
     sure = 1.0 / (1.0 + np.exp(-np.clip(excess, -30, 30)))
-    # A column between two domains that has not enough of either to be odd is in one of them.
-    return odd, np.where(odd, np.maximum(sure, 0.5), np.where(near, np.minimum(sure, 0.5), 0.0))
+    return odd, np.where(odd, np.maximum(sure, 0.5), np.where(beside, np.minimum(sure, 0.5), 0.0))
 
 
 def _edges(points: np.ndarray, around: np.ndarray, reach: float) -> np.ndarray:
@@ -214,6 +220,21 @@ def _edges(points: np.ndarray, around: np.ndarray, reach: float) -> np.ndarray:
     open_angle = np.diff(angle, axis=1, append=angle[:, :1] + 360.0).max(axis=1)
     wide: np.ndarray = open_angle > _OPEN
     return wide
+
+
+def _free(
+    deviations: np.ndarray, edge: np.ndarray, far: np.ndarray, points: np.ndarray, around: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns at edges are at one of the crystal, not of the image, and how sure that is."""
+    worse, rows = np.zeros(edge.size), np.flatnonzero(edge)
+    if rows.size >= _AMONG:
+        squares = (deviations**2).sum(axis=1)
+        along = cKDTree(points[rows]).query(points[rows], _AMONG)[1]
+        usual = np.quantile(squares[rows][along], _MOST, axis=1)
+        inner = np.flatnonzero(far)
+        beside = inner[cKDTree(points[inner]).query(points[rows], min(_BEHIND, inner.size))[1]]
+        worse[rows] = (squares[beside] < usual[:, None]).mean(axis=1)
+    return _many(worse > _WORSE, around), worse
 
 
 def _many(odd: np.ndarray, around: np.ndarray) -> np.ndarray:

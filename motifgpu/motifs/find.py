@@ -39,8 +39,8 @@ class Motifs:
     Attributes
     ----------
     labels : (N,) int32 array
-        Motif: the identity in samples of one domain, otherwise identity and domain together, those at
-        boundaries apart. 0 is the largest class, ties by first index; -1 unassigned.
+        Motif: the identity in samples of one domain, otherwise identity and domain together, with one motif
+        of all columns at boundaries. 0 is the largest class, ties by first index; -1 unassigned.
     environments : (N,) int32 array
         A finer partition, each environment inside one motif; ordered likewise, -1 unassigned.
     counts : (c,) int64 array
@@ -225,9 +225,10 @@ def find_motifs(
         several = n_motifs is None and bool((domains.labels != 0).any())
         labels = identities.labels
         if several:
-            combined = labels.astype(np.int64) * (domains.labels.max() + 2) + domains.labels + 1
-            labels = np.where(labels >= 0, combined, -1)
-        confidence = identities.confidence * (domains.confidence if several else 1.0)
+            combined = 1 + labels.astype(np.int64) * (domains.labels.max() + 1) + domains.labels
+            labels = np.where(labels >= 0, np.where(domains.labels >= 0, combined, 0), -1)
+        alone = np.where(domains.labels >= 0, identities.confidence, 1.0)
+        confidence = alone * domains.confidence if several else identities.confidence
     else:
         if method == "mixture":
             labels, confidence = by_mixture(moments, n_motifs)
