@@ -28,8 +28,8 @@ _MISFIT, _CLEARLY = 2.5, 0.35
 _DIRECTIONS, _ALONG = 2, 0.25
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
-# it all but this share have patches that fit less well than this share of so many behind them: beside defects in
-# the crystal only some do.
+# it all but this share have patches that fit less well than this share of so many behind them: beside defects
+# in the crystal only some do.
 _OPEN, _AMONG, _MOST, _WORSE, _BEHIND = 115.0, 9, 0.25, 0.7, 25
 
 
