@@ -59,10 +59,17 @@ def name(case: Case) -> str:
     return f"{case.kind} pk {case.counts:g}" + (f" {case.trouble}" if case.trouble != "none" else "")
 
 
-def scored(case: Case) -> dict[str, Any]:
-    """Return the scores of a case, on one thread."""
+def measured(group: list[Case], folder: Path | None) -> dict[str, Any]:
+    """Return the scores of the cases of a row together, and draw them where a folder is given."""
     with threadpool_limits(1):
-        return measure(case)[0]
+        made = [measure(case) for case in group]
+    if folder:
+        titles = [f"{name(case)} seed {case.seed}" for case in group]
+        drawn = [(title, *each[1:]) for title, each in zip(titles, made, strict=True)]
+        sheets.draw(drawn, folder / f"{name(group[0]).replace(' ', '_')}.png")
+    rows = [scores for scores, _, _ in made]
+    refusals = sorted({row["refused"] for row in rows} - {""})
+    return table.pooled(rows) | {"refusals": refusals, "peers": _compared(rows, group[0].peers)}
 
 
 def _wanted(case: Case) -> bool:
@@ -120,28 +127,17 @@ def main(arguments: list[str] | None = None) -> int:
         groups = list(cases(options))
         if whole:
             groups = [[_planned(case) for case in group] for group in groups if _wanted(group[0])]
-        running = [(group, [pool.submit(scored, case) for case in group]) for group in groups]
+        if options.sheets:
+            options.sheets.mkdir(parents=True, exist_ok=True)
+        running = [(name(group[0]), pool.submit(measured, group, options.sheets)) for group in groups]
         blank = [
             (kind, [pool.submit(_nothing, (kind, seed, options.size)) for seed in range(options.nothing)])
             for kind in NOTHING
         ]
-        for group, futures in running:
-            rows = [future.result() for future in futures]
-            own = table.pooled(rows)
-            figures[name(group[0])] = own | {
-                "refusals": sorted({row["refused"] for row in rows} - {""}),
-                "peers": _compared(rows, group[0].peers),
-            }
-            print(f"{name(group[0])}: {own['precision']:.3f} {own['recall']:.3f}", file=sys.stderr)
+        for row, future in running:
+            figures[row] = future.result()
+            print(f"{row}: {figures[row]['precision']:.3f} {figures[row]['recall']:.3f}", file=sys.stderr)
         false = {kind: [future.result() for future in futures] for kind, futures in blank if futures}
-    if options.sheets:
-        options.sheets.mkdir(parents=True, exist_ok=True)
-        for group in groups:
-            drawn = [
-                (f"{name(case)} seed {case.seed}", *measure(replace(case, peers=()))[1:]) for case in group
-            ]
-            sheets.draw(drawn, options.sheets / f"{name(group[0]).replace(' ', '_')}.png")
-
     print(table.text(figures.items()))
     for peer in options.peers:
         theirs = [(row, each["peers"][peer]) for row, each in figures.items() if peer in each["peers"]]
