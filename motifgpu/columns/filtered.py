@@ -29,6 +29,9 @@ FAINTEST = 0.1
 LEVEL = 4.7
 # Standard deviation of the Gaussian about a pixel of the grid of which half must be data, about a column's.
 _OWN_SHARE = 1.1
+# What is bright in the band: the quantile that is usual, of which columns of a cell hold more, and how many
+# times that is rare.
+_USUAL, _RARE = 0.97, 3.0
 # Width of the reflected border in periods of the first ring: two hexagonal lattice constants, so that what is
 # continued there reaches beyond the frame by more than the window of a fit.
 _MARGIN = 2.3
@@ -80,6 +83,16 @@ class FilteredImage:
     def smoothed(self) -> Array:
         """The same, smoothed: (h, w)."""
         return self.band.grid(self._responses[1])
+
+    def without_rare(self, x: Array) -> Array:
+        """Return an image of the band (h, w) in which what is far brighter than usual is cut to `_RARE`.
+
+        A few heavy atoms in a light lattice would otherwise be all that its spectrum shows.
+        """
+        xp = self.xp
+        ordered = xp.sort(namespace.take_rows(xp.reshape(x, (-1,)), xp.reshape(self.known, (-1,)) > 0))
+        usual = ordered[int(_USUAL * (ordered.shape[0] - 1))]
+        return xp.minimum(x, _RARE * xp.maximum(usual, xp.zeros_like(usual)))
 
     @cached_property
     def noise(self) -> float:

@@ -79,8 +79,9 @@ def lattice_places(
     period = 1 / (image.lowest * (image.band.scale[0] * image.band.scale[1]) ** 0.5)
     steps = _Translations(namespace.to_numpy(average), points, period)
     links, _ = steps.links(points)
-    kept = fixed | (_share(links, fixed, steps.possible(points, area)) >= _SUPPORT)
-    kept = fixed | (_share(links, kept, steps.possible(points, area)) >= _SUPPORT)
+    possible = steps.possible(points, area)
+    kept = fixed | (_share(links, np.ones(len(points)), possible) >= _SUPPORT)
+    kept = fixed | (_share(links, kept, possible) >= _SUPPORT)
     places = _parted(steps, points[kept], area)
     for _ in range(_ROUNDS):
         links, ends = steps.links(places)

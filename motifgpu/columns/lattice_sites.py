@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import sparse
 
 from motifgpu.columns.filtered import LEAST_SPACING, LEVEL, FilteredImage
 from motifgpu.columns.lattice_average import coherence, lattice_average
-from motifgpu.columns.lattice_places import lattice_places
+from motifgpu.columns.lattice_places import Places, lattice_places, mean_around
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
@@ -25,6 +25,7 @@ from motifgpu.columns.refine import (
 )
 from motifgpu.columns.shoulders import find_shoulders
 from motifgpu.columns.spacing import group_sizes, near, strongest_within
+from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -38,13 +39,17 @@ LEAST_COHERENCE, LEAST_WITHOUT_HOLES = 0.75, 0.8
 LARGEST_HOLE, HOLE_BORDER = 12, 0.2
 # A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
 LEAST_OCCUPANCY = 0.25
-# Share of it that is more than the noise of the average, at least.
-_LEAST_MISFIT = 0.2
 # Columns this far beyond the image, px of the grid, are fitted by their rims within it.
 BEYOND = 1.5
 # Equivalent sites are together at least this many times as high as what fits leave of the average around
-# them, by which columns differ from Gaussians. Such differences reach 2.8 times; S2 beside W has 5 and more.
-ABOVE_MISFIT, _MISFIT_AROUND = 3.5, 8.0
+# them, by which columns differ from Gaussians, within this distance, px of the grid.
+ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
+_FEW = 12  # places of a kind of which a mean shows what is common, at least
+
+
+# Where the columns' frequencies reach as far beyond what pixels hold, cycles per pixel, the rings of the pixels
+# are up to 0.2 of a column: fainter sites than this share of the height of the tallest tenth are none.
+_BEYOND_PIXELS, _FAINTEST_THERE = 0.85, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +83,8 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
     xp, band = image.xp, image.band
     average, sites, sure, noise = _average(image, image.known)
     in_image, near_image = image.known > 0, image.frame & (band.within(BEYOND) > 0)
-    likeness = coherence(band, image.smoothed, average, image.known, image.frequency)
+    smoothed = image.without_rare(image.smoothed)
+    likeness = coherence(band, smoothed, average, image.known, image.frequency)
     described = near_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
     if bool(xp.any(sure & image.at(in_image, sites.points) & ~kept)):
@@ -86,7 +92,7 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
         if holes.points.shape[0]:
             known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
             filled, others, others_sure, noise = _average(image, known)
-            without = coherence(band, image.smoothed, filled, known, image.frequency)
+            without = coherence(band, smoothed, filled, known, image.frequency)
             mended = near_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
             average = xp.where(described, average, filled)
             bright, sure = sites.select(kept), namespace.take_rows(sure, kept)
@@ -113,22 +119,43 @@ def _completed(
     peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
     peaks = replace(peaks, heights=measure_heights(average, peaks))
     left = average - render(peaks, band.size)
+    shape = tails(band, (left - band.blur(left, LEVEL)) * image.known, peaks, image.known)
+    peaks = replace(peaks, heights=measure_heights(average - shape, peaks))
+    left = average - shape - render(peaks, band.size)
     left = (left - band.blur(left, LEVEL)) * image.known
-    known = xp.clip(band.blur(image.known, _MISFIT_AROUND), min=0.1)
-    misfit = band.blur(left * left, _MISFIT_AROUND) / known
-    misfit = image.at(misfit, points)
-    misfit = xp.sqrt(xp.maximum(misfit - noise**2, _LEAST_MISFIT * misfit))
-    height, beside = (namespace.to_numpy(x).astype(np.float64) for x in (peaks.heights, misfit))
+    height = namespace.to_numpy(peaks.heights).astype(np.float64)
+    beside = _misfit(namespace.to_numpy(left), places, noise)
     alike = places.links + sparse.eye_array(len(height))
-    height = (alike @ height) / alike.sum(axis=1)
-    peaks = replace(peaks, heights=namespace.as_like(height, average))
-    _, kind = sparse.csgraph.connected_components(places.links, directed=False)
-    above = ndimage.median(height / np.maximum(beside, 1e-30), kind, np.arange(kind.max() + 1))
-    real = above[kind] > ABOVE_MISFIT
+    peaks = replace(peaks, heights=namespace.as_like((alike @ height) / alike.sum(axis=1), average))
+    real = mean_around(height, height, places.links) > ABOVE_MISFIT * beside
+    if band.cutoff > _BEYOND_PIXELS:
+        real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
+    misfit = namespace.as_like(beside, average)
     there, index = namespace.from_numpy(real, average), np.flatnonzero(real)
     return LatticeSites(
         average, peaks.select(there), namespace.take_rows(misfit, there), places.links[index][:, index]
     )
+
+
+def _misfit(left: np.ndarray, places: Places, noise: float) -> np.ndarray:
+    """Return the standard deviation (n,) of what is left around each kind of places on average.
+
+    What is common to all of a kind is no noise, and shows what the shape of columns explains.
+    """
+    step = np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1)
+    rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
+    disc = rows**2 + cols**2 <= _MISFIT_AROUND**2
+    centre = np.round(places.points).astype(np.int64)
+    row = np.clip(centre[:, 0, None] + rows[disc], 0, left.shape[0] - 1)
+    col = np.clip(centre[:, 1, None] + cols[disc], 0, left.shape[1] - 1)
+    around = left[row, col].astype(np.float64)
+    number, kind = sparse.csgraph.connected_components(places.links, directed=False)
+    member = sparse.csr_array((np.ones(len(kind)), (kind, np.arange(len(kind)))), shape=(number, len(kind)))
+    count = member.sum(axis=1)
+    common = np.sqrt((((member @ around) / count[:, None]) ** 2).mean(axis=1))
+    own = np.sqrt(np.maximum((member @ (around**2).mean(axis=1)) / count - noise**2, 0.0))
+    misfit: np.ndarray = np.where(count >= _FEW, common, np.maximum(own, common))[kind]
+    return misfit
 
 
 def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
@@ -148,7 +175,9 @@ def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
 def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array, float]:
     """Return the average of what is known (h, w), its columns, which of them are sure, and its noise."""
     xp, band = image.xp, image.band
-    average, noise = lattice_average(band, image.detail, known, image.lowest, image.frequency)
+    average, noise = lattice_average(
+        band, image.without_rare(image.detail), known, image.lowest, image.frequency
+    )
     nothing = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
     if float(xp.max(xp.abs(average))) == 0:
         return average, start_peaks(average, nothing), nothing[:, 0] > 0, noise
