@@ -47,8 +47,8 @@ ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
 
 
-# Where the columns' frequencies reach as far beyond what pixels hold, cycles per pixel, the rings of the pixels
-# are up to 0.2 of a column: fainter sites than this share of the height of the tallest tenth are none.
+# Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a column:
+# fainter sites than this share of the height of the tallest tenth are none.
 _BEYOND_PIXELS, _FAINTEST_THERE = 0.85, 0.3
 
 
