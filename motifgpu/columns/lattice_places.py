@@ -50,10 +50,13 @@ class Places:
         Px of the grid.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart.
+    surrounded : (n,) float64 ndarray
+        Share of the translations at each place that lead to another: about half at the edge of a grain.
     """
 
     points: np.ndarray
     links: sparse.csr_array
+    surrounded: np.ndarray
 
 
 def lattice_places(
@@ -91,7 +94,8 @@ def lattice_places(
         if not len(added):
             break
         places = np.concatenate([places, added])
-    return Places(places, steps.links(places)[0])
+    links, _ = steps.links(places)
+    return Places(places, links, _share(links, np.ones(len(places)), steps.possible(places, area)))
 
 
 def _parted(steps: _Translations, places: np.ndarray, area: np.ndarray) -> np.ndarray:

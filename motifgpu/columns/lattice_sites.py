@@ -47,8 +47,8 @@ ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
 
 
-# Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a column:
-# fainter sites than this share of the height of the tallest tenth are none.
+# Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a
+# column: fainter sites than this share of the height of the tallest tenth are none.
 _BEYOND_PIXELS, _FAINTEST_THERE = 0.85, 0.3
 
 
@@ -66,12 +66,15 @@ class LatticeSites:
         Standard deviation of what fits leave of the average around each.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart; on the host.
+    surrounded : (n,) ndarray
+        Share of the translations at each place that lead to another; on the host.
     """
 
     average: Array
     peaks: Peaks
     misfit: Array
     links: sparse.csr_array
+    surrounded: np.ndarray
 
 
 def lattice_sites(image: FilteredImage) -> LatticeSites:
@@ -113,7 +116,7 @@ def _completed(
     """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
     xp, band = image.xp, image.band
     if sites.points.shape[0] == 0:
-        return LatticeSites(average, sites, sites.heights, sparse.csr_array((0, 0)))
+        return LatticeSites(average, sites, sites.heights, sparse.csr_array((0, 0)), np.zeros(0))
     places = lattice_places(image, average, sites, sure, described)
     points = namespace.as_like(places.points, average)
     peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
@@ -132,9 +135,8 @@ def _completed(
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     misfit = namespace.as_like(beside, average)
     there, index = namespace.from_numpy(real, average), np.flatnonzero(real)
-    return LatticeSites(
-        average, peaks.select(there), namespace.take_rows(misfit, there), places.links[index][:, index]
-    )
+    links, misfit = places.links[index][:, index], namespace.take_rows(misfit, there)
+    return LatticeSites(average, peaks.select(there), misfit, links, places.surrounded[index])
 
 
 def _misfit(left: np.ndarray, places: Places, noise: float) -> np.ndarray:
