@@ -29,7 +29,7 @@ from motifgpu.graph.neighbors import nearest_neighbors
 from motifgpu.graph.relaxation import pca_start, relax
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import class_averages
-from motifgpu.motifs.find import find_motifs
+from motifgpu.motifs.find import Motifs, find_motifs
 from motifgpu.motifs.shells import neighbor_shells
 from motifgpu.options import NAMES, Options
 from motifgpu.structure.cells import Cells, motif_cells
@@ -101,13 +101,14 @@ def _with_data_alone(micrograph: Micrograph, pixels: Pixels) -> Micrograph:
     return replace(micrograph, image=image, valid=pixels.valid, left_out=dict(pixels.left_out))
 
 
-def _structure(points: Array, labels: Array) -> tuple[Cells | None, Hierarchy | None, str]:
+def _structure(points: Array, motifs: Motifs) -> tuple[Cells | None, Hierarchy | None, str]:
     """Return motif-cells and hierarchy; None where the columns form no lattice, and why not."""
     try:
-        lattice = fit_lattice(points, labels=labels)
+        # Translations take columns onto equal ones, in whichever domain.
+        lattice = fit_lattice(points, labels=motifs.identities)
     except StageError as error:
         return None, None, error.problem
-    cells = motif_cells(lattice, labels)
+    cells = motif_cells(lattice, motifs.labels)
     return cells, build_hierarchy(cells), ""
 
 
@@ -201,7 +202,7 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure:
         with watch.stage("structure"):
-            cells, hierarchy, no_lattice = _structure(inside, motifs.labels)
+            cells, hierarchy, no_lattice = _structure(inside, motifs)
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,

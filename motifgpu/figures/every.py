@@ -38,12 +38,12 @@ class Plots:
         names = sorted(name for name in dir(self) if not name.startswith("_"))
         return f"<figures: {', '.join(names)}>"
 
-    def micrograph(self, ax: Axes | None = None) -> Axes:
+    def micrograph(self, ax: Axes | None = None, color: str = "motif") -> Axes:
         """Draw the micrograph with its columns; see `motifgpu.figures.plot_micrograph`."""
-        return plot_micrograph(self._analysis, ax)
+        return plot_micrograph(self._analysis, ax, color)
 
     def layout(self, ax: Axes | None = None, color: str = "motif") -> Axes:
-        """Draw the layout by motif, environment or confidence; see `motifgpu.figures.plot_layout`."""
+        """Draw the layout by motif, domain, environment and others; see `motifgpu.figures.plot_layout`."""
         return plot_layout(self._analysis, ax, color)
 
     def class_averages(self, columns: int = 6, limit: int = 24) -> Figure:
@@ -158,8 +158,8 @@ def figures(
     -------
     dict of str to matplotlib.figure.Figure
         By name: micrograph, layout, environments, confidence, class_averages, shells, symmetry, patch_size,
-        background; where there is a lattice cells, hierarchy, growth, strain and rotation; reconstruction,
-        occupancy and twist where requested.
+        background; where there are several domains, domains; where there is a lattice cells, hierarchy,
+        growth, strain and rotation; reconstruction, occupancy and twist where requested.
 
     Raises
     ------
@@ -183,6 +183,8 @@ def figures(
         "patch_size": plot.patch_size().figure,
         "background": plot.background().figure,
     }
+    if bool((analysis.motifs.domains != 0).any()):
+        drawn["domains"] = plot.micrograph(color="domain").figure
     for shell in range(len(analysis.shells.mean)):
         drawn[f"shell_{shell + 1}"] = plot.shells(shell=shell).figure
     if analysis.hierarchy is not None:

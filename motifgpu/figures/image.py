@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import TITLE, axes, display_range, frame, image_size, per_label, show_image
+from motifgpu.figures.layout import PLURALS, column_values
 from motifgpu.figures.palette import motif_color
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from motifgpu.reconstruction.rebuild import Reconstruction
 
 
-def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
-    """Draw the micrograph with its columns, coloured by motif, and a scale bar.
+def plot_micrograph(analysis: Analysis, ax: Axes | None = None, color: str = "motif") -> Axes:
+    """Draw the micrograph with its columns, coloured by motif or by domain, and a scale bar.
 
     Columns too near the border for a patch are drawn as small grey crosses, predicted sites where no atom is
     seen as open squares.
@@ -29,11 +31,20 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ----------
     analysis : Analysis
     ax : matplotlib.axes.Axes, optional
+    color : {"motif", "identity", "domain", "environment"}
+        What the columns are coloured by; of domains, columns at a boundary are grey.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    StageError
+        If there is no such colouring.
     """
+    if color not in PLURALS:
+        raise StageError("plots", f"color is {color!r}", f"choose one of {', '.join(PLURALS)}")
     image = to_numpy(analysis.micrograph.image)
     height, width = image.shape
     spacing = math.sqrt(height * width / max(len(analysis.columns), 1))
@@ -47,7 +58,7 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
         shown = 72 / ax.figure.dpi * min(box.width / width, box.height / height)
     valid = analysis.micrograph.valid
     show_image(ax, image, analysis.micrograph.pixel_size_nm, None if valid is None else to_numpy(valid))
-    points, labels = to_numpy(analysis.points), to_numpy(analysis.motifs.labels)
+    points, labels = to_numpy(analysis.points), column_values(analysis)[color]
     mask, occupied = to_numpy(analysis.mask), to_numpy(analysis.columns.occupied)
     every = to_numpy(analysis.columns.points)
     # Marker areas are in points squared; rings of 0.62 of the spacing go round a column and stay apart.
@@ -70,7 +81,8 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None) -> Axes:
                 alpha=1.0 if len(rows) < 0.2 * len(labels) else 0.6,  # the rare ones are what one looks for
                 rasterized=True,
             )
-    ax.set_title(f"{len(points):,} atom columns, {len(analysis.motifs.counts)} motifs", **TITLE)
+    kinds = int(labels.max(initial=-1)) + 1
+    ax.set_title(f"{len(points):,} atom columns, {kinds} {color if kinds == 1 else PLURALS[color]}", **TITLE)
     return ax
 
 

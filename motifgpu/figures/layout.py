@@ -16,9 +16,22 @@ if TYPE_CHECKING:
 
     from motifgpu.analysis import Analysis
 
-COLORS = ("motif", "environment", "confidence")
+COLORS = ("motif", "identity", "domain", "environment", "confidence")
+PLURALS = {kind: f"{kind}s" for kind in COLORS[:-1]} | {"identity": "identities"}
 LEAST_CLUMP = 3  # columns of an environment that get a disc
 _MOST_NAMES = 24  # in a legend
+
+
+def column_values(analysis: Analysis) -> dict[str, np.ndarray]:
+    """Return what columns may be coloured by, each an array (N,), by the names in `COLORS`."""
+    motifs = analysis.motifs
+    found = motifs.labels, motifs.identities, motifs.domains, motifs.environments, motifs.confidence
+    return {name: to_numpy(values) for name, values in zip(COLORS, found, strict=True)}
+
+
+def no_label(color: str) -> str:
+    """Return what a label of -1 says."""
+    return "at a boundary" if color == "domain" else "unassigned"
 
 
 def dot_area(n: int) -> float:
@@ -33,7 +46,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
     ----------
     analysis : Analysis
     ax : matplotlib.axes.Axes, optional
-    color : {"motif", "environment", "confidence"}
+    color : {"motif", "identity", "domain", "environment", "confidence"}
         What the points are coloured by.
 
     Returns
@@ -49,7 +62,8 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
         raise StageError("plots", f"color is {color!r}", f"choose one of {', '.join(COLORS)}")
     ax = axes(ax, (7.5, 6.0))
     layout = to_numpy(analysis.layout)
-    motifs, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
+    values = column_values(analysis)
+    motifs, environments = values["motif"], values["environment"]
     # Clumps are small on the page, so the area of a disc shows how many columns an environment has.
     for label, rows in per_label(environments):
         if len(rows) >= LEAST_CLUMP and label >= 0:
@@ -63,7 +77,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
             layout[:, 0],
             layout[:, 1],
             s=size,
-            c=to_numpy(analysis.motifs.confidence),
+            c=values[color],
             vmin=0.0,
             vmax=1.0,
             linewidths=0,
@@ -73,7 +87,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
         ax.figure.colorbar(drawn, ax=ax, shrink=0.8).set_label("confidence")
         named = "coloured by confidence"
     else:
-        labels = motifs if color == "motif" else environments
+        labels = values[color]
         kinds = 0
         for label, rows in per_label(labels):
             kinds += label >= 0
@@ -84,12 +98,12 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
                 c=motif_color(label),
                 linewidths=0,
                 rasterized=True,
-                label=f"{'unassigned' if label < 0 else label} ({len(rows):,})",
+                label=f"{label if label >= 0 else no_label(color)} ({len(rows):,})",
                 zorder=2,
             )
         if kinds <= _MOST_NAMES:
             ax.legend(title=color, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, markerscale=3)
-        named = f"{kinds} {color}{'' if kinds == 1 else 's'}"
+        named = f"{kinds} {color if kinds == 1 else PLURALS[color]}"
     ax.set_aspect("equal", adjustable="datalim")
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"Force-relaxed layout, {len(layout):,} columns, {named}", **TITLE)

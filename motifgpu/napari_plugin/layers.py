@@ -10,6 +10,7 @@ import numpy as np
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range
 from motifgpu.figures.hierarchy import cell_fill
+from motifgpu.figures.layout import column_values
 from motifgpu.figures.palette import motif_color
 from motifgpu.structure.hierarchy.export import motif_name
 from motifgpu.structure.lattice.translations import nearest_distance
@@ -104,7 +105,7 @@ def colors(values: Any, kind: str) -> np.ndarray:
     ----------
     values : (n,) array
         Labels, -1 for unassigned, or numbers from 0 to 1.
-    kind : {"motif", "environment", "confidence"}
+    kind : {"motif", "identity", "domain", "environment", "confidence"}
         Labels have the colours of all figures; confidence is drawn in viridis.
     """
     if kind == "confidence":
@@ -145,13 +146,11 @@ def _rgba(color: str) -> tuple[float, ...]:
 
 def _columns(analysis: Analysis) -> LayerData:
     mask, points = to_numpy(analysis.mask), to_numpy(analysis.points)
-    motifs, layout = analysis.motifs, to_numpy(analysis.layout)
+    layout = to_numpy(analysis.layout)
     occupied = to_numpy(analysis.columns.occupied)[mask]
     features = {
         "column": np.flatnonzero(mask),
-        "motif": to_numpy(motifs.labels),
-        "environment": to_numpy(motifs.environments),
-        "confidence": to_numpy(motifs.confidence),
+        **column_values(analysis),
         "occupied": occupied,
         "probability": to_numpy(analysis.columns.probability)[mask],
         "prominence": to_numpy(analysis.columns.prominence)[mask],

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from motifgpu.figures.layout import COLORS
+from motifgpu.figures.layout import COLORS, PLURALS, no_label
 from motifgpu.figures.palette import motif_color
 from motifgpu.napari_plugin.layers import LAYOUT, colors
 from motifgpu.napari_plugin.layout_canvas import ADD, REMOVE, REPLACE, LayoutCanvas
@@ -46,7 +46,7 @@ _HELP = (
 class LayoutWidget(QWidget):  # type: ignore[misc]
     """Layout of the columns in a points layer, where a selection in one is a selection in the other.
 
-    Any points layer serves whose features hold layout_x, layout_y, motif, environment and confidence, so also
+    Any points layer serves whose features hold layout_x, layout_y and what `COLORS` names, so also
     one that was kept from a selection. Of a stack the columns of the micrograph in view are shown.
 
     Parameters
@@ -231,13 +231,13 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         self._show_selection()
 
     def _list_kinds(self) -> None:
-        """List motifs or environments with their counts; what is chosen there is selected."""
+        """List what the colours show with counts, motifs for confidence; what is chosen there is selected."""
         kind = self._listed()
         self.kinds.blockSignals(True)
         self.kinds.clear()
         self.kinds.setHeaderLabels([kind, "columns", "selected"])
         for label, count in zip(*np.unique(self._feature(kind), return_counts=True), strict=True):
-            item = QTreeWidgetItem(["unassigned" if label < 0 else str(label), f"{count:,}", ""])
+            item = QTreeWidgetItem([str(label) if label >= 0 else no_label(kind), f"{count:,}", ""])
             shade = QPixmap(12, 12)
             shade.fill(QColor(motif_color(int(label))))
             item.setIcon(0, QIcon(shade))
@@ -246,7 +246,8 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         self.kinds.blockSignals(False)
 
     def _listed(self) -> str:
-        return "environment" if self.color.currentText() == "environment" else "motif"
+        kind = self.color.currentText()
+        return kind if kind in PLURALS else "motif"
 
     def _kinds_chosen(self) -> None:
         items = self.kinds.selectedItems()

@@ -13,6 +13,7 @@ from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.dataset.results import Run
 from motifgpu.figures.drawing import display_range
+from motifgpu.figures.layout import COLORS
 from motifgpu.napari_plugin.layers import COLUMNS, LAYOUT, LayerData, rings
 from motifgpu.structure.lattice.translations import nearest_distance
 
@@ -145,7 +146,7 @@ def run_layers(run: Run) -> list[LayerData]:
 
 def _columns(run: Run, names: list[str]) -> LayerData:
     """Return the columns that have a motif of all micrographs, with what the tables say of them."""
-    kept = ["motif", "environment", "confidence", "occupied", "probability", "prominence", "row_px", "col_px"]
+    kept = [*COLORS, "occupied", "probability", "prominence", "row_px", "col_px"]
     kept += LAYOUT
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("micrograph", "column", *kept)}
     for k, name in enumerate(names):

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from motifgpu.core.namespace import to_numpy
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 HEAD = (
     *("row_px", "col_px", "prominence", "occupied", "probability"),
-    *("motif", "environment", "confidence", "layout_x", "layout_y"),
+    *("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y"),
 )
 
 
@@ -32,8 +34,10 @@ def columns_csv(analysis: Analysis) -> str:
     points, mask = to_numpy(analysis.columns.points), to_numpy(analysis.mask)
     prominence, occupied = to_numpy(analysis.columns.prominence), to_numpy(analysis.columns.occupied)
     probability = to_numpy(analysis.columns.probability)
-    labels, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
-    confidence, layout = to_numpy(analysis.motifs.confidence), to_numpy(analysis.layout)
+    motifs = analysis.motifs
+    partitions = motifs.labels, motifs.identities, motifs.domains, motifs.environments
+    labels = np.stack([to_numpy(values) for values in partitions], axis=1)
+    confidence, layout = to_numpy(motifs.confidence), to_numpy(analysis.layout)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
@@ -43,7 +47,7 @@ def columns_csv(analysis: Analysis) -> str:
         line.append(f"{probability[i]:.4f}")
         if mask[i]:
             x, y = layout[at]
-            line += [labels[at], environments[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]
+            line += [*labels[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]
             at += 1
         writer.writerow(line + [""] * (len(HEAD) - len(line)))
     return text.getvalue()

@@ -1,7 +1,5 @@
 // Run once by BokehJS when the two plots are drawn. `source` holds the columns, right and down in units of
-// `scale` to a pixel; `by_motif`, `by_environment` and `by_confidence` are the colours; `plots` are the layout
-// and the micrograph.
-const mappers = { motif: by_motif, environment: by_environment, confidence: by_confidence };
+// `scale` to a pixel; `mappers` has the colours by what they show; `plots` are the layout and the micrograph.
 const section = document.getElementById("linked");
 const said = section.querySelector("output");
 const picks = [...section.querySelectorAll("button.pick")];
@@ -49,11 +47,12 @@ function color(kind) {
 
 function csv() {
   const chosen = source.selected.indices.length ? [...source.selected.indices] : [...motif.keys()];
-  const { column, down, right, environment, confidence, x, y } = source.data;
-  const heads = ["column", "row_px", "col_px", "motif", "environment", "confidence", "layout_x", "layout_y"];
+  const { column, down, right, x, y } = source.data;
+  const kinds = Object.keys(mappers);
+  const heads = ["column", "row_px", "col_px", ...kinds, "layout_x", "layout_y"];
   const lines = chosen
     .sort((a, b) => a - b)
-    .map((i) => [column[i], down[i] / scale, right[i] / scale, motif[i], environment[i], confidence[i], x[i], y[i]])
+    .map((i) => [column[i], down[i] / scale, right[i] / scale, ...kinds.map((kind) => source.data[kind][i]), x[i], y[i]])
     .map((values) => values.map((value) => Number(value.toPrecision(7))).join(","));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([[heads.join(","), ...lines, ""].join("\n")], { type: "text/csv" }));

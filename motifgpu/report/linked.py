@@ -76,8 +76,7 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
         document.add_root(plot)
     script = resources.files("motifgpu.report").joinpath("linked.js").read_text(encoding="utf-8")
     known = {"source": view.source, "scale": view.scale, "plots": list(view.plots.values())}
-    colors = {f"by_{kind}": mapper for kind, mapper in view.mappers.items()}
-    ready = CustomJS(args=known | colors, code=script)
+    ready = CustomJS(args=known | {"mappers": view.mappers}, code=script)
     document.js_on_event("document_ready", ready)
     code, places = components(view.plots)
     return LinkedView(

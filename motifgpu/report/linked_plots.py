@@ -31,7 +31,7 @@ from scipy.spatial import cKDTree
 
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range, per_label
-from motifgpu.figures.layout import LEAST_CLUMP
+from motifgpu.figures.layout import COLORS, LEAST_CLUMP, PLURALS, column_values
 from motifgpu.figures.palette import motif_color
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class LinkedPlots:
     scale : float
         What a pixel is in the coordinates on the micrograph: nm, or 1 where that is not known.
     mappers : dict of str to LinearColorMapper
-        Colours by motif, environment and confidence.
+        Colours by what columns may be coloured by, `motifgpu.figures.layout.COLORS`.
     plots : dict of str to figure
         "layout" and "micrograph".
     """
@@ -104,7 +104,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
     -------
     LinkedPlots
     """
-    labels, environments = to_numpy(analysis.motifs.labels), to_numpy(analysis.motifs.environments)
+    values = column_values(analysis)
     points, layout = to_numpy(analysis.points)[rows], to_numpy(analysis.layout)[rows]
     unit = "nm" if analysis.micrograph.pixel_size_nm else "px"
     scale = analysis.micrograph.pixel_size_nm or 1.0
@@ -115,15 +115,15 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             "down": (points[:, 0] * scale).astype(np.float32),
             "x": layout[:, 0].astype(np.float32),
             "y": layout[:, 1].astype(np.float32),
-            "motif": labels[rows].astype(np.int32),
-            "environment": environments[rows].astype(np.int32),
-            "confidence": to_numpy(analysis.motifs.confidence)[rows].astype(np.float32),
+            **{
+                kind: values[kind][rows].astype(np.float32 if kind == "confidence" else np.int32)
+                for kind in COLORS
+            },
         }
     )
     ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 64))]
     mappers = {
-        "motif": _label_mapper(labels),
-        "environment": _label_mapper(environments),
+        **{kind: _label_mapper(values[kind]) for kind in PLURALS},
         "confidence": LinearColorMapper(palette=ramp, low=0.0, high=1.0),
     }
     color = {"field": "motif", "transform": mappers["motif"]}
@@ -137,8 +137,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             HoverTool(
                 renderers=[r for r in plot.renderers if getattr(r, "data_source", None) is source],
                 tooltips=[
-                    ("motif", "@motif"),
-                    ("environment", "@environment"),
+                    *((kind, f"@{kind}") for kind in PLURALS),
                     ("confidence", "@confidence{0.00}"),
                     (f"right, down ({unit})", "@right{0.[00]}, @down{0.[00]}"),
                 ],

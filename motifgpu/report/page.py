@@ -23,6 +23,7 @@ _CAPTIONS = {
     "a patch. Squares: lattice sites where no atom is seen.",
     "layout": "Every point is a column; columns with similar patches attract each other. The area of a disc "
     "shows how many columns an environment has.",
+    "domains": "The micrograph, its columns coloured by domain; those at boundaries are grey.",
     "environments": "The same layout, coloured by environment: the motif of a column with its neighbours.",
     "confidence": "The same layout, coloured by how sure the motif of a column is.",
     "class_averages": "What each motif looks like: the mean of its patches, and the patch rebuilt from its "
@@ -61,7 +62,9 @@ _NO_BOKEH = (
 def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
     from motifgpu.figures.motifs import symmetry_scores
 
-    head = ["motif", "columns", "share", "environments", "confidence", *_FOLDS, "nearest shell"]
+    several = summary["n_domains"] > 1 or summary["at_boundaries"] > 0
+    where = ["identity", "domain"] if several else []
+    head = ["motif", "columns", "share", *where, "environments", "confidence", *_FOLDS, "nearest shell"]
     dense = summary["pixel_size_nm"] is not None
     if dense:
         head.insert(3, "per nm²")
@@ -75,6 +78,7 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
              f"{'unassigned' if label < 0 else label}"),
             ("number", f"{motif['count']:,}"),
             ("number", f"{100 * motif['fraction']:.1f} %"),
+            *(("number", _listed(motif[name])) for name in ("identities", "domains") if several),
             ("number", str(motif["environments"])),
             ("number", f"{motif['confidence']:.2f}"),
             *(("number", score) for score in shown),
@@ -86,12 +90,19 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
     return table(head, rows)
 
 
+def _listed(labels: list[int]) -> str:
+    """Return labels in words: several are all that stand at boundaries."""
+    return ", ".join("boundary" if label < 0 else str(label) for label in labels)
+
+
 def _facts(summary: Mapping[str, Any]) -> str:
     size, nm = summary["patch_size_px"], summary["pixel_size_nm"]
     shown = [
         ("atom columns", f"{summary['columns']:,}"),
         ("with a whole patch", f"{summary['points']:,}"),
         ("motifs", str(summary["n_motifs"])),
+        *([("domains", str(several))] if (several := summary["n_domains"]) > 1 else []),
+        *([("columns at boundaries", f"{there:,}")] if (there := summary["at_boundaries"]) else []),
         ("environments", str(summary["n_environments"])),
         ("sites without an atom", f"{summary['empty_sites']:,}"),
         *([("sites that noise leaves open", f"{open_:,}")] if (open_ := summary["undecided_sites"]) else []),
@@ -159,6 +170,7 @@ def render(
     timings = {name: f"{seconds:.3f} s" for name, seconds in summary["timings_s"].items()}
     sections = [
         _where(view, drawn, said=linked),
+        _section("Which domain they are in", drawn.take("domains")),
         _section("What the motifs are", drawn.take("class_averages"), _motif_table(analysis, summary)),
         _section(
             "Their neighbours, and how symmetric they are",

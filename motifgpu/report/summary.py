@@ -23,11 +23,13 @@ def summary(analysis: Analysis) -> dict[str, Any]:
     Returns
     -------
     dict
-        A motif with its number, share, density in columns per nm², number of environments, mean confidence
-        and nearest shell is an entry of ``"motifs"``, the unassigned columns the last one, with label -1.
+        A motif with its number, share, density in columns per nm², identities, domains (-1 for boundaries),
+        number of environments, mean confidence and nearest shell is an entry of ``"motifs"``, the unassigned
+        columns the last one, with label -1.
     """
     labels = to_numpy(analysis.motifs.labels)
     environments = to_numpy(analysis.motifs.environments)
+    identities, domains = to_numpy(analysis.motifs.identities), to_numpy(analysis.motifs.domains)
     confidence = to_numpy(analysis.motifs.confidence)
     area = analysis.area_nm2
     height, width = analysis.micrograph.shape
@@ -41,6 +43,8 @@ def summary(analysis: Analysis) -> dict[str, Any]:
                 "count": int(member.sum()),
                 "fraction": float(member.mean()),
                 "per_nm2": float(member.sum() / area) if area else None,
+                "identities": sorted(set(identities[member].tolist())),
+                "domains": sorted(set(domains[member].tolist())),
                 "environments": len(set(inside[inside >= 0].tolist())),
                 "confidence": float(confidence[member].mean()) if member.any() else 0.0,
                 "shell": nearest_shell(analysis.shells, label),
@@ -59,6 +63,9 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "column_sigma_px": analysis.columns.sigma_px,
         "patch_size_px": analysis.patch_size.pixels,
         "n_motifs": len(analysis.motifs.counts),
+        "n_identities": int(identities.max(initial=-1)) + 1,
+        "n_domains": int(domains.max(initial=-1)) + 1,
+        "at_boundaries": int((domains < 0).sum()),
         "n_environments": len(set(environments[environments >= 0].tolist())),
         "motifs": motifs,
         "n_motif_cells": None if hierarchy is None else len(hierarchy.nodes),

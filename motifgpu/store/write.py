@@ -76,6 +76,7 @@ def _summary(name: str, analysis: Analysis) -> dict[str, Any]:
         "empty_sites": int(to_numpy(analysis.columns.empty).sum()),
         "patch_size_px": float(analysis.patch_size.pixels),
         "patch_confidence": float(analysis.patch_size.confidence),
+        "domains": int(to_numpy(analysis.motifs.domains).max(initial=-1)) + 1,
         "environments": len(set(environments[environments >= 0].tolist())),
         "explained": float(np.where(labels >= 0, confidence, 0.0).mean()),
         "area_nm2": analysis.area_nm2,

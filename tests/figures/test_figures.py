@@ -97,7 +97,7 @@ def test_given_axes_are_used(analysis: Analysis) -> None:
         ax.figure.savefig(io.BytesIO(), format="png", dpi=20)
 
 
-@pytest.mark.parametrize("color", ["motif", "environment", "confidence"])
+@pytest.mark.parametrize("color", ["motif", "identity", "domain", "environment", "confidence"])
 def test_every_column_is_in_the_layout_once_by_any_colour(analysis: Analysis, color: str) -> None:
     dots = [s for s in analysis.plot.layout(color=color).collections if s.get_zorder() == 2]
     assert sum(len(s.get_offsets()) for s in dots) == len(analysis.points)
@@ -178,7 +178,7 @@ def test_without_a_lattice_it_is_said_why() -> None:
 
 
 def test_colouring_that_does_not_exist(analysis: Analysis) -> None:
-    with pytest.raises(StageError, match="color is 'size'; choose one of motif, environment, confidence"):
+    with pytest.raises(StageError, match="color is 'size'; choose one of motif, identity, domain, env"):
         figures.plot_layout(analysis, color="size")
 
 

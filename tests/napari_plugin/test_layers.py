@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 import zipfile
@@ -73,13 +74,12 @@ def test_columns_have_the_features_of_the_table(analysis: motifgpu.Analysis) -> 
     points, keywords, _ = by_name(layers.analysis_layers(analysis))["columns"]
     features = keywords["features"]
     np.testing.assert_array_equal(points, analysis.points)
-    lines = [line.split(",") for line in analysis.table().splitlines()[1:]]
+    lines = list(csv.DictReader(analysis.table().splitlines()))
     rows = [lines[k] for k in features["column"]]
-    assert [int(row[4]) for row in rows] == features["motif"].tolist()
-    assert [int(row[5]) for row in rows] == features["environment"].tolist()
-    assert [bool(int(row[3])) for row in rows] == features["occupied"].tolist()
-    np.testing.assert_allclose([float(row[7]) for row in rows], features["layout_x"], atol=1e-5)
-    np.testing.assert_allclose([float(row[0]) for row in rows], features["row_px"], atol=1e-3)
+    for name in ("motif", "identity", "domain", "environment", "occupied"):
+        assert [int(row[name]) for row in rows] == features[name].astype(int).tolist()
+    np.testing.assert_allclose([float(row["layout_x"]) for row in rows], features["layout_x"], atol=1e-5)
+    np.testing.assert_allclose([float(row["row_px"]) for row in rows], features["row_px"], atol=1e-3)
     empty = keywords["symbol"] == "square"
     np.testing.assert_array_equal(empty, ~features["occupied"])
     assert empty.any()

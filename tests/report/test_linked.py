@@ -120,7 +120,7 @@ def test_motifs_are_selected_by_keyboard(page: Page, analysis: Analysis) -> None
 
 def test_colours_switch(page: Page, tmp_path: Path) -> None:
     pictures = []
-    for kind in ("motif", "environment", "confidence"):
+    for kind in ("motif", "environment", "confidence", "identity", "domain"):
         page.page.check(f'input[value="{kind}"]')
         page.page.evaluate(DRAWN)
         pictures.append(page.pixels(tmp_path / f"{kind}.png"))

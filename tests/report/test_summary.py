@@ -119,11 +119,13 @@ def test_the_table_has_a_line_for_every_column(analysis: Analysis) -> None:
 
 def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> None:
     found = rows(analysis)
-    of_patch = ("motif", "environment", "confidence", "layout_x", "layout_y")
+    of_patch = ("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y")
     assert [bool(row["motif"]) for row in found] == analysis.mask.tolist()
-    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 5}
+    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 7}
     inside = [row for row in found if row["motif"]]
     assert [int(row["motif"]) for row in inside] == analysis.motifs.labels.tolist()
+    assert [int(row["identity"]) for row in inside] == analysis.motifs.identities.tolist()
+    assert [int(row["domain"]) for row in inside] == analysis.motifs.domains.tolist()
     assert [int(row["environment"]) for row in inside] == analysis.motifs.environments.tolist()
     layout = [[float(row["layout_x"]), float(row["layout_y"])] for row in inside]
     np.testing.assert_allclose(layout, analysis.layout, atol=1e-5)
@@ -131,12 +133,11 @@ def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> Non
 
 def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
     head, first, *_ = analysis.table().split("\n")
-    assert (
-        head == "row_px,col_px,prominence,occupied,probability,motif,environment,confidence,layout_x,layout_y"
-    )
+    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y"
+    assert head == f"row_px,col_px,prominence,occupied,probability,{of_patch}"
     assert not analysis.mask[0]
     row, col = analysis.columns.points[0]
-    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,1.0000,,,,,"
+    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,1.0000,,,,,,,"
     assert analysis.table().endswith("\n")
     assert "\r" not in analysis.table()
 

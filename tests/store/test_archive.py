@@ -40,7 +40,8 @@ SCHEMA_2 = {
     "Lattice": "points u v kind indices sublattice basis drift extent warnings",
     "Micrograph": "image pixel_size_nm source title valid offset left_out",
     "MotifCell": "key level cells sites orientations bonds count",
-    "Motifs": "labels environments counts means confidence",
+    "Motifs": "labels environments counts means confidence identities domains identity_confidence "
+    "domain_confidence environment_confidence",
     "NeighborShells": "radii columns mean multisets",
     "Occurrences": "node orientation micrograph positions offsets cells",
     "PatchSize": "pixels confidence frequency curve candidates",
