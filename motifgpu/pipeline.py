@@ -109,7 +109,16 @@ def _structure(points: Array, motifs: Motifs) -> tuple[Cells | None, Hierarchy |
     except StageError as error:
         return None, None, error.problem
     cells = motif_cells(lattice, motifs.labels)
-    return cells, build_hierarchy(cells), ""
+    return cells, build_hierarchy(cells, dominant=_dominant(cells, to_numpy(motifs.domains))), ""
+
+
+def _dominant(cells: Cells, domains: np.ndarray) -> float | None:
+    """Return the share of cells that the commonest kind of each of several domains has, the least of them."""
+    member = cells.members.max(axis=1)  # any column of the cell
+    inside = np.where(member >= 0, domains[member], -1)
+    kinds = [cells.types[inside == each] for each in range(int(domains.max(initial=0)) + 1)]
+    commonest = [np.bincount(types).argmax() for types in kinds if types.size]
+    return min(cells.counts[commonest]) / len(cells.types) if len(commonest) > 1 else None
 
 
 def sampling(side: float, order: int | None) -> tuple[int, int]:

@@ -154,3 +154,14 @@ def test_missing_file_and_gpu() -> None:
     if device.gpu_problem():
         with pytest.raises(device.GpuMissingError, match="no GPU can be used"):
             analyze(TRUTH.image, backend="cupy")
+
+
+def test_a_twin_has_motif_cells_at_its_boundary_alone():
+    made = simulate.sample("mirror_twin", (256, 256), seed=1)
+    analysis = analyze(made.image, pixel_size_nm=made.pixel_size_nm)
+    assert analysis.motifs.domains.max() == 1
+    assert len(analysis.hierarchy.dominant) >= 2
+    at_boundary = analysis.motifs.domains < 0
+    near = np.concatenate([analysis.hierarchy.positions(k) for k in range(len(analysis.hierarchy.nodes))])
+    away = np.linalg.norm(near[:, None] - analysis.points[at_boundary], axis=2).min(axis=1)
+    assert np.mean(away < 2 * made.spacing_px) > 0.8
