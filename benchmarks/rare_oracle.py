@@ -13,6 +13,7 @@ from benchmarks.bench_motifs import A, Case, simulated
 from motifgpu import estimate_patch_size, extract_patches, find_columns, match_points, zernike_moments
 
 EDGES = (0.0, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0001)
+IDENTITIES = ("metal", "chalcogens", "V_chalcogen", "V_chalcogen2", "dopant")  # of the cells
 CELLS = Path(__file__).parent / "multislice.npz"
 
 
@@ -81,26 +82,39 @@ def pooled(counts: float, seeds: range, **options: Any) -> Case:
     )
 
 
-def multislice(material: str, cell: int, counts: float, seed: int) -> Case:
-    """Return the columns found in a micrograph of cells that `multislice_cells.py` computed.
+def multislice_cell(material: str, cell: int, constant: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a periodic image of a cell that `multislice_cells.py` computed, its sites and their identities.
 
-    The cell is repeated 4 x 4 times on the pixels of a lattice constant of 22 px, after convolution with a
-    source of 0.08 lattice constants.
+    It has the pixels of a lattice constant of `constant` px and is convolved with a source of 0.08 lattice
+    constants; the peaks of its brighter pristine columns are 1.
     """
     with np.load(CELLS) as file:
         image, size, truth = (file[f"{material}_{cell}{part}"] for part in ("", "_cell", "_truth"))
-        constant = float(file[f"{material}_constant"])
-    shape = np.round(size / constant * A).astype(int)
+        angstrom = float(file[f"{material}_constant"])
+    shape = np.round(size / angstrom * constant).astype(int)
     row, col = (np.rint(np.fft.fftfreq(n) * n).astype(int) for n in image.shape)
     squared = (row[:, None] / size[0]) ** 2 + (col / size[1]) ** 2
+    seen = np.ix_(2 * np.abs(row) < shape[0], 2 * np.abs(col) < shape[1])  # finer than the pixels is not
     spectrum = np.zeros(shape, complex)
-    source = np.exp(-2 * (np.pi * 0.08 * constant) ** 2 * squared)
-    spectrum[np.ix_(row, col)] = np.fft.fft2(image.astype(float)) * source
+    source = np.exp(-2 * (np.pi * 0.08 * angstrom) ** 2 * squared)
+    rows, cols = row[seen[0].reshape(-1)], col[seen[1].reshape(-1)]
+    spectrum[np.ix_(rows, cols)] = (np.fft.fft2(image.astype(float)) * source)[seen]
     clean = np.maximum(np.fft.ifft2(spectrum).real, 0.0)
     labels = truth[:, 2].astype(int)
     places = truth[:, :2] / size * shape
     corner = np.round(places).astype(int) % shape
-    clean *= counts / max(clean[tuple(corner[labels == kind].T)].mean() for kind in (0, 1))
+    clean /= max(clean[tuple(corner[labels == kind].T)].mean() for kind in (0, 1))
+    return clean, places, labels
+
+
+def multislice(material: str, cell: int, counts: float, seed: int) -> Case:
+    """Return the columns found in a micrograph of cells that `multislice_cells.py` computed.
+
+    The cell is repeated 4 x 4 times on the pixels of a lattice constant of 22 px.
+    """
+    clean, places, labels = multislice_cell(material, cell, A)
+    clean *= counts
+    shape = np.array(clean.shape)
     picture = np.random.default_rng([cell, seed]).poisson(np.tile(clean, (4, 4))).astype(np.float32)
     points = np.concatenate([places + np.array([i, j]) * shape for i in range(4) for j in range(4)])
     labels = np.tile(labels, 16)
@@ -113,7 +127,6 @@ def multislice(material: str, cell: int, counts: float, seed: int) -> Case:
     fits = ((points >= half) & (points <= np.array(picture.shape) - 1 - half)).all(axis=1)
     fits[match.reference] = True
     identity = labels[match.reference]
-    names = ("metal", "chalcogens", "V_chalcogen", "V_chalcogen2", "dopant")
     return Case(
         moments=zernike_moments(patches),
         small=np.zeros((0, 66)),
@@ -121,6 +134,6 @@ def multislice(material: str, cell: int, counts: float, seed: int) -> Case:
         identity=identity,
         environment=identity,
         undirected=identity,
-        names=names,
+        names=IDENTITIES,
         expected=fits & (labels == 2),
     )

@@ -24,7 +24,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks import results
-from benchmarks.samples import sheets, table
+from benchmarks.samples import multislice, sheets, table
 from benchmarks.samples.measure import TROUBLES, Case, false_columns, measure
 from benchmarks.samples.peers import PEERS
 from motifgpu.simulate import NOTHING, SAMPLES
@@ -46,7 +46,7 @@ def seeds(text: str) -> list[int]:
 def cases(options: argparse.Namespace) -> Iterator[list[Case]]:
     """Return the cases of each row of the table."""
     for kind in options.kinds:
-        for trouble in options.troubles:
+        for trouble in ["none"] if kind in multislice.KINDS else options.troubles:
             for counts in options.counts:
                 yield [
                     Case(kind, counts, trouble, seed, options.size, tuple(options.peers))
@@ -105,7 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--kinds", nargs="*", default=list(SAMPLES), choices=SAMPLES, metavar="KIND")
+    kinds = [*SAMPLES, *multislice.KINDS]
+    parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds, metavar="KIND")
     parser.add_argument("--seeds", type=seeds, metavar="NUMBER|FIRST-LAST")
     parser.add_argument("--counts", nargs="+", type=float, default=list(DOSES))
     parser.add_argument("--troubles", nargs="+", choices=TROUBLES, default=["none"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from benchmarks.samples import columns, labels, peers
+from benchmarks.samples import columns, labels, multislice, peers
 from benchmarks.samples.limits import limits
 from motifgpu import Analysis, StageError, analyze, find_columns, simulate
 
@@ -36,6 +36,8 @@ class Case:
 
     def truth(self) -> simulate.SampleSimulation:
         """Simulate it."""
+        if self.kind in multislice.KINDS:
+            return multislice.sample(self.kind, self.size, self.counts, self.seed)
         options: dict[str, Any] = TROUBLES[self.trouble]
         shape = (self.size, self.size)
         return simulate.sample(self.kind, shape, counts=self.counts, seed=self.seed, **options)
