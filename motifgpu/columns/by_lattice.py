@@ -40,8 +40,9 @@ _SIGNIFICANT = 5.0
 _EQUIVALENTS = 2
 # Share of the equivalents of an empty site around that hold a column, at least: less is beyond an edge.
 _LEAST_OF_KIND = 0.6
-# Share of the translations at an empty site that lead to places of the lattice, at least.
-_LEAST_SURROUNDED = 0.75
+# Share of the translations at an empty site that lead to places that look like it, at least: about half do at
+# the edge of a grain.
+_LEAST_SURROUNDED = 0.65
 # Usual height of equivalents over that of the lattice average, at least.
 _LEAST_OF_AVERAGE = 0.5
 # How near another column an empty site may be, in its distance from the nearest place of the lattice.
@@ -89,8 +90,10 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     no_site = xp.zeros_like(others[:, 0], dtype=xp.bool)
     on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
     believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
-    of_kind = of_kind & ~single & (share_around(probability_of_site > 0.5, sites.links) >= _LEAST_OF_KIND)
-    of_kind = of_kind & (sites.surrounded >= _LEAST_SURROUNDED)
+    held = probability_of_site > 0.5
+    surrounded = sites.alike @ (of_kind & ~single).astype(np.float64) / np.maximum(sites.possible, 1)
+    of_kind = of_kind & ~single & (surrounded >= _LEAST_SURROUNDED)
+    of_kind = of_kind & (share_around(held, sites.links) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)
     points = xp.where(occupied[:, None], peaks.points, start.points)

@@ -50,13 +50,16 @@ class Places:
         Px of the grid.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart.
-    surrounded : (n,) float64 ndarray
-        Share of the translations at each place that lead to another: about half at the edge of a grain.
+    alike : (n, n) sparse array
+        The same, but for places whose surroundings differ: where two grains have one lattice, say.
+    possible : (n,) float64 ndarray
+        How many translations at each place end where places are predicted.
     """
 
     points: np.ndarray
     links: sparse.csr_array
-    surrounded: np.ndarray
+    alike: sparse.csr_array
+    possible: np.ndarray
 
 
 def lattice_places(
@@ -95,7 +98,7 @@ def lattice_places(
             break
         places = np.concatenate([places, added])
     links, _ = steps.links(places)
-    return Places(places, links, _share(links, np.ones(len(places)), steps.possible(places, area)))
+    return Places(places, links, steps.alike(places, links), steps.possible(places, area))
 
 
 def _parted(steps: _Translations, places: np.ndarray, area: np.ndarray) -> np.ndarray:
@@ -131,17 +134,9 @@ class _Translations:
 
     def __init__(self, average: np.ndarray, points: np.ndarray, period: float) -> None:
         self._tree = cKDTree(points)
-        radius = _SURROUNDINGS * period
-        step = np.linspace(-radius, radius, _SAMPLES)
-        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
-        disc = rows**2 + cols**2 <= 1.01 * radius**2
-        around = points[:, :, None] + np.stack([rows[disc], cols[disc]])
-        seen = ndimage.map_coordinates(average, np.moveaxis(around, 1, 0), order=1, mode="grid-wrap")
-        seen = seen - seen.mean(axis=1, keepdims=True)
-        contrast = np.linalg.norm(seen, axis=1)
+        self._average, self._radius = average, _SURROUNDINGS * period
         first, second = self._tree.query_pairs(_REACH * period, output_type="ndarray").T
-        apart = np.linalg.norm(seen[first] - seen[second], axis=1)
-        alike = apart < _ALIKE * np.maximum(contrast[first], contrast[second])
+        alike = self._look_alike(points, first, second)
         first, second = first[alike], second[alike]
         order = np.argsort(np.concatenate([first, second]), kind="stable")
         self._from = np.concatenate([first, second])[order]
@@ -149,6 +144,25 @@ class _Translations:
         self._step = points[to] - points[self._from]
         self._number = np.bincount(self._from, minlength=len(points))
         self._begin = np.cumsum(self._number) - self._number
+
+    def _look_alike(self, places: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Say of which pairs of places the surroundings in the average look alike."""
+        step = np.linspace(-self._radius, self._radius, _SAMPLES)
+        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
+        disc = rows**2 + cols**2 <= 1.01 * self._radius**2
+        around = places[:, :, None] + np.stack([rows[disc], cols[disc]])
+        seen = ndimage.map_coordinates(self._average, np.moveaxis(around, 1, 0), order=1, mode="grid-wrap")
+        seen = seen - seen.mean(axis=1, keepdims=True)
+        contrast = np.linalg.norm(seen, axis=1)
+        apart = np.linalg.norm(seen[first] - seen[second], axis=1)
+        alike: np.ndarray = apart < _ALIKE * np.maximum(contrast[first], contrast[second])
+        return alike
+
+    def alike(self, places: np.ndarray, links: sparse.csr_array) -> sparse.csr_array:
+        """Return those of the links between places of which both look alike."""
+        pairs = links.tocoo()
+        kept = self._look_alike(places, pairs.row, pairs.col)
+        return sparse.csr_array((pairs.data[kept], (pairs.row[kept], pairs.col[kept])), shape=links.shape)
 
     def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the translations (m, 2) at places, and the place (m,) that each belongs to."""

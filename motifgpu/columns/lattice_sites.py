@@ -66,15 +66,18 @@ class LatticeSites:
         Standard deviation of what fits leave of the average around each.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart; on the host.
-    surrounded : (n,) ndarray
-        Share of the translations at each place that lead to another; on the host.
+    alike : (n, n) sparse array
+        Those of the links whose ends look alike in the average; on the host.
+    possible : (n,) ndarray
+        How many translations at each place end where places are predicted; on the host.
     """
 
     average: Array
     peaks: Peaks
     misfit: Array
     links: sparse.csr_array
-    surrounded: np.ndarray
+    alike: sparse.csr_array
+    possible: np.ndarray
 
 
 def lattice_sites(image: FilteredImage) -> LatticeSites:
@@ -116,7 +119,8 @@ def _completed(
     """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
     xp, band = image.xp, image.band
     if sites.points.shape[0] == 0:
-        return LatticeSites(average, sites, sites.heights, sparse.csr_array((0, 0)), np.zeros(0))
+        none = sparse.csr_array((0, 0))
+        return LatticeSites(average, sites, sites.heights, none, none, np.zeros(0))
     places = lattice_places(image, average, sites, sure, described)
     points = namespace.as_like(places.points, average)
     peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
@@ -128,15 +132,16 @@ def _completed(
     left = (left - band.blur(left, LEVEL)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
     beside = _misfit(namespace.to_numpy(left), places, noise)
-    alike = places.links + sparse.eye_array(len(height))
-    peaks = replace(peaks, heights=namespace.as_like((alike @ height) / alike.sum(axis=1), average))
+    around = places.links + sparse.eye_array(len(height))
+    peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
     real = mean_around(height, height, places.links) > ABOVE_MISFIT * beside
     if band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     misfit = namespace.as_like(beside, average)
     there, index = namespace.from_numpy(real, average), np.flatnonzero(real)
-    links, misfit = places.links[index][:, index], namespace.take_rows(misfit, there)
-    return LatticeSites(average, peaks.select(there), misfit, links, places.surrounded[index])
+    links, alike = (x[index][:, index] for x in (places.links, places.alike))
+    misfit = namespace.take_rows(misfit, there)
+    return LatticeSites(average, peaks.select(there), misfit, links, alike, places.possible[index])
 
 
 def _misfit(left: np.ndarray, places: Places, noise: float) -> np.ndarray:
