@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.core.choices import BACKENDS, METRICS, SMOOTHINGS
+from motifgpu.core.choices import BACKENDS, LATTICES, METRICS, SMOOTHINGS
 from motifgpu.core.errors import StageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Rule:
     ----------
     kind : type
         bool, int, float (a positive number) or str (one of `choices`); None is allowed where it is the
-        default.
+        default, and a bool then has a flag for False too.
     flag : str
         On the command line.
     about : str
@@ -85,6 +85,16 @@ class Options:
         None, float, "--pixel-size", "pixel size in nm, if the file lacks it", metavar="NM"
     )
     smoothing: str = _option(SMOOTHINGS[0], str, "--smoothing", choices=SMOOTHINGS)
+    lattice: str = _option(
+        LATTICES[0],
+        str,
+        "--lattice",
+        "none finds single atoms without a lattice, such as on a support",
+        choices=LATTICES,
+    )
+    invert: bool | None = _option(
+        None, bool, "--invert", "columns are dark on bright ground, as in ABF", unset="the image decides"
+    )
     remove_background: bool = _option(
         False, bool, "--remove-background", "subtract uneven brightness before the moments"
     )

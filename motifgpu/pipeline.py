@@ -44,6 +44,7 @@ STAGES = (
     "structure",
 )
 _ORDER, _COARSE_ORDER = 10, 6
+_WIDTHS = 8.0  # of an atom in a patch without a lattice
 _COARSE, _COARSE_SAMPLES = 20, 24  # px a side below which a patch is coarse, and samples it then gets
 
 
@@ -140,10 +141,15 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
         pixels = Pixels.of(micrograph.image, "columns", micrograph.valid)
         micrograph = _with_data_alone(micrograph, pixels)
         standard = StandardImage.of(pixels, "columns")  # computed once, for all stages
-        columns = find_columns(standard, smoothing=options.smoothing)
+        columns = find_columns(
+            standard, smoothing=options.smoothing, lattice=options.lattice, invert=options.invert
+        )
     with watch.stage("patch size"):
-        if options.patch_size is not None:
-            size = given_patch_size(standard, options.patch_size)
+        given = options.patch_size
+        if given is None and options.lattice == "none":
+            given = _WIDTHS * columns.sigma_px
+        if given is not None:
+            size = given_patch_size(standard, given)
         else:
             size = estimate_patch_size(standard)
             if options.dictionary is not None:
@@ -209,7 +215,7 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
         averages = class_averages(one.patches, one.moments, motifs.labels)
         shells = neighbor_shells(inside, motifs.labels)
     cells, hierarchy, no_lattice = None, None, "not looked for"
-    if options.structure:
+    if options.structure and options.lattice != "none":
         with watch.stage("structure"):
             cells, hierarchy, no_lattice = _structure(inside, motifs)
     return Analysis(
@@ -242,6 +248,8 @@ def analyze(
     *,
     pixel_size_nm: float | None = None,
     smoothing: str = "auto",
+    lattice: str = "auto",
+    invert: bool | None = None,
     remove_background: bool = False,
     patch_size: float | None = None,
     order: int | None = None,
@@ -265,6 +273,12 @@ def analyze(
         Pixel size in nm, instead of the one that the file states.
     smoothing : {"auto", "fft", "svd"}
         How the image is smoothed to find the columns.
+    lattice : {"auto", "none"}
+        ``"none"`` for single atoms without a lattice, such as on a support, see `find_columns`; patches are
+        then eight widths of an atom unless their size is given, and there are no motif-cells.
+    invert : bool, optional
+        Whether columns are dark on bright ground; by default the image decides. Patches and averages keep the
+        contrast of the micrograph.
     remove_background : bool
         Subtract the slow background before the moments. Not by default: the motifs correct for a background
         themselves, and the filter lowers the contrast of defects (WS2 at 10 counts: AMI 0.96 instead of

@@ -56,10 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_option(parser: argparse.ArgumentParser, name: str) -> None:
     """Add one option of `motifgpu.options.Options`; the parsed value stands under its name there."""
     rule, default = RULES[name], getattr(Options, name)
-    if rule.kind is bool:
-        parser.add_argument(rule.flag, dest=name, action="store_true", help=rule.about)
-        return
     usual = rule.unset if default is None else default
+    if rule.kind is bool:
+        action: Any = "store_true" if default is False else argparse.BooleanOptionalAction
+        about = rule.about if default is False else f"{rule.about} (default: {usual})"
+        parser.add_argument(rule.flag, dest=name, action=action, default=default, help=about)
+        return
     parser.add_argument(
         rule.flag,
         dest=name,

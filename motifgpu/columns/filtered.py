@@ -12,6 +12,7 @@ from functools import cached_property
 from types import ModuleType
 
 from motifgpu.columns.band import Band, band_of
+from motifgpu.columns.lattice_region import lattice_region
 from motifgpu.columns.maxima import dilate
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.smoothing import responses
@@ -45,10 +46,13 @@ class FilteredImage:
     ----------
     image : StandardImage
     smoothing : {"auto", "fft", "svd"}
+    lattice : bool
+        Search for columns where there is a lattice alone.
     """
 
     image: StandardImage
     smoothing: str
+    lattice: bool = False
 
     @property
     def xp(self) -> ModuleType:
@@ -121,11 +125,23 @@ class FilteredImage:
         return self.band.coverage if self.data is None else self.band.coverage * self.data
 
     @cached_property
+    def region(self) -> Array:
+        """Where there is a lattice: (h, w) bool."""
+        image = self.image
+        bragg = image.spectrum.bragg
+        return lattice_region(image.values, self.band, self.detail, self.known, bragg, self.lowest)
+
+    @cached_property
     def frame(self) -> Array:
-        """What is data and as much around it as its columns overlap with: (h, w) bool."""
+        """Where columns are searched for: (h, w) bool.
+
+        It is what is data and as much around it as its columns overlap with.
+        """
         # Columns beyond the border overlap those within: mirrored ones, or in the lattice average real ones.
         frame = self.band.within(LEVEL) > 0
-        return frame if self.image.valid is None else frame & (dilate(self.known, LEVEL) > 0)
+        if self.image.valid is not None:
+            frame = frame & (dilate(self.known, LEVEL) > 0)
+        return frame & self.region if self.lattice else frame
 
     def at(self, values: Array, points: Array) -> Array:
         """Return an image's values (n,) on the pixels under points."""

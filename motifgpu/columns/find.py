@@ -11,17 +11,22 @@ from motifgpu.columns.by_lattice import choose_by_lattice
 from motifgpu.columns.by_maxima import choose_by_maxima
 from motifgpu.columns.claims import EMPTY
 from motifgpu.columns.filtered import FilteredImage
+from motifgpu.columns.polarity import are_dark
 from motifgpu.columns.refine import WIDEST
+from motifgpu.columns.single_atoms import choose_atoms
 from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
-from motifgpu.core.choices import SMOOTHINGS, either
+from motifgpu.core.choices import LATTICES, SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
 
 # Least share of data in a Gaussian of the width of a column, about a column and about an empty site.
 _LEAST_SEEN, _LEAST_EMPTY = 0.5, 0.9
+# Period of the first ring in pixels below which a note says so, and the share of the image with a lattice.
+COARSE, WHOLE = 4.0, 0.98
+DARK = "the columns are dark on bright ground: they were found in the inverted image"
 
 
 @dataclass(frozen=True)
@@ -112,16 +117,26 @@ class Columns:
         )
 
 
-def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", mask: Any = None) -> Columns:
+def find_columns(
+    image: Any,
+    method: str = "auto",
+    *,
+    smoothing: str = "auto",
+    lattice: str = "auto",
+    invert: bool | None = None,
+    mask: Any = None,
+) -> Columns:
     """Find the atom columns of a micrograph; no distance has to be given.
 
     The image is smoothed and its slow background removed; positions, heights and the common width of all
-    candidates are then fitted together by least squares.
+    candidates are then fitted together by least squares. Columns are claimed where there is a lattice: Bragg
+    peaks, points of the power spectrum of which one is the sum of two others, that exceed what noise of the
+    scan, an amorphous film or a gradient makes.
 
     Parameters
     ----------
     image : (H, W) array_like
-        Micrograph in any unit, raw or smoothed; bright columns on dark ground.
+        Micrograph in any unit, raw or smoothed.
     method : {"auto", "lattice", "prominence", "radius"}
         How columns are chosen. ``"lattice"`` averages the image over its lattice, locally
         (`motifgpu.columns.lattice_average`), takes the sites of that average, adds maxima of the
@@ -129,10 +144,17 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", m
         Where adjacent vacancies distort the average, it is taken once more without them. ``"prominence"``
         takes the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum
         filter (Fig. S29), of radius 0.36 periods of the first ring; it mistakes noise between faint columns
-        for columns and misses faint columns beside bright ones. ``"auto"`` is ``"lattice"`` where there is
-        one and ``"prominence"`` otherwise, also where the average describes no part of the image.
+        for columns and misses faint columns beside bright ones. ``"auto"`` is ``"lattice"``, and
+        ``"prominence"`` where the average describes no part of the image.
     smoothing : {"auto", "fft", "svd"}
         As in `motifgpu.smooth`.
+    lattice : {"auto", "none"}
+        ``"auto"`` claims columns where there is a lattice and none elsewhere; ``"none"`` finds single atoms
+        without one, such as on a support: blobs of a common width, as high as hardly any place of the image
+        is deep.
+    invert : bool, optional
+        Whether columns are dark on bright ground, as in bright field and ABF. By default the image decides: a
+        lattice of dark columns is recognised, and `notes` say so. Single atoms are taken to be bright.
     mask : (H, W) array_like of bool, optional
         True on the pixels that are data, False on those to leave out. NaN, infinity and what a masked array
         of NumPy masks are left out as well, and so are constant margins, bad lines and spikes, which are
@@ -149,8 +171,8 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", m
     ------
     StageError
         If the image is not a varying, two-dimensional array of real numbers with at least 16 x 16 pixels of
-        data, an option is unknown, the image shows nothing but noise, or the method needs a lattice and there
-        is none.
+        data, an option is unknown, the image shows nothing but noise, or there is no lattice (methods other
+        than ``"prominence"``), or no atom.
 
     Notes
     -----
@@ -180,31 +202,47 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", m
     if smoothing not in SMOOTHINGS:
         remedy = f"choose {either(SMOOTHINGS)}"
         raise StageError("columns", f"there is no smoothing {smoothing!r}", remedy)
+    if lattice not in LATTICES:
+        raise StageError("columns", f"there is no lattice {lattice!r}", f"choose {either(LATTICES)}")
+    if lattice == "none" and method in ("lattice", "radius"):
+        raise StageError("columns", f"{method!r} needs a lattice", "leave the method out")
     standard = StandardImage.of(image, "columns", mask).single
-    if standard.ring is None and method in ("lattice", "radius"):
-        raise StageError(
-            "columns",
-            f"the image has no lattice (no clear ring in its power spectrum), which {method!r} needs",
-            "use the method prominence",
-        )
-    filtered = FilteredImage(standard, smoothing)
-    if method in ("auto", "lattice") and standard.ring is not None:
-        found = choose_by_lattice(filtered)
+    if lattice == "none" or method == "prominence":
+        dark = bool(invert)
     else:
-        found = choose_by_maxima(filtered, method)
-    width = float(found.sigma) * (filtered.band.scale[0] * filtered.band.scale[1]) ** 0.5
+        _check_lattice(standard)
+        dark = are_dark(FilteredImage(standard, smoothing)) if invert is None else invert
+    standard = standard.inverted if dark else standard
+    filtered = FilteredImage(standard, smoothing, lattice=method in ("auto", "lattice"))
+    notes = standard.notes
+    if dark and invert is None:
+        notes = (*notes, DARK)
+    if lattice == "none" and method == "auto":
+        band, found = choose_atoms(standard)
+    elif method in ("auto", "lattice"):
+        band, found = filtered.band, choose_by_lattice(filtered)
+        notes = (*notes, *_scale_notes(filtered))
+    else:
+        band, found = filtered.band, choose_by_maxima(filtered, method)
+    width = float(found.sigma) * (band.scale[0] * band.scale[1]) ** 0.5
     if float(found.sigma) >= WIDEST:
-        raise StageError(
-            "columns",
-            f"the maxima of the image are too wide for columns (standard deviation above {width:.1f} px)",
-            "invert the image if its columns are dark",
+        if method in ("prominence", "radius") or lattice == "none":
+            raise StageError(
+                "columns",
+                f"the maxima of the image are too wide for columns (standard deviation above {width:.1f} px)",
+                "give a part of the image that shows columns alone",
+            )
+        notes = (
+            *notes,
+            f"columns are wider than a standard deviation of {width:.1f} px at a period of "
+            f"{1 / filtered.frequency:.1f} px and run into each other: heights and empty sites are unsure",
         )
-    points = filtered.band.to_pixels(found.points)
-    rows, cols = filtered.band.shape
+    points = band.to_pixels(found.points)
+    rows, cols = band.shape
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
     inside = inside & _on_data(standard, points, found.occupied, width)
-    xp = filtered.xp
+    xp = namespace.array_namespace(points)
     order = xp.argsort(points[:, 1], stable=True)
     order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
     order = namespace.take_rows(order, xp.take(inside, order))
@@ -214,8 +252,43 @@ def find_columns(image: Any, method: str = "auto", *, smoothing: str = "auto", m
         xp.take(found.occupied, order),
         xp.astype(xp.take(found.probability, order), xp.float32),
         width,
-        standard.notes,
+        notes,
     )
+
+
+def _check_lattice(image: StandardImage) -> None:
+    """Refuse an image without a lattice, or whose periods are too few pixels for its columns.
+
+    Raises
+    ------
+    StageError
+    """
+    if image.ring is None:
+        _ = image.scales  # refuses pure noise in its own words
+        strongest = image.spectrum.bragg.strongest
+        seen = f"the clearest has {strongest:.0f} times" if strongest else "none has more than 7 times"
+        raise StageError(
+            "columns",
+            "the image has no lattice: no three points of its power spectrum, one the sum of two others not in "
+            f"line with it, have 12 times the power around them, along their row and their column ({seen})",
+            'find single atoms with lattice="none", or give a larger part of a crystal',
+        )
+
+
+def _scale_notes(image: FilteredImage) -> tuple[str, ...]:
+    """Return what to know of the scale of an image, and of how much of it has a lattice."""
+    notes = []
+    period = 1 / image.frequency
+    if period < COARSE:
+        notes.append(
+            f"a period is {period:.1f} px; below {COARSE:g} px columns and their shoulders are hardly told "
+            "apart: record with smaller pixels"
+        )
+    xp = image.xp
+    share = float(xp.sum(xp.where(image.region, image.known, 0.0)) / xp.sum(image.known))
+    if share < WHOLE:
+        notes.append(f"{100 * (1 - share):.0f} % of the image shows no lattice and has no columns")
+    return tuple(notes)
 
 
 def _on_data(image: StandardImage, points: Array, occupied: Array, sigma: float) -> Array:

@@ -124,6 +124,14 @@ class StandardImage:
             return self
         return replace(self, values=xp.astype(self.values, xp.float32))
 
+    @property
+    def inverted(self) -> StandardImage:
+        """The image with dark and bright exchanged."""
+        made = replace(self, values=-self.values)
+        if "spectrum" in vars(self):
+            vars(made)["spectrum"] = self.spectrum  # which is the same
+        return made
+
     @cached_property
     def spectrum(self) -> Spectrum:
         """Radial mean of the power spectrum, and the white noise."""

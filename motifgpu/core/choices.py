@@ -1,6 +1,7 @@
 """What arguments that several stages share may be; the first of each is the default."""
 
 SMOOTHINGS = ("auto", "fft", "svd")
+LATTICES = ("auto", "none")
 METRICS = ("correlation", "euclidean")
 BACKENDS = ("auto", "numpy", "cupy")
 

@@ -90,7 +90,7 @@ def warnings(analysis: Analysis) -> list[str]:
         found.append(f"{unassigned:,} columns belong to no motif")
     if analysis.hierarchy is not None:
         found += analysis.hierarchy.warnings
-    elif analysis.parameters["structure"]:
+    elif analysis.parameters["structure"] and analysis.parameters.get("lattice") != "none":
         found.append(f"no motif-cells and no hierarchy, because there is no lattice: {analysis.no_lattice}")
     tied = int(to_numpy(analysis.graph.tied).sum())
     if tied:

@@ -1,0 +1,182 @@
+"""Where in a micrograph there is a lattice: part of it may be amorphous, vacuum or a support.
+
+At each place the power at the Bragg peaks, in a window of a few periods, is held against that at frequencies
+between them. Noise of the scan and of an amorphous film has as much at the one as at the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from scipy.stats import gamma
+
+from motifgpu.columns.band import Band
+from motifgpu.columns.bragg import BraggPeaks
+from motifgpu.columns.maxima import dilate
+from motifgpu.columns.spectrum import power_spectrum
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array
+
+# Standard deviation of the window, periods of the first ring.
+_WINDOW = 1.5
+# Bragg peaks that are looked at: the strongest, of at least this share of the strongest one's power.
+_MOST, _FAINTEST = 10, 0.02
+# Where noise is measured: at these distances from a peak, and this far from every other, in radii of the
+# first ring; a peak reaches 0.3 with its window.
+_BESIDE, _APART, _DIRECTIONS = (0.45, 0.6), 0.38, 8
+# Chance of as much power in noise, and by how much its mean is taken higher for being measured.
+_CHANCE, _SAFETY = 1e-4, 1.3
+# Spacing of the places, in standard deviations of the window, as the half width of a window of frequencies.
+_HALF_WIDTH = 6.0
+# At the border half of the window is known; what is seen so many periods within it counts.
+_INSET = 1.0
+# Holes up to twice as many places wide are filled, 3 periods: contamination, clusters of vacancies.
+_HOLE = 2
+# Grains whose peaks are lost in the whole are searched for in parts of these shares of its sides, where more
+# than the second share of it shows no lattice, if a part has so many periods.
+_PARTS, _UNEXPLAINED, _FEWEST_PERIODS = (0.5, 0.25), 0.02, 5.0
+
+
+def lattice_region(
+    image: Array, band: Band, detail: Array, known: Array, bragg: BraggPeaks, lowest: float
+) -> Array:
+    """Say where there is a lattice.
+
+    Parameters
+    ----------
+    image : (H, W) array
+    band : Band
+        Of the image.
+    detail : (h, w) array
+        The band without its background.
+    known : (h, w) array
+        1 on its pixels that are data, 0 elsewhere.
+    bragg : BraggPeaks
+        Of the image, at least one.
+    lowest : float
+        Radius of the first ring, cycles per pixel.
+
+    Returns
+    -------
+    (h, w) bool array
+        On the band's grid; beyond the image as at its border.
+    """
+    xp = namespace.array_namespace(detail)
+    detail, frequency = detail * known, _strongest(bragg)
+    region = _region(band, detail, frequency, lowest)
+    for share in _PARTS:
+        without = 1 - float(xp.sum(xp.where(region, known, 0.0)) / xp.sum(known))
+        if without <= _UNEXPLAINED or share * min(band.shape) * lowest < _FEWEST_PERIODS:
+            break
+        more = _with_those_of_parts(image, band, region, frequency, share)
+        if len(more) > len(frequency):
+            frequency = more
+            region = _region(band, detail, frequency, lowest)
+    return region
+
+
+def _strongest(bragg: BraggPeaks) -> np.ndarray:
+    order = np.argsort(-bragg.power, kind="stable")[:_MOST]
+    kept: np.ndarray = bragg.frequency[order[bragg.power[order] >= _FAINTEST * bragg.power.max()]]
+    return kept
+
+
+def _with_those_of_parts(
+    image: Array, band: Band, region: Array, frequency: np.ndarray, share: float
+) -> np.ndarray:
+    """Return frequencies with those of overlapping parts whose middle the region lacks."""
+    lacking = ~namespace.to_numpy(region)
+    sides = [int(share * length) for length in band.shape]
+    steps = range(round(2 / share) - 1)
+    for first in itertools.product(*([step * (side // 2) for step in steps] for side in sides)):
+        middle = [f + side / 2 + pad for f, side, pad in zip(first, sides, band.pad, strict=True)]
+        row, col = (int(m / scale) for m, scale in zip(middle, band.scale, strict=True))
+        if lacking[row, col]:
+            bragg = power_spectrum(
+                image[first[0] : first[0] + sides[0], first[1] : first[1] + sides[1]]
+            ).bragg
+            if len(bragg):
+                found = _strongest(bragg)
+                away = np.abs(found[:, None, :] - np.concatenate([frequency, -frequency])[None]) * sides
+                frequency = np.concatenate([frequency, found[(away.max(axis=2) > 2).all(axis=1)]])
+    return frequency
+
+
+def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> Array:
+    """Say where the power at the frequencies is no chance."""
+    xp = namespace.array_namespace(detail)
+    extended = np.array(band.extended)
+    spread = extended * lowest / (2 * math.pi * _WINDOW)
+    angles = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS) + 0.2
+    steps = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _BESIDE])
+    beside = frequency[:, None, :] + lowest * steps
+    peaks = np.concatenate([frequency, -frequency, np.zeros((1, 2))])
+    apart = np.hypot(*np.moveaxis(beside[:, :, None, :] - peaks, 3, 0)).min(axis=2)
+    half = [min(math.ceil(_HALF_WIDTH * s), n // 2 - 1) for s, n in zip(spread, band.size, strict=True)]
+    usable = (apart >= _APART * lowest) & (np.abs(beside * extended) < np.array(band.size) / 2).all(axis=2)
+    usable[~usable.any(axis=1)] = True
+    owner = np.nonzero(usable)[0]
+    wanted = np.concatenate([frequency, beside[usable]]) * extended
+    power = _power_around(band, detail, wanted, spread, half)
+    mean = np.zeros((len(frequency), len(owner)))
+    mean[owner, np.arange(len(owner))] = 1 / usable.sum(axis=1)[owner]
+    side = power.shape[1:]
+    flat = xp.reshape(power, (power.shape[0], -1))
+    noise = namespace.as_like(mean, detail) @ flat[len(frequency) :, :]
+    noise = _averaged(xp.reshape(noise, (-1, *side)))
+    least = float(xp.max(noise)) * 1e-9 + 1e-30
+    ratio = xp.sum(power[: len(frequency), :, :] / xp.clip(noise, min=least), axis=0)
+    places = xp.astype(ratio > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
+    for sign in (1, -1):  # dilated and eroded
+        for _ in range(_HOLE):
+            places = sign * dilate(sign * places)
+    return _on_grid(band, places > 0, lowest)
+
+
+def _power_around(
+    band: Band, detail: Array, wanted: np.ndarray, spread: np.ndarray, half: list[int]
+) -> Array:
+    """Return the power (q, a, b) at frequencies (q, 2), in coefficients, about each of a x b places."""
+    xp = namespace.array_namespace(detail)
+    transform = xp.fft.fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
+    sides, windows = [], []
+    for axis in (0, 1):
+        steps = np.arange(-half[axis], half[axis] + 1)
+        middle = np.rint(wanted[:, axis]).astype(np.int64)
+        sides.append((middle[:, None] + steps) % band.size[axis])
+        off = (middle - wanted[:, axis])[:, None] + steps
+        windows.append(np.exp(-0.5 * (off / spread[axis]) ** 2))
+    index = sides[0][:, :, None] * band.size[1] + sides[1][:, None, :]
+    taken = xp.take(xp.reshape(transform, (-1,)), namespace.from_numpy(index.reshape(-1), detail))
+    rows, cols = (namespace.as_like(w, detail) for w in windows)
+    taken = xp.reshape(taken, index.shape) * rows[:, :, None] * cols[:, None, :]
+    around = xp.fft.ifftn(xp.fft.ifftshift(taken, axes=(1, 2)), axes=(1, 2))
+    return xp.real(around) ** 2 + xp.imag(around) ** 2
+
+
+def _averaged(x: Array) -> Array:
+    """Average over 5 x 5 places, periodically."""
+    xp = namespace.array_namespace(x)
+    for axis in (1, 2):
+        x = sum(xp.roll(x, step, axis=axis) for step in range(-2, 3)) / 5
+    return x
+
+
+def _nearest(band: Band, axis: int, places: int, lowest: float) -> np.ndarray:
+    """Return the place next to each row or column of the band's grid, a little within the image."""
+    position = np.arange(band.size[axis]) * band.scale[axis] - band.pad[axis]
+    inset = min(_INSET / lowest, (band.shape[axis] - 1) / 2)
+    position = np.clip(position, inset, band.shape[axis] - 1 - inset) + band.pad[axis]
+    nearest: np.ndarray = np.rint(position * places / band.extended[axis]).astype(np.int64) % places
+    return nearest
+
+
+def _on_grid(band: Band, places: Array, lowest: float) -> Array:
+    """Return values of places (a, b) on the band's grid (h, w)."""
+    xp = namespace.array_namespace(places)
+    for axis in (0, 1):
+        nearest = namespace.from_numpy(_nearest(band, axis, places.shape[axis], lowest), places)
+        places = xp.take(places, nearest, axis=axis)
+    return places

@@ -1,0 +1,48 @@
+"""Whether the columns of a micrograph are dark, as in bright field or ABF.
+
+Between bright columns there are dark places, and in a honeycomb they look like dark columns. So both are
+tried where the image leans to the dark: columns of one width describe the image, what is between them does
+not.
+"""
+
+from __future__ import annotations
+
+from motifgpu.columns.filtered import LEVEL, FilteredImage
+from motifgpu.columns.lattice_sites import tallest_tenth
+from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.refine import refine, render, start_peaks
+from motifgpu.core.namespace import Array
+
+# Third moment of the smoothed image, in standard deviations, above which its columns are bright: 0.1 to 3 in
+# micrographs with bright columns, -1.1 to -1.3 with dark ones.
+_BRIGHT = 0.1
+# Share of the image that dark columns may leave over, and that over the share that bright ones leave: 0.1 to
+# 0.25 with dark columns, 2 to 20 with bright ones.
+_LEFT, _BETTER = 0.5, 0.6
+# Least height of a column in the trial, over that of the tallest tenth, and steps of its fit.
+_FAINTEST, _STEPS = 0.15, 6
+
+
+def are_dark(image: FilteredImage) -> bool:
+    """Say whether dark columns describe an image better than bright ones."""
+    xp = image.xp
+    seen = image.smoothed * image.known
+    number = xp.sum(image.known)
+    variance = xp.sum(seen**2) / number
+    if float(xp.sum(seen**3) / number) >= _BRIGHT * float(variance) ** 1.5:
+        return False
+    dark = _left_over(image, -image.smoothed)
+    return dark < _LEFT and dark < _BETTER * _left_over(image, image.smoothed)
+
+
+def _left_over(image: FilteredImage, smoothed: Array) -> float:
+    """Share of the variance that Gaussian columns at the maxima leave over."""
+    xp, band = image.xp, image.band
+    start = start_peaks(smoothed, peak_positions(smoothed, local_maxima(smoothed) & image.frame))
+    if start.points.shape[0] == 0:
+        return 1.0
+    start = start.select(start.heights > _FAINTEST * tallest_tenth(start))
+    left = smoothed - render(refine(smoothed, start, _STEPS), band.size)
+    level = band.blur(left * image.known, LEVEL) / xp.clip(band.blur(image.known, LEVEL), min=0.05)
+    left = (left - level) * image.known
+    return float(xp.sum(left**2) / xp.sum((smoothed * image.known) ** 2))
