@@ -116,7 +116,7 @@ def test_progress_names_the_stages_in_order() -> None:
         (np.full((64, 64), np.nan), "no pixel of the image is data"),
         (np.zeros((4, 64, 64)), "micrograph: the image has shape \\(4, 64, 64\\); give an array of 2"),
         (np.random.default_rng(0).normal(size=(128, 128)), "columns: the image shows no structure"),
-        (TRUTH.image[:40, :40], "patch_size: the power spectrum .* has no clear peak"),
+        (TRUTH.image[:40, :40], "columns: the image has no lattice"),
         (np.array([["a", "b"]]), "micrograph: the image has dtype <U1"),
     ],
 )  # fmt: skip
@@ -131,9 +131,13 @@ def test_no_lattice_and_a_given_patch_size() -> None:
     image = sum(
         np.exp(-((rows - r) ** 2 + (cols - c) ** 2) / 18) for r, c in rng.uniform(5, 195, (120, 2))
     ) + 0.05 * rng.normal(size=(200, 200))
-    with pytest.raises(StageError, match="no clear peak"):
+    with pytest.raises(StageError, match="the image has no lattice"):
         analyze(image)
-    found = analyze(image, patch_size=24.0)
+    found = analyze(image, lattice="none")
+    assert found.patch_size.pixels == pytest.approx(8 * found.columns.sigma_px)
+    assert found.cells is None
+    assert not [text for text in found.warnings if "lattice" in text]
+    found = analyze(image, patch_size=24.0, lattice="none")
     assert found.patch_size.frequency is None
     assert found.patch_size.pixels == 24.0
     assert len(found.points) > 50

@@ -269,8 +269,8 @@ def _check_lattice(image: StandardImage) -> None:
         seen = f"the clearest has {strongest:.0f} times" if strongest else "none has more than 7 times"
         raise StageError(
             "columns",
-            "the image has no lattice: no three points of its power spectrum, one the sum of two others not in "
-            f"line with it, have 12 times the power around them, along their row and their column ({seen})",
+            "the image has no lattice: no three points of its power spectrum, one the sum of the two others, "
+            f"have 12 times the power around them and along their row and column ({seen})",
             'find single atoms with lattice="none", or give a larger part of a crystal',
         )
 

@@ -23,9 +23,12 @@ from motifgpu.core.namespace import Array
 _WINDOW = 1.5
 # Bragg peaks that are looked at: the strongest, of at least this share of the strongest one's power.
 _MOST, _FAINTEST = 10, 0.02
-# Where noise is measured: at these distances from a peak, and this far from every other, in radii of the
-# first ring; a peak reaches 0.3 with its window.
-_BESIDE, _APART, _DIRECTIONS = (0.45, 0.6), 0.38, 8
+# Where noise is measured: at steps from a peak in radii of the first ring, at least so far from every other, as
+# a peak reaches 0.3 with its window; the fewest and the most such places.
+_APART, _FEWEST, _PLACES_BESIDE = 0.38, 3, 8
+_STEPS = np.array(
+    [(r * math.sin(a), r * math.cos(a)) for r in (0.45, 0.6) for a in np.arange(8) * math.pi / 4 + 0.2]
+)
 # Chance of as much power in noise, and by how much its mean is taken higher for being measured.
 _CHANCE, _SAFETY = 1e-4, 1.3
 # Spacing of the places, in standard deviations of the window, as the half width of a window of frequencies.
@@ -109,49 +112,42 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
     xp = namespace.array_namespace(detail)
     extended = np.array(band.extended)
     spread = extended * lowest / (2 * math.pi * _WINDOW)
-    angles = np.arange(_DIRECTIONS) * (2 * np.pi / _DIRECTIONS) + 0.2
-    steps = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _BESIDE])
-    beside = frequency[:, None, :] + lowest * steps
-    peaks = np.concatenate([frequency, -frequency, np.zeros((1, 2))])
-    apart = np.hypot(*np.moveaxis(beside[:, :, None, :] - peaks, 3, 0)).min(axis=2)
     half = [min(math.ceil(_HALF_WIDTH * s), n // 2 - 1) for s, n in zip(spread, band.size, strict=True)]
-    usable = (apart >= _APART * lowest) & (np.abs(beside * extended) < np.array(band.size) / 2).all(axis=2)
-    usable[~usable.any(axis=1)] = True
-    owner = np.nonzero(usable)[0]
-    wanted = np.concatenate([frequency, beside[usable]]) * extended
-    power = _power_around(band, detail, wanted, spread, half)
-    mean = np.zeros((len(frequency), len(owner)))
-    mean[owner, np.arange(len(owner))] = 1 / usable.sum(axis=1)[owner]
-    side = power.shape[1:]
-    flat = xp.reshape(power, (power.shape[0], -1))
-    noise = namespace.as_like(mean, detail) @ flat[len(frequency) :, :]
-    noise = _averaged(xp.reshape(noise, (-1, *side)))
-    least = float(xp.max(noise)) * 1e-9 + 1e-30
-    ratio = xp.sum(power[: len(frequency), :, :] / xp.clip(noise, min=least), axis=0)
-    places = xp.astype(ratio > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
+    transform = xp.fft.fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
+    peaks = np.concatenate([frequency, -frequency, np.zeros((1, 2))])
+    total: Array = 0.0
+    for one in frequency:
+        beside = one + lowest * _STEPS
+        apart = np.hypot(*np.moveaxis(beside[:, None, :] - peaks, 2, 0)).min(axis=1)
+        held = (np.abs(beside * extended) < np.array(band.size) / 2).all(axis=1)
+        order = np.argsort(-np.where(held, apart, -1.0), kind="stable")
+        usable = order[: max(_FEWEST, int((held & (apart >= _APART * lowest)).sum()))][:_PLACES_BESIDE]
+        wanted = np.concatenate([one[None], beside[usable]]) * extended
+        power = _power_around(transform, wanted, spread, half)
+        noise = _averaged(xp.mean(power[1:, :, :], axis=0))
+        least = float(xp.max(noise)) * 1e-9 + 1e-30
+        total = total + power[0, :, :] / xp.clip(noise, min=least)
+    places = xp.astype(total > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
     for sign in (1, -1):  # dilated and eroded
         for _ in range(_HOLE):
             places = sign * dilate(sign * places)
     return _on_grid(band, places > 0, lowest)
 
 
-def _power_around(
-    band: Band, detail: Array, wanted: np.ndarray, spread: np.ndarray, half: list[int]
-) -> Array:
+def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half: list[int]) -> Array:
     """Return the power (q, a, b) at frequencies (q, 2), in coefficients, about each of a x b places."""
-    xp = namespace.array_namespace(detail)
-    transform = xp.fft.fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
+    xp = namespace.array_namespace(transform)
     sides, windows = [], []
     for axis in (0, 1):
         steps = np.arange(-half[axis], half[axis] + 1)
         middle = np.rint(wanted[:, axis]).astype(np.int64)
-        sides.append((middle[:, None] + steps) % band.size[axis])
+        sides.append((middle[:, None] + steps) % transform.shape[axis])
         off = (middle - wanted[:, axis])[:, None] + steps
         windows.append(np.exp(-0.5 * (off / spread[axis]) ** 2))
-    index = sides[0][:, :, None] * band.size[1] + sides[1][:, None, :]
-    taken = xp.take(xp.reshape(transform, (-1,)), namespace.from_numpy(index.reshape(-1), detail))
-    rows, cols = (namespace.as_like(w, detail) for w in windows)
-    taken = xp.reshape(taken, index.shape) * rows[:, :, None] * cols[:, None, :]
+    index = sides[0][:, :, None] * transform.shape[1] + sides[1][:, None, :]
+    taken = xp.take(xp.reshape(transform, (-1,)), namespace.from_numpy(index.reshape(-1), transform))
+    rows, cols = (namespace.as_like(w, xp.real(transform)) for w in windows)
+    taken = xp.reshape(taken, index.shape) * (rows[:, :, None] * cols[:, None, :])
     around = xp.fft.ifftn(xp.fft.ifftshift(taken, axes=(1, 2)), axes=(1, 2))
     return xp.real(around) ** 2 + xp.imag(around) ** 2
 
@@ -159,7 +155,7 @@ def _power_around(
 def _averaged(x: Array) -> Array:
     """Average over 5 x 5 places, periodically."""
     xp = namespace.array_namespace(x)
-    for axis in (1, 2):
+    for axis in (0, 1):
         x = sum(xp.roll(x, step, axis=axis) for step in range(-2, 3)) / 5
     return x
 

@@ -68,13 +68,16 @@ def choose_atoms(image: StandardImage) -> tuple[Band, Found]:
             "no blob in the image is above its noise: minima are about as deep as maxima are high",
             "average frames, or give a part of the image with more atoms",
         )
-    points = namespace.take_rows(filtered.maxima, high >= least)
+    claimed = high >= least
+    points = namespace.take_rows(filtered.maxima, claimed)
+    chance = _chance(namespace.to_numpy(high), namespace.to_numpy(low))
+    sure = namespace.take_rows(namespace.as_like(1 - chance, high), claimed)
     detail = band.grid(1 - band.background_response(0.5 * filtered.frequency))
     peaks, _ = settle(detail, start_peaks(detail, points))
     heights = measure_heights(detail, peaks)
     kept = (heights > 0) & strongest_within(peaks.points, heights, band.size, LEAST_SPACING)
-    points, heights = namespace.take_rows(peaks.points, kept), namespace.take_rows(heights, kept)
-    return band, Found(points, heights, xp.ones_like(heights, dtype=xp.bool), peaks.sigma)
+    points, heights, sure = (namespace.take_rows(x, kept) for x in (peaks.points, heights, sure))
+    return band, Found(points, heights, xp.ones_like(heights, dtype=xp.bool), sure, peaks.sigma)
 
 
 class _Filtered:
@@ -149,3 +152,13 @@ def _threshold(high: np.ndarray, low: np.ndarray) -> float:
     least = float(high[clear[-1]]) if len(clear) else np.inf
     alone = high[high > _ABOVE_ALL * low.max(initial=0.0)]
     return min(least, float(alone[-1])) if len(alone) else least
+
+
+def _chance(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return the least share of chance among the maxima of a height or more, for each maximum."""
+    order = np.argsort(high, kind="stable")
+    deeper = len(low) - np.searchsorted(np.sort(low), high[order])
+    share = (deeper + 0.5) / (np.arange(len(high), 0, -1) + 1)
+    result = np.empty(len(high))
+    result[order] = np.minimum(np.minimum.accumulate(share), 1)
+    return result

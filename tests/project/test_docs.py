@@ -219,7 +219,7 @@ def monolayer() -> np.ndarray:
         lambda image: motifgpu.analyze(np.ones_like(image)),
         lambda image: motifgpu.analyze(np.random.default_rng(0).poisson(3, image.shape)),
         lambda image: motifgpu.analyze(np.full_like(image, np.nan)),
-        lambda image: motifgpu.analyze(image.max() - image),
+        lambda image: motifgpu.estimate_patch_size(image[:60, :60]),
         lambda image: motifgpu.analyze(image[:60, :60]),
         lambda image: motifgpu.analyze(image, patch_size=250),
         lambda image: motifgpu.analyze(image, n_neighbors=500),
