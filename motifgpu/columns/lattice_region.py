@@ -23,8 +23,8 @@ from motifgpu.core.namespace import Array
 _WINDOW = 1.5
 # Bragg peaks that are looked at: the strongest, of at least this share of the strongest one's power.
 _MOST, _FAINTEST = 10, 0.02
-# Where noise is measured: at steps from a peak in radii of the first ring, at least so far from every other, as
-# a peak reaches 0.3 with its window; the fewest and the most such places.
+# Where noise is measured: at steps from a peak in radii of the first ring, at least so far from every other,
+# as a peak reaches 0.3 with its window; the fewest and the most such places.
 _APART, _FEWEST, _PLACES_BESIDE = 0.38, 3, 8
 _STEPS = np.array(
     [(r * math.sin(a), r * math.cos(a)) for r in (0.45, 0.6) for a in np.arange(8) * math.pi / 4 + 0.2]
