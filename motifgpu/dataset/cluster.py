@@ -155,10 +155,10 @@ def connect(scheduler: str) -> Client:
         raise StageError(
             "run", f"Dask is not installed ({error})", "install motifgpu with its extra dask: motifgpu[dask]"
         ) from error
+    address = {"scheduler_file" if os.path.exists(scheduler) else "address": scheduler}
     try:
-        if os.path.exists(scheduler):
-            return Client(scheduler_file=scheduler)
-        return Client(scheduler)
+        # As the default, one that found no scheduler would be waited for by all that Dask computes later.
+        return Client(**address, set_as_default=False)
     except (OSError, ValueError) as error:
         raise StageError(
             "run", f"no scheduler answers at {scheduler} ({error})", "start one, or check the address"
