@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csc_array
 from scipy.spatial import cKDTree
 
 from motifgpu.simulate import SampleSimulation
@@ -41,22 +42,24 @@ def limits(truth: SampleSimulation) -> Limits:
     core = (1 - tail) * np.exp(-0.5 * square / sigma**2)
     wide = tail * np.exp(-0.5 * square / (TAIL_WIDTH * sigma) ** 2)
     slope = heights[:, None] * (core / sigma**2 + wide / (TAIL_WIDTH * sigma) ** 2)
-    derivatives = np.stack([slope * offset[..., 0], slope * offset[..., 1], core + wide], axis=-1)
     at = nearest[:, None, :] + steps + reach
-    index = at[..., 0] * weight.shape[1] + at[..., 1]
+    pixel = at[..., 0] * weight.shape[1] + at[..., 1]
+    derivatives = np.stack([slope * offset[..., 0], slope * offset[..., 1], core + wide], axis=1)
+    derivatives *= np.sqrt(weight.reshape(-1)[pixel])[:, None]
+    columns = np.arange(0, derivatives.size + 1, steps.shape[0])
+    places = np.repeat(pixel[:, None], 3, axis=1).reshape(-1)
+    design = csc_array((derivatives.reshape(-1), places, columns), shape=(weight.size, 3 * len(points)))
+    information = (design.T @ design).tocsr()
 
     position, height = np.zeros(len(points)), np.zeros(len(points))
     tree = cKDTree(points)
     for here, near in enumerate(tree.query_ball_point(points, _APART * truth.spacing_px)):
-        group = np.array([here, *(n for n in near if n != here)])
-        pixels, place = np.unique(index[group], return_inverse=True)
-        by_site = np.zeros((len(pixels), len(group), 3))
-        by_site[place.reshape(len(group), -1), np.arange(len(group))[:, None]] = derivatives[group]
-        design = by_site.reshape(len(pixels), -1)
-        information = design.T @ (weight.reshape(-1)[pixels, None] * design)
-        told = np.flatnonzero(np.diag(information) < 1e-9)  # the place of an empty site
-        information[told, told] = 1e12
-        variance = np.diag(np.linalg.inv(information))[:3]
+        group = 3 * np.array([here, *(n for n in near if n != here)])
+        own = (group[:, None] + np.arange(3)).reshape(-1)
+        part = information[own][:, own].toarray()
+        told = np.flatnonzero(np.diag(part) < 1e-9)  # the place of an empty site
+        part[told, told] = 1e12
+        variance = np.diag(np.linalg.inv(part))[:3]
         position[here], height[here] = variance[0] + variance[1], variance[2]
     return Limits(position, height)
 
