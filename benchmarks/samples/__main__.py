@@ -4,9 +4,9 @@ python benchmarks/samples --jobs 8                           every kind, dose an
 python benchmarks/samples --kinds mirror_twin --seeds 2 --counts 10           two seeds of one kind: 0 and 1
 python benchmarks/samples --seeds 100-109 --troubles slope --sheets FOLDER    with pictures of what was found
 
-Seeds below 100 are there to develop on. Without --seeds everything is measured, and recorded in the results:
-troubles at 10 counts, the peers that are installed on the first three seeds at 3 and 10 counts, and images of
-nothing. With --seeds the table is printed alone, and written as JSON where --json names a file.
+Seeds below 100 are there to develop on. Without --seeds, or with --record, everything is measured and recorded
+in the results: troubles at 10 counts, the peers that are installed on the first three seeds at 3 and 10 counts,
+and images of nothing. Otherwise the table is printed alone, and written as JSON where --json names a file.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ def _wanted(case: Case) -> bool:
     return case.trouble == "none" or case.counts == DOSES[1]
 
 
-def _planned(case: Case) -> Case:
-    """Return a case of the whole suite, in which the peers, which are slow, see fewer images."""
-    seen = case.trouble == "none" and case.counts in DOSES[:2] and case.seed in KEPT[:3]
-    return case if seen else replace(case, peers=())
+def _planned(group: list[Case]) -> list[Case]:
+    """Return cases of the whole suite, in which the peers, which are slow, see three images of a row."""
+    seen = 3 if group[0].trouble == "none" and group[0].counts in DOSES[:2] else 0
+    return [case if number < seen else replace(case, peers=()) for number, case in enumerate(group)]
 
 
 def _compared(rows: list[dict[str, Any]], peers: tuple[str, ...]) -> dict[str, Any]:
@@ -114,20 +114,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[], help="packages to compare with")
     parser.add_argument("--nothing", type=int, default=0, metavar="N", help="images of nothing of each kind")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="draw what was found, a sheet a row")
-    parser.add_argument("--record", action="store_true", help="keep the scores in benchmarks/results")
+    parser.add_argument("--record", action="store_true", help="measure and record everything on these seeds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args(arguments)
-    whole = options.seeds is None
+    whole = options.record or options.seeds is None
+    options.seeds = options.seeds or list(KEPT)
     if whole:
-        options.seeds, options.nothing = list(KEPT), 20
-        options.troubles, options.peers = list(TROUBLES), list(PEERS)
+        options.troubles, options.counts, options.nothing = list(TROUBLES), list(DOSES), 20
+        options.peers = list(PEERS)
 
     figures: dict[str, Any] = {}
     with ProcessPoolExecutor(options.jobs) as pool:
         groups = list(cases(options))
         if whole:
-            groups = [[_planned(case) for case in group] for group in groups if _wanted(group[0])]
+            groups = [_planned(group) for group in groups if _wanted(group[0])]
         if options.sheets:
             options.sheets.mkdir(parents=True, exist_ok=True)
         running = [(name(group[0]), pool.submit(measured, group, options.sheets)) for group in groups]
@@ -152,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     content = {"seeds": options.seeds, "size_px": options.size, "samples": figures, "false_columns": false}
     if options.json:
         options.json.write_text(json.dumps(content, indent=1))
-    if whole or options.record:
+    if whole:
         results.record("samples", content)
     return 0
 
