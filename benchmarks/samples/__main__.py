@@ -4,9 +4,10 @@ python benchmarks/samples --jobs 8                           every kind, dose an
 python benchmarks/samples --kinds mirror_twin --seeds 2 --counts 10           two seeds of one kind: 0 and 1
 python benchmarks/samples --seeds 100-109 --troubles slope --sheets FOLDER    with pictures of what was found
 
-Seeds below 100 are there to develop on. Without --seeds, or with --record, everything is measured and recorded
-in the results: troubles at 10 counts, the peers that are installed on the first three seeds at 3 and 10 counts,
-and images of nothing. Otherwise the table is printed alone, and written as JSON where --json names a file.
+Seeds below 100 are there to develop on. Without --seeds, or with --record, everything is measured and
+recorded in the results: troubles at 10 counts, the peers that are installed on the first three seeds at 3 and
+10 counts, and images of nothing. Otherwise the table is printed alone, and written as JSON where --json names
+a file.
 """
 
 from __future__ import annotations
