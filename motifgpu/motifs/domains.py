@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from motifgpu.motifs.regions import AROUND, SMALLEST, divided, features, gap, separated, settled, together
+from motifgpu.motifs.superlattices import taking_turns
 
 _FEW = 8  # columns that have a mean patch
 _FEWEST_MOMENTS = 15  # those of order 4; fewer show no pattern
@@ -31,6 +32,7 @@ _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, 
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
 # in the crystal only some do.
 _OPEN, _AMONG, _MOST, _WORSE, _BEHIND = 115.0, 9, 0.25, 0.7, 25
+_AWAY = 0.2  # least share of a row of them that is not along the border of all columns
 
 
 class Domains(NamedTuple):
@@ -42,18 +44,21 @@ class Domains(NamedTuple):
         Domain, 0 to d - 1; -1 for columns at a boundary, which fit none.
     part : (n,) int64 ndarray
         Sublattice within the domain, that of columns at a boundary included.
+    pattern : (n,) int64 ndarray
+        The same, those being one that differ by taking turns alone.
     confidence : (n,) float64 ndarray
         Of the domain, or that the column is at a boundary.
     """
 
     of_column: np.ndarray
     part: np.ndarray
+    pattern: np.ndarray
     confidence: np.ndarray
 
 
 def one_domain(sublattice: np.ndarray) -> Domains:
     """Return that all columns are in one domain."""
-    return Domains(np.zeros_like(sublattice), sublattice, np.ones(sublattice.size))
+    return Domains(np.zeros_like(sublattice), sublattice, sublattice, np.ones(sublattice.size))
 
 
 def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray) -> Domains:
@@ -75,24 +80,33 @@ def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray
     if len(points) < 2 * SMALLEST or moments.shape[1] < _FEWEST_MOMENTS:
         return one_domain(sublattice)
     patterns = _patterns(moments)
+    looks = features(patterns)[:, :-1]
+    pattern, sublattice = sublattice, taking_turns(looks, points, sublattice)
     # First without the contrast of column and neighbours, which distinguishes sublattices as well.
     part = divided(patterns, points, sublattice, slice(1, -1))
     part = divided(patterns, points, part, slice(0, -1))
     distance, around = cKDTree(points).query(points, AROUND + 1)
     around, reach = around[:, 1:], float(np.median(distance[:, -1]))
     domain = together(part, around)
-    looks = features(patterns)[:, :-1]
     references = _References(looks, domain, part, around)
     if not len(references.domains):
-        return one_domain(sublattice)
+        return one_domain(sublattice)._replace(pattern=pattern)
     domain, part, confidence = _assigned(references, looks, domain, part, around)
     if (np.bincount(domain) >= SMALLEST).sum() < 2:
-        domain, part, confidence = one_domain(sublattice)
+        domain, part, pattern, confidence = one_domain(sublattice)._replace(pattern=pattern)
+    else:
+        # What differs too little in the whole sample may take turns in one of the domains.
+        pattern, part = part, taking_turns(looks, points, _within(domain, part))
+    pattern, part = _within(domain, pattern), _within(domain, part)
     boundary, sure = _misfits(references, looks, domain, around, points, reach)
     confidence = np.where(boundary, sure, confidence * (1.0 - sure))
-    # The sublattices of different domains are different ones, whatever their patterns.
-    part = np.unique(np.stack([domain, part]), axis=1, return_inverse=True)[1].reshape(-1)
-    return Domains(np.where(boundary, -1, domain), part.astype(np.int64), confidence)
+    return Domains(np.where(boundary, -1, domain), part, pattern, confidence)
+
+
+def _within(domain: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Return numbers for sublattices, which are others in another domain whatever their patterns."""
+    pairs = np.stack([domain, part])
+    return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _patterns(moments: np.ndarray) -> np.ndarray:
@@ -182,7 +196,7 @@ def _misfits(
     far = ~beside & ~edge
     if far.sum() < _FEW:
         return np.zeros(len(points), dtype=bool), np.zeros(len(points))
-    free, sure = _free(deviations, edge, far, points, around)
+    free, sure = _free(deviations, edge, far, points, around, reach)
     odd, also = _between(deviations, beside, far, around)
     return free | odd, np.where(free, sure, also)
 
@@ -223,7 +237,12 @@ def _edges(points: np.ndarray, around: np.ndarray, reach: float) -> np.ndarray:
 
 
 def _free(
-    deviations: np.ndarray, edge: np.ndarray, far: np.ndarray, points: np.ndarray, around: np.ndarray
+    deviations: np.ndarray,
+    edge: np.ndarray,
+    far: np.ndarray,
+    points: np.ndarray,
+    around: np.ndarray,
+    reach: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which columns at edges are at one of the crystal, not of the image, and how sure that is."""
     worse, rows = np.zeros(edge.size), np.flatnonzero(edge)
@@ -231,16 +250,19 @@ def _free(
         squares = (deviations**2).sum(axis=1)
         along = cKDTree(points[rows]).query(points[rows], _AMONG)[1]
         usual = np.quantile(squares[rows][along], _MOST, axis=1)
-        inner = np.flatnonzero(far)
-        beside = inner[cKDTree(points[inner]).query(points[rows], min(_BEHIND, inner.size))[1]]
+        others = np.flatnonzero(far)
+        beside = others[cKDTree(points[others]).query(points[rows], min(_BEHIND, others.size))[1]]
         worse[rows] = (squares[beside] < usual[:, None]).mean(axis=1)
-    return _many(worse > _WORSE, around), worse
+    # What stands along the border of all columns alone may be that of the image.
+    inner = ((points > points.min(axis=0) + reach) & (points < points.max(axis=0) - reach)).all(axis=1)
+    return _many(worse > _WORSE, inner, around), worse
 
 
-def _many(odd: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """Return which of the odd columns stand in a row or ring of many."""
+def _many(odd: np.ndarray, inner: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Return which of the odd columns stand in a row or ring of many, enough of them inner ones."""
     rows, column = np.nonzero(odd[:, None] & odd[around])
     links = csr_array((np.ones(len(rows)), (rows, around[rows, column])), shape=(len(odd), len(odd)))
     group = connected_components(links, directed=False)[1]
-    many: np.ndarray = odd & (np.bincount(group)[group] >= SMALLEST)
+    size, within = np.bincount(group), np.bincount(group, inner)
+    many: np.ndarray = odd & (size[group] >= SMALLEST) & (within[group] >= _AWAY * size[group])
     return many

@@ -72,16 +72,16 @@ def what_stands_where(
         pattern = find_sublattices(moments, order, min_size)
         found = find_domains(to_numpy(moments), points, pattern)
         even = flattened(moments, points, order, found.of_column, found.part)
-    if (found.of_column != 0).any():
-        inner = np.flatnonzero(found.of_column >= 0)
-        part = np.unique(found.part[inner], return_inverse=True)[1].reshape(-1)
-        at = namespace.from_numpy(inner, even)
-        own = namespace.array_namespace(even).take(even, at, axis=0)
-        sublattices = Sublattices(own, order, min_size, part)
-    else:
-        inner = np.arange(found.part.size)
+    inner = np.flatnonzero(found.of_column >= 0)
+    if inner.size == found.part.size and (found.part == found.pattern).all() and not found.of_column.any():
         known = found.part if points is not None and even is moments else None
         sublattices = Sublattices(even, order, min_size, known)
+    else:
+        at = namespace.from_numpy(inner, even)
+        own = namespace.array_namespace(even).take(even, at, axis=0)
+        _, first, part = np.unique(found.part[inner], return_index=True, return_inverse=True)
+        patterns = found.pattern[inner][first]
+        sublattices = Sublattices(own, order, min_size, part.reshape(-1), patterns)
     classes = by_column(sublattices, n_motifs)
     labels, confidence = (np.full(found.part.size, fill) for fill in (-1, 0.0))
     labels[inner] = numbered(classes.labels, min_size if n_motifs is None else 1)

@@ -15,6 +15,8 @@ from motifgpu.motifs.sublattices import Sublattices
 # By how much classes may differ that are one but for a turn, in units of the standard deviation of a
 # sublattice's mean patch over its disc.
 _SAME_INTENSITY = 0.1
+# The same for classes on sublattices that take turns, which are known to differ somehow.
+_TAKING_TURNS = 0.02
 _SAME_PATTERN = 0.8  # correlation of mean patches, one turned
 
 
@@ -150,7 +152,9 @@ def _occurring(fit: Classes, brightness: np.ndarray) -> Classes:
 def _turned(sublattices: Sublattices, a: _Class, b: _Class) -> bool:
     """Say whether two classes look the same on two sublattices of which one is the other, turned."""
     contrast = min(sublattices.contrast(a.sublattice), sublattices.contrast(b.sublattice))
-    tolerance = _SAME_INTENSITY * contrast + 3.0 * (a.variance + b.variance) ** 0.5
+    one = sublattices.patterns[a.sublattice] == sublattices.patterns[b.sublattice]
+    least = _TAKING_TURNS if one else _SAME_INTENSITY
+    tolerance = least * contrast + 3.0 * (a.variance + b.variance) ** 0.5
     return (
         a.sublattice != b.sublattice
         and abs(a.intensity - b.intensity) < tolerance

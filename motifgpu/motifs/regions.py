@@ -121,7 +121,7 @@ def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
             break
         second = moved
     along = scores @ (high - low)
-    border, depth = _valley(along, float(low @ (high - low)), float(high @ (high - low)))
+    border, depth = valley(along, float(low @ (high - low)), float(high @ (high - low)))
     second = along > border
     many = int(len(x) >= _MANY)
     if depth > _VALLEY[many] or min(second.sum(), (~second).sum()) < SMALLEST:
@@ -131,8 +131,19 @@ def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
     return second if apart > _APART[many] * width else None
 
 
-def _valley(x: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Return where the density of numbers is least between two means, and in units of its lower maximum."""
+def valley(x: np.ndarray, low: float, high: float) -> tuple[float, float]:
+    """Return where the density of numbers is least between two means, and in units of its lower maximum.
+
+    Parameters
+    ----------
+    x : (n,) ndarray
+    low, high : float
+        Means of the lower and the upper group.
+
+    Returns
+    -------
+    place, depth : float
+    """
     place = np.linspace(x.min(), x.max(), 256)
     width = 0.08 * (high - low)
     counts = np.histogram(x, bins=256, range=(place[0], place[-1]))[0]

@@ -83,6 +83,8 @@ class Sublattices:
         Least number of columns of a sublattice.
     of_column : (n,) int64 ndarray, optional
         Sublattice of each column, 0 to the last without a gap, where known; found by `divide` when not given.
+    patterns : (s,) int64 ndarray, optional
+        Equal numbers for sublattices of one pattern that take turns; different ones when not given.
 
     Attributes
     ----------
@@ -90,6 +92,8 @@ class Sublattices:
         Sublattice of each column.
     rows : list of (n_sublattice,) ndarray
         Columns of each sublattice.
+    patterns : (s,) int64 ndarray
+        As given.
     splits : list of Split
         The divisions that made the sublattices, in their order; none where they were given.
     means : list of (n_moments,) float64 ndarray
@@ -111,7 +115,12 @@ class Sublattices:
     """
 
     def __init__(
-        self, moments: Array, order: int, min_size: int, of_column: np.ndarray | None = None
+        self,
+        moments: Array,
+        order: int,
+        min_size: int,
+        of_column: np.ndarray | None = None,
+        patterns: np.ndarray | None = None,
     ) -> None:
         self.moments, self.order = moments, order
         if of_column is None:
@@ -119,6 +128,7 @@ class Sublattices:
         else:
             self.of_column, self.splits = of_column, []
         self.rows = [np.flatnonzero(self.of_column == s) for s in range(int(self.of_column.max()) + 1)]
+        self.patterns = np.arange(len(self.rows)) if patterns is None else patterns
         self._there = [namespace.from_numpy(rows, moments) for rows in self.rows]  # where the moments are
         self.means = [self._mean(index) for index in self._there]
         self.gaps = [gaps(mean, order) for mean in self.means]

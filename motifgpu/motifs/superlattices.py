@@ -1,0 +1,161 @@
+"""Kinds of columns that take turns on what looks like one sublattice.
+
+Where two kinds of columns differ little, as Ba and Ti in bright field or the two coppers of a cuprate, their
+patches have nearly one pattern, and noise is more than the difference. They are told apart by their places:
+the patches of columns a lattice translation apart are then alike or unlike, depending on the translation.
+Translations are compared that are longer than a patch is wide, so that no two patches share a pixel or a
+defect.
+
+Runs on the host, on a few numbers per column.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from motifgpu.motifs.regions import SMALLEST, separated, valley
+
+_AXES = 8  # principal components of the patterns that are compared
+_SHORTEST, _LONGEST = 1.7, 4.0  # translations, in the distance of the eighth neighbour; patches are 1.6 wide
+_COMMON, _MOST = 0.3, 24  # least share of the columns that a translation takes onto others, and most of them
+_SAME = 0.2  # distance of displacements that are one translation, in that of nearest columns
+_SAMPLE = 1000  # columns whose displacements are looked at
+# Patches are unlike across a translation below this correlation along some axis, and this many times below
+# that of noise; so many of all translations then are as like or half as unlike as that one.
+_UNLIKE, _NOISE, _SHARE = -0.12, 5.0, 0.6
+# Two kinds: their distance in standard deviations, and the density between them in that of the lower one.
+_APART, _VALLEY = 4.0, 0.25
+
+
+class _Translation(NamedTuple):
+    """Pairs of columns (m,) of which one is the other, moved."""
+
+    first: np.ndarray
+    second: np.ndarray
+
+
+def taking_turns(looks: np.ndarray, points: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Divide columns of each label that take turns with others of it.
+
+    Parameters
+    ----------
+    looks : (n, k) ndarray
+        What columns look like.
+    points : (n, 2) ndarray
+        Positions, px.
+    label : (n,) int64 ndarray
+        Sublattice of each.
+
+    Returns
+    -------
+    (n,) int64 ndarray
+        Labels, further ones after those that there were.
+    """
+    distance = cKDTree(points).query(points, min(9, len(points)))[0]
+    spacing, reach = float(np.median(distance[:, 1])), float(np.median(distance[:, -1]))
+
+    def second(rows: np.ndarray) -> np.ndarray | None:
+        found = _translations(points[rows], spacing, reach)
+        return _turns(looks[rows], found) if found else None
+
+    return separated(label, second)
+
+
+def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Translation]:
+    """Return the translations that take many columns onto others."""
+    tree = cKDTree(points)
+    some = np.arange(0, len(points), max(1, len(points) // _SAMPLE))
+    near = tree.query_ball_point(points[some], _LONGEST * reach)
+    first = np.repeat(some, [len(n) for n in near])
+    step = points[np.concatenate(near).astype(np.int64)] - points[first]
+    length = np.hypot(step[:, 0], step[:, 1])
+    # One of each pair of opposite ones.
+    kept = (length > _SHORTEST * reach) & ((step[:, 0] > 0) | ((step[:, 0] == 0) & (step[:, 1] > 0)))
+    step = step[kept]
+    found: list[_Translation] = []
+    if not len(step):
+        return found
+    cells, counts = np.unique(np.round(step / (_SAME * spacing)), axis=0, return_counts=True)
+    often = counts > _COMMON / 4 * len(some)  # the displacements of one translation may meet in four cells
+    steps, middles = cKDTree(step), np.empty((0, 2))
+    for cell in cells[often][np.argsort(-counts[often], kind="stable")]:
+        middle = cell * (_SAME * spacing)
+        for _ in range(2):
+            members = steps.query_ball_point(middle, _SAME * spacing)
+            middle = step[members].mean(axis=0)
+        known = (np.linalg.norm(middles - middle, axis=1) < 2 * _SAME * spacing).any()
+        if known or len(members) < _COMMON * len(some):
+            continue
+        middles = np.append(middles, middle[None], axis=0)
+        apart, other = tree.query(points + middle, distance_upper_bound=2 * _SAME * spacing)
+        pairs = np.flatnonzero(np.isfinite(apart))
+        found.append(_Translation(pairs, other[pairs]))
+        if len(found) == _MOST:
+            break
+    return found
+
+
+def _turns(looks: np.ndarray, translations: list[_Translation]) -> np.ndarray | None:
+    """Return which columns are of the second of two kinds, None where there is one."""
+    centred = looks - looks.mean(axis=0)
+    size, axes = np.linalg.eigh(centred.T @ centred / len(looks))
+    scores = centred @ axes[:, ::-1][:, :_AXES] / np.sqrt(np.maximum(size[::-1][:_AXES], 1e-300))
+    alike = np.stack([scores[t.first].T @ scores[t.second] / max(len(t.first), 1) for t in translations])
+    alike = 0.5 * (alike + np.swapaxes(alike, 1, 2))
+    least, turned = np.linalg.eigh(alike)
+    noise = np.array([len(t.first) for t in translations]) ** -0.5
+    at = int(np.argmin(least[:, 0] / np.maximum(-_UNLIKE, _NOISE * noise)))
+    if least[at, 0] > min(_UNLIKE, -_NOISE * noise[at]):
+        return None
+    # Once more along the axis on which all translations together differ most.
+    axis = turned[at, :, 0]
+    for _ in range(3):
+        signs = np.einsum("i,tij,j->t", axis, alike, axis)
+        axis = np.linalg.eigh(np.einsum("t,tij->ij", signs, alike))[1][:, -1]
+    signs = np.einsum("i,tij,j->t", axis, alike, axis)
+    if signs.min() > 0 or np.mean(np.abs(signs) > 0.4 * np.abs(signs).max()) < _SHARE:
+        return None
+    for _ in range(3):
+        kinds = _kinds(_turn(scores @ axis, signs, translations))
+        if kinds is None:
+            return None
+        # Once more along the direction in which the two kinds differ.
+        axis = scores[kinds].mean(axis=0) - scores[~kinds].mean(axis=0)
+        axis /= max(float(np.linalg.norm(axis)), 1e-300)
+        signs = np.einsum("i,tij,j->t", axis, alike, axis)
+    turn = _turn(scores @ axis, signs, translations)
+    kinds = _kinds(turn, _VALLEY)
+    if kinds is None or min(kinds.sum(), (~kinds).sum()) < SMALLEST:
+        return None
+    apart = turn[kinds].mean() - turn[~kinds].mean()
+    width = (0.5 * (turn[kinds].var() + turn[~kinds].var())) ** 0.5
+    return kinds if apart > _APART * width else None
+
+
+def _turn(along: np.ndarray, signs: np.ndarray, translations: list[_Translation]) -> np.ndarray:
+    """Return what the columns a translation away say that each is, (n,)."""
+    along = np.clip(along, *np.quantile(along, (0.05, 0.95)))  # some are defects
+    total, weight = np.zeros(len(along)), np.full(len(along), 1e-12)
+    for sign, (first, second) in zip(signs, translations, strict=True):
+        for here, there in ((first, second), (second, first)):
+            np.add.at(total, here, sign * along[there])
+            np.add.at(weight, here, abs(sign))
+    turn: np.ndarray = total / weight
+    return turn
+
+
+def _kinds(turn: np.ndarray, most: float = 1.0) -> np.ndarray | None:
+    """Halve numbers by two-means and at the valley between, None where it is not as deep as `most`."""
+    middle = float(np.median(turn))
+    low, high = float(turn[turn <= middle].mean()), float(turn[turn > middle].mean())
+    for _ in range(20):
+        other = turn > 0.5 * (low + high)
+        if not 0 < other.sum() < other.size:
+            return None
+        low, high = float(turn[~other].mean()), float(turn[other].mean())
+    border, depth = valley(turn, low, high)
+    other = turn > border
+    return other if depth <= most and 0 < other.sum() < other.size else None
