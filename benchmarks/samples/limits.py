@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 from scipy.sparse import csc_array
 from scipy.spatial import cKDTree
 
 from motifgpu.simulate import SampleSimulation
 from motifgpu.simulate.samples import TAIL_WIDTH
 
+_ON_SUPPORT = ("particle", "atoms")
 _APART = 2.5  # columns further apart than so many nearest distances hardly overlap
 
 
@@ -23,7 +25,7 @@ class Limits:
 
 
 def limits(truth: SampleSimulation) -> Limits:
-    """Return the least variances of a joint fit of all columns, their profile and the background told.
+    """Return the least variances of a joint fit of all columns, their profile and the smooth background told.
 
     The Fisher information of rows, columns and heights is inverted for each site together with the sites
     around it, which overlap with it. Pixels beyond the image and without data tell nothing.
@@ -34,7 +36,7 @@ def limits(truth: SampleSimulation) -> Limits:
     window = np.arange(-reach, reach + 1)
     steps = np.stack(np.meshgrid(window, window, indexing="ij"), axis=-1).reshape(-1, 2)
     expected = np.maximum(truth.clean.astype(np.float64), 1e-3 * truth.clean.max())
-    weight = np.pad(truth.valid / expected, reach)
+    weight = np.pad(truth.valid / (expected + _speckle(truth)), reach)
 
     nearest = np.round(points).astype(np.int64)
     offset = nearest[:, None, :] + steps - points[:, None, :]
@@ -62,6 +64,18 @@ def limits(truth: SampleSimulation) -> Limits:
         variance = np.diag(np.linalg.inv(part))[:3]
         position[here], height[here] = variance[0] + variance[1], variance[2]
     return Limits(position, height)
+
+
+def _speckle(truth: SampleSimulation) -> float:
+    """Return the variance, counts², that an amorphous support adds to every pixel, as if it were white.
+
+    That of its mean over a column, times the pixels of a column.
+    """
+    if truth.kind not in _ON_SUPPORT:
+        return 0.0
+    rough = truth.background - ndimage.gaussian_filter(truth.background, 4 * truth.sigma_px)
+    mean = ndimage.gaussian_filter(rough, truth.sigma_px)[truth.valid]
+    return float(mean.var() * 4 * np.pi * truth.sigma_px**2)
 
 
 def told_labels(truth: SampleSimulation, least: Limits) -> np.ndarray:
