@@ -73,8 +73,20 @@ class BraggPeaks:
         radius: np.ndarray = np.hypot(self.frequency[:, 0], self.frequency[:, 1])
         return radius
 
+    def joined(self, other: BraggPeaks, apart: np.ndarray) -> BraggPeaks:
+        """Return these and those of `other` that are further than `apart` (2,), cycles per pixel."""
+        both = np.concatenate([self.frequency, -self.frequency])
+        away = np.abs(other.frequency[:, None, :] - both[None]) / apart
+        new = (away.max(axis=2) > 1).all(axis=1)
+        return BraggPeaks(
+            np.concatenate([self.frequency, other.frequency[new]]),
+            np.concatenate([self.power, other.power[new]]),
+            np.concatenate([self.clearness, other.clearness[new]]),
+            max(self.strongest, other.strongest),
+        )
 
-def bragg_peaks(power: Array, shape: tuple[int, int]) -> BraggPeaks:
+
+def bragg_peaks(power: Array, shape: tuple[int, int], stricter: float = 1.0) -> BraggPeaks:
     """Find the Bragg peaks in the power spectrum of a real image.
 
     Parameters
@@ -83,6 +95,8 @@ def bragg_peaks(power: Array, shape: tuple[int, int]) -> BraggPeaks:
         Of the image in a Hann window.
     shape : (int, int)
         Of the image.
+    stricter : float
+        By how much the least clearness is higher than usual.
 
     Returns
     -------
@@ -91,12 +105,13 @@ def bragg_peaks(power: Array, shape: tuple[int, int]) -> BraggPeaks:
     """
     place, strength, clearness = _points(power, shape)
     order = np.argsort(-clearness, kind="stable")[:_MOST]
-    place, strength, clearness = place[order], strength[order], clearness[order]
+    place, strength, clearness = place[order], strength[order], clearness[order] / stricter
     lattice = _of_lattices(place, clearness)
     if 0 < lattice.sum() <= _FEW:
         lattice &= ~_harmonics(place, shape)
         lattice[lattice] = _of_lattices(place[lattice], clearness[lattice])
     strongest = float(clearness.max(initial=0.0))
+    clearness = stricter * clearness
     return BraggPeaks(place[lattice] / np.array(shape), strength[lattice], clearness[lattice], strongest)
 
 

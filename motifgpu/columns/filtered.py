@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 
+import numpy as np
+
 from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.lattice_region import lattice_region
 from motifgpu.columns.maxima import dilate
@@ -125,11 +127,20 @@ class FilteredImage:
         return self.band.coverage if self.data is None else self.band.coverage * self.data
 
     @cached_property
-    def region(self) -> Array:
-        """Where there is a lattice: (h, w) bool."""
+    def _lattices(self) -> tuple[Array, np.ndarray]:
         image = self.image
         bragg = image.spectrum.bragg
         return lattice_region(image.values, self.band, self.detail, self.known, bragg, self.lowest)
+
+    @property
+    def region(self) -> Array:
+        """Where there is a lattice: (h, w) bool."""
+        return self._lattices[0]
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Bragg peaks of all grains, those of small ones too: (k, 2), cycles per pixel, on the host."""
+        return self._lattices[1]
 
     @cached_property
     def frame(self) -> Array:

@@ -22,7 +22,7 @@ from motifgpu.core.namespace import Array
 # Standard deviation of the window, periods of the first ring.
 _WINDOW = 1.5
 # Bragg peaks that are looked at: the strongest, of at least this share of the strongest one's power.
-_MOST, _FAINTEST = 10, 0.02
+_MOST, _FAINTEST = 20, 0.02
 # Where noise is measured: at steps from a peak in radii of the first ring, at least so far from every other,
 # as a peak reaches 0.3 with its window; the fewest and the most such places.
 _APART, _FEWEST, _PLACES_BESIDE = 0.38, 3, 8
@@ -37,15 +37,15 @@ _HALF_WIDTH = 6.0
 _INSET = 1.0
 # Holes up to twice as many places wide are filled, 3 periods: contamination, clusters of vacancies.
 _HOLE = 2
-# Grains whose peaks are lost in the whole are searched for in parts of these shares of its sides, where more
-# than the second share of it shows no lattice, if a part has so many periods.
-_PARTS, _UNEXPLAINED, _FEWEST_PERIODS = (0.5, 0.25), 0.02, 5.0
+# Small grains are searched for in parts of this share of the image's sides, where more than the second share
+# of it shows no lattice, if a part has so many periods.
+_PART, _UNEXPLAINED, _FEWEST_PERIODS = 0.25, 0.02, 5.0
 
 
 def lattice_region(
     image: Array, band: Band, detail: Array, known: Array, bragg: BraggPeaks, lowest: float
-) -> Array:
-    """Say where there is a lattice.
+) -> tuple[Array, np.ndarray]:
+    """Say where there is a lattice, and at which frequencies.
 
     Parameters
     ----------
@@ -63,21 +63,21 @@ def lattice_region(
 
     Returns
     -------
-    (h, w) bool array
+    region : (h, w) bool array
         On the band's grid; beyond the image as at its border.
+    frequency : (k, 2) float64 ndarray
+        The strongest of the Bragg peaks, and of those of parts of the image that they do not explain.
     """
     xp = namespace.array_namespace(detail)
     detail, frequency = detail * known, _strongest(bragg)
     region = _region(band, detail, frequency, lowest)
-    for share in _PARTS:
-        without = 1 - float(xp.sum(xp.where(region, known, 0.0)) / xp.sum(known))
-        if without <= _UNEXPLAINED or share * min(band.shape) * lowest < _FEWEST_PERIODS:
-            break
-        more = _with_those_of_parts(image, band, region, frequency, share)
+    without = 1 - float(xp.sum(xp.where(region, known, 0.0)) / xp.sum(known))
+    if without > _UNEXPLAINED and _PART * min(band.shape) * lowest >= _FEWEST_PERIODS:
+        more = _with_those_of_parts(image, band, region, frequency)
         if len(more) > len(frequency):
             frequency = more
             region = _region(band, detail, frequency, lowest)
-    return region
+    return region, frequency
 
 
 def _strongest(bragg: BraggPeaks) -> np.ndarray:
@@ -86,13 +86,11 @@ def _strongest(bragg: BraggPeaks) -> np.ndarray:
     return kept
 
 
-def _with_those_of_parts(
-    image: Array, band: Band, region: Array, frequency: np.ndarray, share: float
-) -> np.ndarray:
+def _with_those_of_parts(image: Array, band: Band, region: Array, frequency: np.ndarray) -> np.ndarray:
     """Return frequencies with those of overlapping parts whose middle the region lacks."""
     lacking = ~namespace.to_numpy(region)
-    sides = [int(share * length) for length in band.shape]
-    steps = range(round(2 / share) - 1)
+    sides = [int(_PART * length) for length in band.shape]
+    steps = range(round(2 / _PART) - 1)
     for first in itertools.product(*([step * (side // 2) for step in steps] for side in sides)):
         middle = [f + side / 2 + pad for f, side, pad in zip(first, sides, band.pad, strict=True)]
         row, col = (int(m / scale) for m, scale in zip(middle, band.scale, strict=True))

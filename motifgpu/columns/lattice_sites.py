@@ -183,7 +183,7 @@ def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array, f
     """Return the average of what is known (h, w), its columns, which of them are sure, and its noise."""
     xp, band = image.xp, image.band
     average, noise = lattice_average(
-        band, image.without_rare(image.detail), known, image.lowest, image.frequency
+        band, image.without_rare(image.detail), known, image.lowest, image.frequency, image.frequencies
     )
     nothing = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
     if float(xp.max(xp.abs(average))) == 0:

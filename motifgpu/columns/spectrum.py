@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,10 @@ import numpy as np
 from motifgpu.columns.bragg import BraggPeaks, bragg_peaks
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+
+# Grains may be lost in the whole image, so parts are looked at too, if they have so many pixels a side; there
+# are nine, so that their Bragg peaks have to be clearer by this factor.
+_SMALLEST_PART, _STRICTER = 64, 1.35
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,7 @@ def power_spectrum(x: Array) -> Spectrum:
     This is the curve of Fig. S30 of Dan et al., Science Advances 8, eabk1005 (2022).
     """
     xp = namespace.array_namespace(x)
-    window = hann(x)
-    x = (x - xp.sum(x * window) / xp.sum(window)) * window
-    transform = xp.fft.rfftn(x, axes=(0, 1))
-    power = (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(window * window)
+    power = _power(x)
     f = frequencies(x.shape, x)
     rings = min(x.shape)
     ring = xp.astype(xp.round(f * rings), xp.int64)
@@ -81,7 +84,29 @@ def power_spectrum(x: Array) -> Spectrum:
     median = float(namespace.upper_median(beyond))
     mean = total.astype(np.float64) / members
     bragg = bragg_peaks(power, (x.shape[0], x.shape[1]))
+    for part in _parts(x):
+        found = bragg_peaks(_power(part), (part.shape[0], part.shape[1]), _STRICTER)
+        bragg = bragg.joined(found, 2 / np.array(part.shape))
     return Spectrum(np.arange(count) / rings, mean, median / math.log(2), bragg)
+
+
+def _power(x: Array) -> Array:
+    """Return the power spectrum (H, W // 2 + 1) of an image in a Hann window."""
+    xp = namespace.array_namespace(x)
+    window = hann(x)
+    x = (x - xp.sum(x * window) / xp.sum(window)) * window
+    transform = xp.fft.rfftn(x, axes=(0, 1))
+    return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(window * window)
+
+
+def _parts(x: Array) -> Iterator[Array]:
+    """Return the nine parts of half the rows and columns of an image that overlap by half."""
+    rows, cols = (length // 2 for length in x.shape)
+    if min(rows, cols) < _SMALLEST_PART:
+        return
+    for row, col in itertools.product(range(3), repeat=2):
+        top, left = row * (rows // 2), col * (cols // 2)
+        yield x[top : top + rows, left : left + cols]
 
 
 def hann(like: Array) -> Array:
