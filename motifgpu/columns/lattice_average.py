@@ -24,8 +24,6 @@ WINDOW = 1.9
 # power near it.
 ABOVE_FLOOR = 20.0
 OF_STRONGEST = 0.1
-# The former for peaks that are known, as those of a small grain, whose power is spread in the whole image.
-_ABOVE_FLOOR_KNOWN = 4.0
 # Bragg peaks are about as far apart as the first ring is from the middle: of a square that reaches this share
 # of it to each side, half as wide, no two can be in.
 _STRONGEST_WITHIN = 0.25
@@ -81,8 +79,7 @@ def lattice_average(
         strongest = dilate(strongest)
     peaks = (power > ABOVE_FLOOR * floor) & (power > OF_STRONGEST * strongest)
     f = xp.fft.fftshift(_full_frequency(band, detail, xp))
-    clear = (power > _ABOVE_FLOOR_KNOWN * floor) & (power > OF_STRONGEST * strongest)
-    peaks = peaks | (clear & _at_frequencies(band, bragg, detail))
+    peaks = peaks | _at_frequencies(band, bragg, detail)
     peaks = xp.astype(peaks & (f > _LOWEST_PEAK * lowest), detail.dtype)
     spread = [length * frequency / (2 * math.pi * WINDOW) for length in band.extended]
     response = xp.clip(_blur(peaks, spread, xp) * (2 * math.pi * spread[0] * spread[1]), max=1.0)
@@ -142,14 +139,13 @@ def _full_frequency(band: Band, like: Array, xp: ModuleType) -> Array:
 
 
 def _at_frequencies(band: Band, frequency: np.ndarray, like: Array) -> Array:
-    """Return True within two coefficients of frequencies (k, 2) and their opposites: (h, w), centred."""
+    """Return True at frequencies (k, 2) and their opposites, of centred coefficients (h, w)."""
     xp = namespace.array_namespace(like)
     both = np.concatenate([frequency, -frequency]) * np.array(band.extended)
     place = np.rint(both).astype(np.int64) + np.array(band.size) // 2
     place = place[((place >= 0) & (place < np.array(band.size))).all(axis=1)]
     index = namespace.from_numpy(place[:, 0] * band.size[1] + place[:, 1], like)
-    there = xp.reshape(namespace.bincount(index, None, band.size[0] * band.size[1]), band.size)
-    return dilate(dilate(xp.astype(there, like.dtype))) > 0
+    return xp.reshape(namespace.bincount(index, None, band.size[0] * band.size[1]) > 0, band.size)
 
 
 _known_annuli: dict[tuple[Any, ...], tuple[Array, Array]] = {}
