@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.columns.find import Columns
 from motifgpu.columns.patch_size import PatchSize
 from motifgpu.core import device
-from motifgpu.core.namespace import Array
+from motifgpu.core.namespace import Array, take_rows, to_numpy
 from motifgpu.graph.affinity import AffinityGraph
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import ClassAverages
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 class Analysis:
     """Everything that `analyze` found in one micrograph.
 
-    n columns were found, m of them have a patch that fits inside the image.
+    n columns were found, m of them have a patch, or so much of one that it says what they are; w of those are
+    whole. At the frame, and beside pixels that are no data, patches are cut: graph, layout and motifs are
+    found without them, and then they get moments, a place and a motif from what is seen of them.
 
     Attributes
     ----------
@@ -41,18 +43,25 @@ class Analysis:
     columns : Columns
         All n columns, predicted empty sites among them.
     mask : (n,) bool array
-        Which columns have a patch.
+        Which columns have a patch, whole or cut, and so a motif.
     points : (m, 2) float32 array
         Those columns as (row, col), px.
+    whole : (m,) bool array
+        Which of those have a whole patch, w of them.
+    missing : (m,) float32 array
+        Share of the disc of their patches that lies outside the image or is no data: at most 0.76, and 0.035
+        at most in a patch that counts as whole.
     moments : (m, n_moments) float32 array
-        Zernike moments of their patches, in the order j = (p(p+2)+q)/2.
+        Zernike moments of their patches, in the order j = (p(p+2)+q)/2; of cut ones by regularised least
+        squares over what is seen (`motifgpu.features.cut_patches`).
     graph : AffinityGraph
+        Of the w columns with a whole patch.
     layout : (m, 2) float32 array
-        Force-relaxed positions.
+        Force-relaxed positions; a column with a cut patch stands amid the whole ones that are most like it.
     motifs : Motifs
         Identity, environment and confidence of each.
     averages : ClassAverages
-        Mean patch and rebuilt mean moments of each motif.
+        Mean patch and rebuilt mean moments of each motif, of whole patches.
     shells : NeighborShells
         Which motifs the neighbour shells of each motif hold.
     patch_size : PatchSize
@@ -79,7 +88,7 @@ class Analysis:
     >>> m = len(analysis.points)
     >>> analysis.moments.shape == (m, 66), analysis.layout.shape == (m, 2), int(analysis.mask.sum()) == m
     (True, True, True)
-    >>> 0 < m < len(analysis.columns.points)
+    >>> 0 < analysis.whole.sum() < m  # some patches are cut by the frame
     True
     """
 
@@ -87,6 +96,8 @@ class Analysis:
     columns: Columns
     mask: Array
     points: Array
+    whole: Array
+    missing: Array
     moments: Array
     graph: AffinityGraph
     layout: Array
@@ -122,13 +133,11 @@ class Analysis:
 
     @property
     def area_nm2(self) -> float | None:
-        """Area that motifs are counted in, nm², None without a pixel size.
-
-        Columns nearer to the border than half a patch have no motif, so that strip is no part of it.
-        """
-        nm, side = self.micrograph.pixel_size_nm, self.patch_size.pixels
+        """Area of the pixels that are data, in which motifs are counted, nm²; None without a pixel size."""
+        nm, valid = self.micrograph.pixel_size_nm, self.micrograph.valid
         height, width = self.micrograph.shape
-        return max(height - side, 0) * max(width - side, 0) * nm**2 if nm else None
+        pixels = height * width if valid is None else int(to_numpy(valid).sum())
+        return pixels * nm**2 if nm else None
 
     def summary(self) -> dict[str, Any]:
         """Return the main numbers as a dict that JSON can hold.
@@ -167,7 +176,8 @@ class Analysis:
 
         size = max(round(self.patch_size.pixels), 3)  # on the image's own pixels, at least three of them
         options = {"classes": classes, "hide": hide, "weights": weights}
-        return reconstruct(self.micrograph.image, self.points, self.motifs.labels, size, **options)
+        labels = to_numpy(self.motifs.labels)[to_numpy(self.whole)]
+        return reconstruct(self.micrograph.image, take_rows(self.points, self.whole), labels, size, **options)
 
     def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:
         """Arrange the sites of two motifs as a grid; see `motifgpu.occupancy.sites.site_grid`.
@@ -188,7 +198,7 @@ class Analysis:
         return site_grid(self.points, self.motifs.labels, filled, hollow)
 
     def table(self) -> str:
-        """Return all columns as CSV: one row per atom column, with empty fields where it has no patch.
+        """Return all columns as CSV: one row per atom column, with empty fields where it has no motif.
 
         Examples
         --------
@@ -198,8 +208,8 @@ class Analysis:
         >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
         >>> analysis = motifgpu.analyze(made.image, structure=False)
         >>> lines = analysis.table().splitlines()
-        >>> lines[0]
-        'row_px,col_px,prominence,occupied,probability,motif,environment,confidence,layout_x,layout_y'
+        >>> lines[0].split(",")[:6]
+        ['row_px', 'col_px', 'prominence', 'occupied', 'probability', 'motif']
         >>> len(lines) == 1 + len(analysis.columns.points)
         True
         """

@@ -21,14 +21,16 @@ from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import device, namespace
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.features.cut_patches import LARGEST_CUT, Modes, Seen, seen_of
 from motifgpu.features.disc import sufficient_size
-from motifgpu.features.patches import extract_patches
+from motifgpu.features.patches import PatchGrid
 from motifgpu.features.zernike import rotation_invariants, usable_order, zernike_moments
 from motifgpu.graph.affinity import AffinityGraph, affinity_graph
 from motifgpu.graph.neighbors import nearest_neighbors
 from motifgpu.graph.relaxation import pca_start, relax
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import class_averages
+from motifgpu.motifs.cut_columns import with_cut_columns, with_cut_moments, with_cut_places
 from motifgpu.motifs.find import Motifs, find_motifs
 from motifgpu.motifs.shells import neighbor_shells
 from motifgpu.options import NAMES, Options
@@ -45,6 +47,9 @@ STAGES = (
 )
 _ORDER, _COARSE_ORDER = 10, 6
 _WIDTHS = 8.0  # of an atom in a patch without a lattice
+# Share of the disc that may be missing of a column in the lattice. Where it is more, the column stands on the
+# frame, and its mirror image, or what fills the pixels that are no data, draws it by up to a pixel or two.
+_FIRM = 0.4
 _COARSE, _COARSE_SAMPLES = 20, 24  # px a side below which a patch is coarse, and samples it then gets
 
 
@@ -66,15 +71,21 @@ class _Stopwatch:
 
 @dataclass(frozen=True, eq=False)
 class _Described:
-    """A micrograph whose columns have moments; `features` are what the graph sees of them."""
+    """A micrograph whose columns have moments; `features` are what the graph sees of the whole ones.
+
+    Of n columns, m have at least a part of a patch, w of them a whole one, and m - w are cut.
+    """
 
     micrograph: Micrograph
     columns: Columns
     size: PatchSize
-    patches: Array
-    mask: Array
-    moments: Array
-    features: Array
+    mask: Array  # (n,)
+    missing: Array  # (m,)
+    whole: Array  # (m,)
+    patches: Array  # (w, s, s)
+    moments: Array  # (w, n_moments)
+    seen: Seen | None  # of the m - w
+    features: Array  # (w, n_features)
     order: int
     watch: _Stopwatch
 
@@ -102,15 +113,18 @@ def _with_data_alone(micrograph: Micrograph, pixels: Pixels) -> Micrograph:
     return replace(micrograph, image=image, valid=pixels.valid, left_out=dict(pixels.left_out))
 
 
-def _structure(points: Array, motifs: Motifs) -> tuple[Cells | None, Hierarchy | None, str]:
-    """Return motif-cells and hierarchy; None where the columns form no lattice, and why not."""
+def _structure(points: Array, motifs: Motifs, chosen: Array) -> tuple[Cells | None, Hierarchy | None, str]:
+    """Return motif-cells and hierarchy of chosen columns; None where they form no lattice, and why not."""
+    points, identities, labels, domains = (
+        namespace.take_rows(x, chosen) for x in (points, motifs.identities, motifs.labels, motifs.domains)
+    )
     try:
         # Translations take columns onto equal ones, in whichever domain.
-        lattice = fit_lattice(points, labels=motifs.identities)
+        lattice = fit_lattice(points, labels=identities)
     except StageError as error:
         return None, None, error.problem
-    cells = motif_cells(lattice, motifs.labels)
-    return cells, build_hierarchy(cells, dominant=_dominant(cells, to_numpy(motifs.domains))), ""
+    cells = motif_cells(lattice, labels)
+    return cells, build_hierarchy(cells, dominant=_dominant(cells, to_numpy(domains))), ""
 
 
 def _dominant(cells: Cells, domains: np.ndarray) -> float | None:
@@ -169,9 +183,11 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
                 "give a smaller patch_size or a larger image",
             )
         samples, order = sampling(size.pixels, order)
-        patches, mask = extract_patches(
-            image, columns.points, samples, side=size.pixels, valid=micrograph.valid
-        )
+        grid = PatchGrid(image, columns.points, samples, size.pixels, micrograph.valid)
+        mask = grid.missing <= LARGEST_CUT
+        missing, whole = namespace.take_rows(grid.missing, mask), namespace.take_rows(grid.whole, mask)
+        every = grid.sample(mask)
+        patches = namespace.take_rows(every, whole)
         if patches.shape[0] == 0:
             raise StageError(
                 "patches",
@@ -180,7 +196,15 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
             )
         moments = zernike_moments(patches, order)
         features = rotation_invariants(moments) if options.rotation_invariant else moments
-    return _Described(micrograph, columns, size, patches, mask, moments, features, order, watch)
+        xp, seen = namespace.array_namespace(moments), None
+        cut = xp.nonzero(mask & ~grid.whole)[0]
+        if cut.shape[0]:
+            modes = Modes.of(patches, moments, size.pixels)
+            part, lack = namespace.take_rows(every, ~whole), namespace.take_rows(missing, ~whole)
+            seen = seen_of(part, grid.present(cut), lack, modes)
+    return _Described(
+        micrograph, columns, size, mask, missing, whole, patches, moments, seen, features, order, watch
+    )
 
 
 def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[AffinityGraph, Array]]:
@@ -207,23 +231,32 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
     watch = one.watch
     inside = one.columns.select(one.mask).points
     with watch.stage("motifs"):
-        if options.dictionary is None:
-            motifs = find_motifs(one.moments, layout, points=inside, n_motifs=options.n_motifs)
+        moments = one.moments if one.seen is None else with_cut_moments(one.moments, one.seen, one.whole)
+        if options.dictionary is not None:
+            motifs = options.dictionary.motifs(moments, one.whole)
         else:
-            motifs = options.dictionary.motifs(one.moments)
+            own = namespace.take_rows(inside, one.whole)
+            motifs = find_motifs(one.moments, layout, points=own, n_motifs=options.n_motifs)
+            if one.seen is not None:
+                motifs = with_cut_columns(motifs, one.moments, one.seen, inside, one.whole)
+        if one.seen is not None:
+            layout = with_cut_places(layout, moments, motifs.labels, one.whole)
     with watch.stage("averages"):
-        averages = class_averages(one.patches, one.moments, motifs.labels)
+        own = namespace.take_rows(motifs.labels, one.whole)
+        averages = class_averages(one.patches, one.moments, own, n_classes=motifs.counts.shape[0])
         shells = neighbor_shells(inside, motifs.labels)
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
-            cells, hierarchy, no_lattice = _structure(inside, motifs)
+            cells, hierarchy, no_lattice = _structure(inside, motifs, one.missing <= _FIRM)
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,
         mask=one.mask,
         points=inside,
-        moments=one.moments,
+        whole=one.whole,
+        missing=one.missing,
+        moments=moments,
         graph=graph,
         layout=layout,
         motifs=motifs,

@@ -36,7 +36,8 @@ def test_every_intermediate_is_there_and_aligned(analysis: Analysis) -> None:
     assert analysis.moments.shape == (m, 66)
     assert analysis.layout.shape == (m, 2)
     assert analysis.motifs.labels.shape == analysis.motifs.environments.shape == (m,)
-    assert analysis.graph.indptr.shape == (m + 1,)
+    assert analysis.whole.shape == analysis.missing.shape == (m,)
+    assert analysis.graph.indptr.shape == (int(analysis.whole.sum()) + 1,)
     assert set(analysis.timings) == set(STAGES)
     for name in ("moments", "layout"):
         assert np.isfinite(getattr(analysis, name)).all()
@@ -45,7 +46,8 @@ def test_every_intermediate_is_there_and_aligned(analysis: Analysis) -> None:
 def test_labels_are_the_truth(analysis: Analysis) -> None:
     match = match_points(analysis.points, TRUTH.points, 4.0)
     labels, truth = analysis.motifs.labels[match.found], TRUTH.labels[match.reference]
-    assert len(labels) == len(analysis.points)
+    assert len(labels) > 0.93 * len(analysis.points)  # the truth ends at the frame
+    assert analysis.mask.all()
     assert adjusted_mutual_info_score(truth, labels) > 0.9
 
 

@@ -45,7 +45,7 @@ class RunPlan:
     unreadable : tuple of str
         Those of them that cannot be.
     columns, points : int
-        Expected number of atom columns, and of those with a patch inside the image, which get a motif.
+        Expected number of atom columns, and of those with a patch, whole or cut, which get a motif.
     workers, batches : int
         Processes, and batches that the files go in.
     cpu_seconds : float
@@ -78,7 +78,7 @@ class RunPlan:
     def __str__(self) -> str:
         lines = [
             f"{self.files:,} files, {self.bytes / 2**20:,.1f} MB, about {self.columns:,} atom columns, "
-            f"{self.points:,} of them with a whole patch",
+            f"{self.points:,} of them with a patch",
             f"  {self.workers} processes, {self.batches:,} batches",
             f"  time    {self.seconds:,.0f} s ({self.cpu_seconds:,.0f} s of CPU)",
             f"  memory  {self.memory_bytes / 2**20:,.0f} MB in all",

@@ -33,18 +33,21 @@ def sampled(files: Sequence[str], number: int, seed: int) -> list[str]:
 
 
 class _Rows:
-    """Moments of several micrographs as one array (N, n_moments), of which one is read at a time."""
+    """Moments of whole patches of several micrographs, (N, n_moments), of which one is read at a time."""
 
-    def __init__(self, run: RunFolder, names: Sequence[str], limits: np.ndarray) -> None:
-        self._run, self._names, self._limits = run, names, limits
+    def __init__(self, run: RunFolder, names: Sequence[str], whole: Sequence[np.ndarray]) -> None:
+        self._run, self._names, self._whole = run, names, whole
+        self.limits = np.cumsum([0, *map(len, whole)])
 
     def __len__(self) -> int:
-        return int(self._limits[-1])
+        return int(self.limits[-1])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        place = int(np.searchsorted(self._limits, rows.start, side="right")) - 1
-        begin = int(self._limits[place])
-        return np.array(self._run.moments(self._names[place])[rows.start - begin : rows.stop - begin])
+        place = int(np.searchsorted(self.limits, rows.start, side="right")) - 1
+        begin = int(self.limits[place])
+        chosen = self._whole[place][rows.start - begin : rows.stop - begin]
+        moments: np.ndarray = np.array(self._run.moments(self._names[place]))[chosen]
+        return moments
 
 
 def learn_from_run(sample: RunFolder, seed: int) -> MotifDictionary:
@@ -74,16 +77,25 @@ def learn_from_run(sample: RunFolder, seed: int) -> MotifDictionary:
             f"see {sample.path / layout.QUARANTINE}, or give a dictionary",
         )
     names = [row["micrograph"] for row in rows]
-    limits = np.cumsum([0] + [row["points"] for row in rows])
+    whole = [_whole_rows(sample, name) for name in names]
+    moments = _Rows(sample, names, whole)
     return MotifDictionary.learn_pooled(
-        _Rows(sample, names, limits),
-        limits,
+        moments,
+        moments.limits,
         sample=COLUMNS,
         seed=seed,
         patch_nm=_usual_patch_nm(rows),
         sources=[row["source"] for row in rows],
         more={name: sample.about["parameters"][name] for name in ("remove_background", "rotation_invariant")},
     )
+
+
+def _whole_rows(sample: RunFolder, name: str) -> np.ndarray:
+    """Return the rows of a micrograph's moments that are those of whole patches."""
+    columns = sample.columns(name)
+    whole = np.asarray(columns["whole"].fill_null(False))
+    rows: np.ndarray = np.asarray(columns["moments_row"].fill_null(-1))[whole]
+    return rows
 
 
 def _patch_nm(row: dict[str, Any]) -> float | None:

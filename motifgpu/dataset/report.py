@@ -76,8 +76,8 @@ def render(run: RunFolder) -> str:
 
 _STYLE = "td img.thumb { width: 96px; display: block; } code { overflow-wrap: anywhere; }"
 _CAPTIONS = {
-    "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson). Only "
-    "the area in which a patch fits counts.",
+    "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson), in the "
+    "area of the pixels that are data.",
     "averages": "What each motif looks like: the mean of the patches of all its columns.",
     "explained": "How well the motifs explain the micrographs. Check those on the left.",
     "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs; "

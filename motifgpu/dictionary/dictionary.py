@@ -157,7 +157,7 @@ class MotifDictionary:
         >>> dictionary = motifgpu.MotifDictionary.learn(analysis)
         >>> dictionary.names
         ('motif 0', 'motif 1', 'motif 2')
-        >>> bool(dictionary.counts.sum() == len(analysis.points))
+        >>> bool(dictionary.counts.sum() == analysis.whole.sum())
         True
         """
         moments, offsets, more = pooled.of_analyses(analyses)
@@ -393,7 +393,10 @@ class MotifDictionary:
         """
         if hasattr(columns, "moments"):
             pooled.check_patch(self.patch_nm, pooled.patch_nm(columns))
-            columns = columns.moments
+            analysis: Any = columns
+            columns = analysis.moments
+            if alignments is None and frames is None:
+                alignments = self._alignments(columns, analysis.whole)
         moments = pooled.checked(columns, self.order)
         limits = check_offsets(offsets, moments.shape[0], STAGE)
         if frames is not None:
@@ -408,12 +411,19 @@ class MotifDictionary:
         with threadpool_limits(limits=1, user_api="blas"):
             return assign_columns(moments, limits, self.chapters, self.environments, alignments)
 
-    def motifs(self, moments: Array) -> Motifs:
+    def _alignments(self, moments: Array, whole: Array) -> Sequence[Alignment]:
+        """Return the alignment of a micrograph from its columns with a whole patch."""
+        return self.assign(namespace.take_rows(moments, whole)).alignments
+
+    def motifs(self, moments: Array, whole: Array | None = None) -> Motifs:
         """Return the motifs of one micrograph under the dictionary's numbers, as `find_motifs` does its own.
 
         Parameters
         ----------
         moments : (N, n_moments) array
+        whole : (N,) bool array, optional
+            Which of them are of whole patches; gain, offset, orientation and noise of the micrograph are
+            found from these alone. All by default.
 
         Returns
         -------
@@ -437,7 +447,7 @@ class MotifDictionary:
         >>> bool((motifs.labels == made.labels[inside]).mean() > 0.95)
         True
         """
-        found = self.assign(moments)
+        found = self.assign(moments, alignments=None if whole is None else self._alignments(moments, whole))
         moments = pooled.checked(moments, self.order)
         xp = namespace.array_namespace(moments)
         labels = namespace.to_numpy(found.labels)

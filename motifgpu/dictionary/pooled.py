@@ -124,7 +124,9 @@ def of_analyses(analyses: Any) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
             f"the patches are between {min(sizes):.3g} and {max(sizes):.3g} nm wide",
             "leave out micrographs of other crystals, or correct pixel sizes or patch_size",
         )
-    moments = [namespace.to_numpy(analysis.moments) for analysis in analyses]
+    moments = [
+        namespace.to_numpy(analysis.moments)[namespace.to_numpy(analysis.whole)] for analysis in analyses
+    ]
     more = {name: analyses[0].parameters[name] for name in ("remove_background", "rotation_invariant")}
     more["patches_px"] = [float(analysis.patch_size.pixels) for analysis in analyses]
     more["patch_samples"] = [int(analysis.parameters["patch_samples"]) for analysis in analyses]

@@ -88,12 +88,11 @@ def extract_patches(
     >>> coarse.shape == (inside.sum(), 24, 24)
     True
     """
-    grid = _Grid(image, points, size, side, valid)
-    inside = grid.missing <= MOST_MISSING
-    return grid.sample(inside), inside
+    grid = PatchGrid(image, points, size, side, valid)
+    return grid.sample(grid.whole), grid.whole
 
 
-class _Grid:
+class PatchGrid:
     """The samples of the patches around points, and how much of each patch is missing.
 
     Attributes
@@ -101,8 +100,9 @@ class _Grid:
     image : (H, W) array
     points : (n, 2) array
     missing : (n,) array
-        Share of the disc of a patch that lies beyond the image or is no data; more than that, 1 at most,
-        where only the square around the disc is cut by the frame.
+        Share of the disc of a patch that lies beyond the image or is no data.
+    whole : (n,) bool array
+        Which patches lie inside the image and, but for a few pixels, on data.
     """
 
     def __init__(self, image: Array, points: Array, size: int, side: float | None, valid: Any) -> None:
@@ -134,13 +134,15 @@ class _Grid:
         self.points, self._half = points, 0.5 * extent
         self._valid = None if valid is None else checked_mask(valid, self.image, "patches")
         limit = xp.asarray([height - 1, width - 1], dtype=points.dtype, device=namespace.device(points))
-        self.in_frame = xp.all((points >= self._half) & (points <= limit - self._half), axis=1)
-        self.missing = xp.astype(~self.in_frame, self.image.dtype)
-        if self._valid is not None:
-            held = xp.nonzero(self.in_frame & ~self._surely_data())[0]
-            if held.shape[0]:
-                share = 1 - self.share_present(self.present(held))
-                self.missing = _replaced(self.missing, held, share)
+        in_frame = xp.all((points >= self._half) & (points <= limit - self._half), axis=1)
+        unsure = ~in_frame if self._valid is None else ~(in_frame & self._surely_data())
+        cut = xp.nonzero(unsure)[0]
+        self.missing = xp.zeros_like(self.points[:, 0])
+        if cut.shape[0]:
+            place = xp.cumulative_sum(xp.astype(unsure, xp.int64)) - 1
+            share = xp.take(1 - self._share_present(self.present(cut)), xp.clip(place, min=0))
+            self.missing = xp.where(unsure, xp.astype(share, points.dtype), self.missing)
+        self.whole = in_frame & (self.missing <= MOST_MISSING)
 
     def _surely_data(self) -> Array:
         """Say around which points there is nothing but data: (n,) bool."""
@@ -177,7 +179,7 @@ class _Grid:
         data = xp.take(xp.reshape(self._valid, (-1,)), xp.reshape(flat, (-1,)))
         return found & xp.reshape(data, found.shape)
 
-    def share_present(self, present: Array) -> Array:
+    def _share_present(self, present: Array) -> Array:
         """Return the share (k,) of the disc that is present (k, size, size)."""
         xp = namespace.array_namespace(present)
         rows, cols = disc.pixels(self.size, self.size)
@@ -200,13 +202,3 @@ class _Grid:
         else:
             from motifgpu.cpu.patches import coefficients, sample
         return sample(coefficients(self.image), pixel, fraction, Sampling(self.size, self.spacing))
-
-
-def _replaced(values: Array, rows: Array, new: Array) -> Array:
-    """Return values (n,) with those of some rows (k,) replaced."""
-    xp = namespace.array_namespace(values)
-    place = namespace.bincount(
-        rows, xp.astype(xp.arange(1, rows.shape[0] + 1), values.dtype), values.shape[0]
-    )
-    place = xp.astype(place, xp.int64)
-    return xp.where(place > 0, xp.take(new, xp.clip(place - 1, min=0)), values)

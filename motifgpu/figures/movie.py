@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from motifgpu.core.checks import check_integer, check_labels
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
-from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.namespace import Array, take_rows, to_numpy
 from motifgpu.features.zernike import rotation_invariants
 from motifgpu.figures.layout import dot_area
 from motifgpu.figures.palette import motif_color
@@ -145,10 +145,12 @@ def layout_movie(
 def analysis_movie(analysis: Analysis, path: str | os.PathLike[str], **options: Any) -> Path:
     """Write how the layout of an analysis relaxed; see `motifgpu.Analysis.movie`."""
     turned = analysis.parameters["rotation_invariant"]
-    features = rotation_invariants(analysis.moments) if turned else analysis.moments
+    moments = take_rows(analysis.moments, analysis.whole)  # the others take no part
+    features = rotation_invariants(moments) if turned else moments
     with threadpool_limits(limits=1, user_api="blas"):  # the start that `analyze` had, to the bit
         start = pca_start(features)
-    known = {"labels": analysis.motifs.labels, "seed": analysis.parameters["seed"]}
+    labels = take_rows(analysis.motifs.labels, analysis.whole)
+    known = {"labels": labels, "seed": analysis.parameters["seed"]}
     layout_movie(analysis.graph, start, path, **known, **options)
     return Path(path)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from motifgpu.core import namespace
-from motifgpu.core.checks import check_array, check_labels
+from motifgpu.core.checks import check_array, check_integer, check_labels
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
@@ -50,7 +50,9 @@ class ClassAverages:
     __repr__ = one_line
 
 
-def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverages:
+def class_averages(
+    patches: Array, moments: Array, labels: Array, *, n_classes: int | None = None
+) -> ClassAverages:
     """Average patches and moments by label.
 
     Parameters
@@ -61,11 +63,13 @@ def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverag
         Their Zernike moments.
     labels : (N,) integer array
         Class of each, such as `Motifs.labels` or `Motifs.environments`; negative ones are left out.
+    n_classes : int, optional
+        How many classes there are; by default as many as the largest label says.
 
     Returns
     -------
     ClassAverages
-        For the labels 0 to the largest, in the namespace and on the device of `patches`. A label without
+        For all classes, in the namespace and on the device of `patches`. A label without
         columns has zeros.
 
     Raises
@@ -95,7 +99,8 @@ def class_averages(patches: Array, moments: Array, labels: Array) -> ClassAverag
             f"there are {moments.shape[0]} rows of moments and {host.size} patches",
             "give the moments of these patches",
         )
-    counts = np.bincount(host[host >= 0])
+    least = 0 if n_classes is None else check_integer(n_classes, "averages", "n_classes", 0)
+    counts = np.bincount(host[host >= 0], minlength=least)
     size = patches.shape[1]
     means = mean_rows(xp.reshape(patches, (host.size, -1)), host, counts)
     mean_moments = mean_rows(moments, host, counts)

@@ -161,7 +161,8 @@ def _columns(analysis: Analysis) -> LayerData:
     }
     lattice = analysis.cells.lattice if analysis.cells is not None else None
     if lattice is not None:
-        features |= {"sublattice": lattice.sublattice, "i": lattice.indices[:, 0], "j": lattice.indices[:, 1]}
+        cell, sublattice = lattice.assign(points)
+        features |= {"sublattice": sublattice, "i": cell[:, 0], "j": cell[:, 1]}
     keywords = {
         "name": COLUMNS,
         "features": features,

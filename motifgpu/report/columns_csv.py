@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEAD = (
     *("row_px", "col_px", "prominence", "occupied", "probability"),
-    *("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y"),
+    *("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y", "whole"),
 )
 
 
@@ -29,7 +29,7 @@ def columns_csv(analysis: Analysis) -> str:
     Returns
     -------
     str
-        Lines end in ``\\n``; the fields from ``motif`` on are empty where no patch fits inside the image.
+        Lines end in ``\\n``; the fields from ``motif`` on are empty where too little of a patch is seen.
     """
     points, mask = to_numpy(analysis.columns.points), to_numpy(analysis.mask)
     prominence, occupied = to_numpy(analysis.columns.prominence), to_numpy(analysis.columns.occupied)
@@ -38,6 +38,7 @@ def columns_csv(analysis: Analysis) -> str:
     partitions = motifs.labels, motifs.identities, motifs.domains, motifs.environments
     labels = np.stack([to_numpy(values) for values in partitions], axis=1)
     confidence, layout = to_numpy(motifs.confidence), to_numpy(analysis.layout)
+    whole = to_numpy(analysis.whole)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
@@ -47,7 +48,7 @@ def columns_csv(analysis: Analysis) -> str:
         line.append(f"{probability[i]:.4f}")
         if mask[i]:
             x, y = layout[at]
-            line += [*labels[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}"]
+            line += [*labels[at], f"{confidence[at]:.4f}", f"{x:.5f}", f"{y:.5f}", int(whole[at])]
             at += 1
         writer.writerow(line + [""] * (len(HEAD) - len(line)))
     return text.getvalue()

@@ -99,7 +99,7 @@ def _facts(summary: Mapping[str, Any]) -> str:
     size, nm = summary["patch_size_px"], summary["pixel_size_nm"]
     shown = [
         ("atom columns", f"{summary['columns']:,}"),
-        ("with a whole patch", f"{summary['points']:,}"),
+        ("with a patch, whole or cut", f"{summary['points']:,}"),
         ("motifs", str(summary["n_motifs"])),
         *([("domains", str(several))] if (several := summary["n_domains"]) > 1 else []),
         *([("columns at boundaries", f"{there:,}")] if (there := summary["at_boundaries"]) else []),

@@ -161,7 +161,7 @@ def _shared_motifs(root: Path, rows: list[dict[str, Any]], names: Sequence[str])
             counts[label] += count
             seen[label] += count > 0
             certain[label] += count * (confidence or 0.0)
-            if label >= 0 and own == side and count:
+            if label >= 0 and own == side and averages[label].any():
                 sums[label] += count * averages[label].astype(np.float64)
                 members[label] += count
     for label in range(-1, n_motifs):

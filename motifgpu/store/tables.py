@@ -38,7 +38,7 @@ def _schema(*fields: tuple[str, pa.DataType, str, str]) -> pa.Schema:
 _TEXT, _REAL, _FINE = pa.string(), pa.float32(), pa.float64()
 _WHOLE, _LONG = pa.int32(), pa.int64()
 _DENSITY = (
-    ("per_nm2", _FINE, "1/nm2", "columns per area in which a patch fits; null without a pixel size"),
+    ("per_nm2", _FINE, "1/nm2", "columns per area; null without a pixel size"),
     ("per_nm2_low", _FINE, "1/nm2", "lower end of its 95 % interval (exact Poisson)"),
     ("per_nm2_high", _FINE, "1/nm2", "upper end"),
 )
@@ -55,7 +55,7 @@ COLUMNS = _schema(
         "false for a lattice site where no atom is seen or noise hides it",
     ),
     ("probability", _REAL, "", "0 to 1, that a column stands there"),
-    ("moments_row", _WHOLE, "", "row in moments.zarr; null where no patch fits inside the image"),
+    ("moments_row", _WHOLE, "", "row in moments.zarr; null where too little of a patch is seen"),
     (
         "motif",
         _WHOLE,
@@ -71,6 +71,7 @@ COLUMNS = _schema(
     ("environment_confidence", _REAL, "", "0 to 1"),
     ("layout_x", _REAL, "", "force-relaxed position"),
     ("layout_y", _REAL, "", "force-relaxed position"),
+    ("whole", pa.bool_(), "", "false where the frame, or what is no data, cuts the patch; null without one"),
 )
 MICROGRAPHS = _schema(
     ("micrograph", _TEXT, "", "name in all tables: the key of its file and its place in the file"),
@@ -82,7 +83,7 @@ MICROGRAPHS = _schema(
     ("width_px", _LONG, "px", "columns of pixels"),
     ("pixel_size_nm", _FINE, "nm", "null where not known"),
     ("columns", _LONG, "", "atom columns and empty sites found"),
-    ("points", _LONG, "", "those with a patch inside the image, which have a motif"),
+    ("points", _LONG, "", "those with a patch, whole or cut, which have a motif"),
     ("empty_sites", _LONG, "", "lattice sites where no atom is seen"),
     ("patch_size_px", _FINE, "px", "side of a patch"),
     ("patch_confidence", _FINE, "", "0 to 1"),
@@ -91,7 +92,7 @@ MICROGRAPHS = _schema(
     ("environments", _LONG, "", "how many environments occur"),
     ("unassigned", _LONG, "", "points without a motif"),
     ("explained", _FINE, "", "mean confidence over all points, 0 for those without a motif"),
-    ("area_nm2", _FINE, "nm2", "area in which a patch fits; null without a pixel size"),
+    ("area_nm2", _FINE, "nm2", "area of the pixels that are data; null without a pixel size"),
     ("lattice", pa.bool_(), "", "whether the columns form one"),
     ("warnings", _TEXT, "", "what a reader of the results should know"),
 )
@@ -157,6 +158,7 @@ def columns_table(name: str, analysis: Analysis) -> pa.Table:
             spread(motifs.environment_confidence, np.float32),
             spread(layout[:, 0], np.float32),
             spread(layout[:, 1], np.float32),
+            spread(analysis.whole, np.bool_),
         ],
         schema=COLUMNS,
     )

@@ -21,7 +21,7 @@ def test_analyses_of_different_magnification_make_one_dictionary():
     for analysis in analysed():
         found = dictionary.assign(analysis)
         assert found.labels.shape == analysis.motifs.labels.shape
-        big = np.isin(analysis.motifs.labels, np.flatnonzero(analysis.motifs.counts > 5))
+        big = analysis.whole & np.isin(analysis.motifs.labels, np.flatnonzero(analysis.motifs.counts > 5))
         assert agreement(analysis.motifs.labels[big], found.labels[big]) > 0.97
     assert len(dictionary.extended(analysed()[1]).names) == len(dictionary.names)
 

@@ -154,11 +154,12 @@ def test_function_estimator_and_command_give_the_same_labels(
         ZernikeFeatures(analysis.parameters["order"]),
         MotifClusterer(n_neighbors=analysis.parameters["n_neighbors"], random_state=2),
     )
-    np.testing.assert_array_equal(steps.fit_predict(patches), analysis.motifs.labels)
+    whole = analysis.whole  # patches that are cut are described by `analyze` alone
+    np.testing.assert_array_equal(steps.fit_predict(patches), analysis.motifs.labels[whole])
     clusterer = steps[-1]
-    np.testing.assert_array_equal(clusterer.environments_, analysis.motifs.environments)
-    np.testing.assert_array_equal(clusterer.layout_, analysis.layout)
-    np.testing.assert_allclose(clusterer.confidence_, analysis.motifs.confidence)
+    np.testing.assert_array_equal(clusterer.environments_, analysis.motifs.environments[whole])
+    np.testing.assert_array_equal(clusterer.layout_, analysis.layout[whole])
+    np.testing.assert_allclose(clusterer.confidence_, analysis.motifs.confidence[whole])
     np.testing.assert_allclose(clusterer.means_, analysis.motifs.means)
 
     np.save(tmp_path / "scan.npy", SCAN.image)
@@ -173,10 +174,10 @@ def test_function_estimator_and_command_give_the_same_labels(
 
 def test_rotation_invariant_clusterer_is_the_rotation_invariant_analysis(analysis: Analysis) -> None:
     other = analyze(SCAN.image, rotation_invariant=True, structure=False)
-    clusterer = MotifClusterer(rotation_invariant=True, random_state=0).fit(other.moments)
-    np.testing.assert_array_equal(clusterer.layout_, other.layout)
-    np.testing.assert_array_equal(clusterer.labels_, other.motifs.labels)
-    assert not np.array_equal(clusterer.layout_, analysis.layout)
+    clusterer = MotifClusterer(rotation_invariant=True, random_state=0).fit(other.moments[other.whole])
+    np.testing.assert_array_equal(clusterer.layout_, other.layout[other.whole])
+    np.testing.assert_array_equal(clusterer.labels_, other.motifs.labels[other.whole])
+    assert not np.array_equal(clusterer.layout_, analysis.layout[analysis.whole])
 
 
 def test_moments_as_a_transformer(xp_array: Callable[[Any], Any]) -> None:
@@ -198,11 +199,11 @@ def test_moments_as_a_transformer(xp_array: Callable[[Any], Any]) -> None:
 
 
 def test_clusterer_stays_at_home(xp_array: Callable[[Any], Any], analysis: Analysis) -> None:
-    given = xp_array(analysis.moments)
+    given = xp_array(analysis.moments[analysis.whole])
     clusterer = MotifClusterer(random_state=2).fit(given)
     for result in (clusterer.labels_, clusterer.environments_, clusterer.layout_, clusterer.means_):
         assert same_home(result, given)
-    np.testing.assert_array_equal(to_numpy(clusterer.labels_), analysis.motifs.labels)
+    np.testing.assert_array_equal(to_numpy(clusterer.labels_), analysis.motifs.labels[analysis.whole])
     assert same_home(clusterer.fit_predict(given), given)
 
 

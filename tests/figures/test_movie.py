@@ -43,8 +43,8 @@ def test_a_movie_shows_the_layout_moving_in_the_colours_of_the_motifs(
     analysis: Analysis, tmp_path: Path
 ) -> None:
     path = tmp_path / "movie.gif"
-    start = pca_start(analysis.moments)
-    labels = analysis.motifs.labels
+    start = pca_start(analysis.moments[analysis.whole])
+    labels = analysis.motifs.labels[analysis.whole]
     layout = layout_movie(
         analysis.graph, start, path, labels=labels, stages=SHORT, seed=4, frames=10, frames_per_second=4
     )
@@ -65,13 +65,13 @@ def test_the_movie_of_an_analysis_ends_in_its_layout(
     seen = []
     monkeypatch.setattr(movie, "relax", lambda *a, **k: seen.append(relax(*a, **k)) or seen[-1])
     path = analysis.movie(tmp_path / "movie.gif", frames=3, frames_per_second=1)
-    assert np.array_equal(seen[0], analysis.layout)
+    assert np.array_equal(seen[0], analysis.layout[analysis.whole])
     assert 3 <= len(_frames(path)) <= 8
 
 
 def test_more_vertices_than_can_be_drawn(analysis: Analysis, tmp_path: Path) -> None:
     path = tmp_path / "movie.GIF"
-    start = pca_start(analysis.moments)
+    start = pca_start(analysis.moments[analysis.whole])
     layout = layout_movie(analysis.graph, start, path, stages=SHORT[:1], frames=2, limit=10)
     assert np.array_equal(layout, relax(analysis.graph, start, stages=SHORT[:1]))
     assert path.stat().st_size > 0
@@ -81,7 +81,7 @@ def test_more_vertices_than_can_be_drawn(analysis: Analysis, tmp_path: Path) -> 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
 def test_mp4_is_what_every_player_knows(analysis: Analysis, tmp_path: Path) -> None:
     path = tmp_path / "movie.mp4"
-    start = pca_start(analysis.moments)
+    start = pca_start(analysis.moments[analysis.whole])
     layout_movie(analysis.graph, start, path, stages=SHORT, frames=5, frames_per_second=10)
     probe = subprocess.run(["ffmpeg", "-i", path, "-f", "null", "-"], capture_output=True, text=True)
     assert probe.returncode == 0
@@ -92,7 +92,7 @@ def test_mp4_is_what_every_player_knows(analysis: Analysis, tmp_path: Path) -> N
 def test_what_cannot_be_made_is_said(
     analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = pca_start(analysis.moments)
+    start = pca_start(analysis.moments[analysis.whole])
     with pytest.raises(StageError, match=r"movie: layout\.avi ends in neither \.gif nor \.mp4"):
         layout_movie(analysis.graph, start, tmp_path / "layout.avi")
     monkeypatch.setattr("matplotlib.animation.FFMpegWriter.isAvailable", lambda: False)

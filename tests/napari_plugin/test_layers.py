@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import subprocess
 import sys
 import zipfile
@@ -62,7 +63,6 @@ def test_layers_are_in_order_and_in_nm(analysis: motifgpu.Analysis) -> None:
         ("displacements x 10", "vectors"),
         ("motif-cells", "shapes"),
         ("lattice vectors", "vectors"),
-        ("columns without a patch", "points"),
         ("columns", "points"),
     ]
     for _, keywords, _ in made:
@@ -88,6 +88,20 @@ def test_columns_have_the_features_of_the_table(analysis: motifgpu.Analysis) -> 
 
 def test_every_column_is_drawn_once(analysis: motifgpu.Analysis) -> None:
     made = by_name(layers.analysis_layers(analysis))
+    assert made["columns"][1]["features"]["column"].tolist() == list(range(len(analysis.columns)))
+    some = np.arange(len(analysis.columns)) > 4
+    motifs = analysis.motifs
+    names = {field.name for field in dataclasses.fields(motifs)} - {"counts", "means"}
+    motifs = dataclasses.replace(motifs, **{name: getattr(motifs, name)[some] for name in names})
+    seen = dataclasses.replace(
+        analysis,
+        mask=some,
+        points=analysis.points[some],
+        layout=analysis.layout[some],
+        motifs=motifs,
+        cells=None,
+    )
+    made = by_name(layers.analysis_layers(seen))
     drawn = [made[name][1]["features"]["column"] for name in ("columns", "columns without a patch")]
     assert sorted(np.concatenate(drawn).tolist()) == list(range(len(analysis.columns)))
 
@@ -155,7 +169,7 @@ def test_without_pixel_size_or_lattice_there_is_less() -> None:
     truth = simulate.monolayer("MoSe2", (160, 160), seed=1)
     found = motifgpu.analyze(truth.image, structure=False)
     made = by_name(layers.analysis_layers(found))
-    assert set(made) == {"micrograph", "columns", "columns without a patch"}
+    assert set(made) == {"micrograph", "columns"}
     assert all("scale" not in keywords for _, keywords, _ in made.values())
     assert "sublattice" not in made["columns"][1]["features"]
 

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,18 @@ def forgotten(analysis: Analysis) -> Analysis:
     return replace(analysis, motifs=replace(motifs, labels=labels, counts=counts))
 
 
+def without_first(analysis: Analysis) -> Analysis:
+    """The same, with nothing seen of the patch of the first column."""
+    mask = np.array(analysis.mask)
+    mask[0] = False
+    motifs = analysis.motifs
+    parts = {
+        f.name: getattr(motifs, f.name)[1:] for f in fields_of(motifs) if f.name not in ("counts", "means")
+    }
+    fields = {name: getattr(analysis, name)[1:] for name in ("points", "whole", "layout", "moments")}
+    return replace(analysis, mask=mask, motifs=replace(motifs, **parts), **fields)
+
+
 def rows(analysis: Analysis) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(analysis.table())))
 
@@ -51,9 +64,8 @@ def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
     assert "3 × 1" in summary["motifs"][0]["shell"]
 
 
-def test_densities_are_per_area_where_a_patch_fits(analysis: Analysis) -> None:
-    inner = np.array(TRUTH.image.shape) - analysis.patch_size.pixels
-    area = float(inner.prod()) * TRUTH.pixel_size_nm**2
+def test_densities_are_per_area(analysis: Analysis) -> None:
+    area = TRUTH.image.size * TRUTH.pixel_size_nm**2
     for motif in analysis.summary()["motifs"]:
         assert motif["per_nm2"] == pytest.approx(motif["count"] / area)
     unknown = replace(analysis, micrograph=replace(analysis.micrograph, pixel_size_nm=None))
@@ -62,7 +74,8 @@ def test_densities_are_per_area_where_a_patch_fits(analysis: Analysis) -> None:
 
 def test_unassigned_columns_come_last(forgotten: Analysis) -> None:
     *named, last = forgotten.summary()["motifs"]
-    assert (last["label"], last["count"], last["shell"]) == (-1, -(-len(forgotten.points) // 3), "")
+    assert (last["label"], last["count"]) == (-1, int((forgotten.motifs.labels < 0).sum()))
+    assert last["shell"] == ""
     assert [motif["count"] for motif in named] == forgotten.motifs.counts.tolist()
 
 
@@ -99,7 +112,7 @@ def test_warnings_name_what_is_unsure_or_missing(analysis: Analysis, forgotten: 
     unwanted = {**analysis.parameters, "structure": False}
     assert "lattice" not in told(hierarchy=None, no_lattice="not looked for", parameters=unwanted)
     tied = replace(analysis.graph, tied=np.ones_like(analysis.graph.tied))
-    assert f"{len(analysis.points)} columns have neighbours at equal distance" in told(graph=tied)
+    assert f"{int(analysis.whole.sum())} columns have neighbours at equal distance" in told(graph=tied)
     assert set(analysis.hierarchy.warnings) <= set(analysis.warnings)
     said = ("the image was inverted", "a pixel was left out")
     columns = replace(analysis.columns, notes=said)
@@ -118,26 +131,30 @@ def test_the_table_has_a_line_for_every_column(analysis: Analysis) -> None:
 
 
 def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> None:
+    analysis = without_first(analysis)
     found = rows(analysis)
-    of_patch = ("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y")
+    of_patch = ("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y", "whole")
     assert [bool(row["motif"]) for row in found] == analysis.mask.tolist()
-    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 7}
+    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 8}
     inside = [row for row in found if row["motif"]]
     assert [int(row["motif"]) for row in inside] == analysis.motifs.labels.tolist()
     assert [int(row["identity"]) for row in inside] == analysis.motifs.identities.tolist()
     assert [int(row["domain"]) for row in inside] == analysis.motifs.domains.tolist()
+    assert [bool(int(row["whole"])) for row in inside] == analysis.whole.tolist()
     assert [int(row["environment"]) for row in inside] == analysis.motifs.environments.tolist()
     layout = [[float(row["layout_x"]), float(row["layout_y"])] for row in inside]
     np.testing.assert_allclose(layout, analysis.layout, atol=1e-5)
 
 
 def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
+    analysis = without_first(analysis)
     head, first, *_ = analysis.table().split("\n")
-    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y"
+    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y,whole"
     assert head == f"row_px,col_px,prominence,occupied,probability,{of_patch}"
     assert not analysis.mask[0]
     row, col = analysis.columns.points[0]
-    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,1.0000,,,,,,,"
+    probability = f"{analysis.columns.probability[0]:.4f}"
+    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,{probability},,,,,,,,"
     assert analysis.table().endswith("\n")
     assert "\r" not in analysis.table()
 

@@ -28,8 +28,8 @@ TRUTH = simulate.monolayer(
 # What schema 2 stores: whoever changes a field here raises archive.SCHEMA.
 SCHEMA_2 = {
     "AffinityGraph": "indptr indices weights sigma tied offsets",
-    "Analysis": "micrograph columns mask points moments graph layout motifs averages shells patch_size cells "
-    "hierarchy no_lattice parameters timings versions",
+    "Analysis": "micrograph columns mask points whole missing moments graph layout motifs averages shells "
+    "patch_size cells hierarchy no_lattice parameters timings versions",
     "Cells": "contents types counts reading centers polygons members points labels indices slots lattice "
     "tiling",
     "ClassAverages": "patches reconstructions counts",

@@ -53,13 +53,12 @@ def test_counts_and_columns_agree(run: Run) -> None:
         assert run.moments(row["micrograph"]).shape == (row["points"], 66)
 
 
-def test_density_is_count_over_the_area_where_a_patch_fits(run: Run) -> None:
+def test_density_is_count_over_area(run: Run) -> None:
     areas = {}
     for row in run.micrographs.to_pylist():
-        side = SIDE - row["patch_size_px"]
-        areas[row["micrograph"]] = (side * row["pixel_size_nm"]) ** 2
+        areas[row["micrograph"]] = (SIDE * row["pixel_size_nm"]) ** 2
         assert row["area_nm2"] == pytest.approx(areas[row["micrograph"]])
-        inside = [c for c in run.columns(row["micrograph"]).to_pylist() if c["moments_row"] is not None]
+        inside = [c for c in run.columns(row["micrograph"]).to_pylist() if c["whole"]]
         low, high = row["patch_size_px"] / 2 - 1.0, SIDE - row["patch_size_px"] / 2
         assert all(low <= c["row_px"] <= high and low <= c["col_px"] <= high for c in inside)
     for row in run.counts.to_pylist():

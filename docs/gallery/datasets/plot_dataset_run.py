@@ -76,7 +76,7 @@ plt.show()
 
 # %%
 # The columns themselves are in one Parquet file per micrograph, here read by polars without this package.
-# Columns whose motif is null are so near the border that no patch fits.
+# Of columns whose motif is null too little of a patch is seen; where ``whole`` is false, the frame cuts it.
 
 columns = polars.read_parquet(folder / "series.motif" / "columns" / "*.parquet")
 print(columns.group_by("motif").agg(polars.len(), polars.col("prominence").median().round(2)).sort("motif"))
@@ -106,8 +106,7 @@ ax.legend()
 plt.show()
 
 # %%
-# A density belongs to the area in which a patch fits, which is smaller than the frame; the store holds it.
-# The found and the true ones differ by the vacancies at the border.
+# A density belongs to the area of the pixels that are data; the store holds it.
 #
 # Micrographs to look at
 # ----------------------

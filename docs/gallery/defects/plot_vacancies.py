@@ -79,9 +79,9 @@ plt.show()
 #
 # Densities
 # ---------
-# Columns at the border have no whole patch and are in no motif, so the area that belongs to the counts is the
-# image less half a patch on each side. A count has the exact Poisson interval; with none found it still has
-# an upper end.
+# Columns at the border have a motif too, from the part of their patch that is seen, so the area that belongs
+# to the counts is the whole image. A count has the exact Poisson interval; with none found it still has an
+# upper end.
 
 
 def interval(count):
@@ -89,9 +89,8 @@ def interval(count):
     return (chi2.ppf(0.025, 2 * count) / 2 if count else 0.0), chi2.ppf(0.975, 2 * (count + 1)) / 2
 
 
-side = analysis.patch_size.pixels
-area = np.prod((np.array(analysis.micrograph.shape) - side) * analysis.micrograph.pixel_size_nm)
-inside = ((truth.points > side / 2) & (truth.points < np.array(truth.image.shape) - side / 2)).all(axis=1)
+area = analysis.area_nm2
+inside = ((truth.points > -0.5) & (truth.points < np.array(truth.image.shape) - 0.5)).all(axis=1)
 print(f"over {area:.1f} nm²   found   per nm² (95 %)            truth")
 for kind in ("V_Se", "V_Se2", "W"):
     count = sum(int(analysis.motifs.counts[motif]) for motif in kinds if names[motif] == kind)
