@@ -39,10 +39,9 @@ _SIGNIFICANT = 5.0
 # Equivalents one translation away, of which fewer say nothing about a place.
 _EQUIVALENTS = 2
 # Share of the equivalents of an empty site around that hold a column, at least: less is beyond an edge.
-_LEAST_OF_KIND = 0.6
-# Share of the translations at an empty site that lead to places that look like it, at least: about half do at
-# the edge of a grain.
-_LEAST_SURROUNDED = 0.65
+_LEAST_OF_KIND = 0.5
+# Share of the pairs of opposite equivalents of an empty site that hold equal columns, at least.
+_LEAST_BETWEEN = 0.3
 # Usual height of equivalents over that of the lattice average, at least.
 _LEAST_OF_AVERAGE = 0.5
 # How near another column an empty site may be, in its distance from the nearest place of the lattice.
@@ -53,8 +52,8 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     """Say what stands at the places of the lattice, and take the maxima apart from them."""
     xp, size = image.xp, image.band.size
     sites = lattice_sites(image)
-    n_sites = sites.peaks.points.shape[0]
-    if n_sites == 0:
+    n_sites, places = sites.peaks.points.shape[0], sites.places
+    if places is None or n_sites == 0:
         return choose_by_maxima(image, "prominence")
     others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites.peaks)))
     apart = image.at(image.known, others) > 0
@@ -64,7 +63,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     # Smoothing widens columns: heights are those of columns as wide as they are without it.
     sharp = replace(peaks, sigma=refine(image.detail, peaks, 2, known=image.weight).sigma)
     heights = measure_heights(image.detail, sharp, image.weight)
-    errors = _errors(image, replace(sharp, heights=heights), sites.links)
+    errors = _errors(image, replace(sharp, heights=heights), places.links)
     seen, misfit, average = (
         namespace.to_numpy(x).astype(np.float64)
         for x in (heights[:n_sites], sites.misfit, sites.peaks.heights)
@@ -72,12 +71,12 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     error = errors[:n_sites]
     weight = namespace.to_numpy(image.at(image.known, start.points[:n_sites, :])).astype(np.float64)
     scale = float((weight * seen) @ average / (weight * average @ average))
-    usual = usual_height(seen, sites.links)
+    usual = usual_height(seen, places.links)
     # Where equivalents have none of the height that the average has, it describes something else.
     of_kind = usual >= _LEAST_OF_AVERAGE * scale * average
     probability = np.where(of_kind, column_probability(seen, error, usual, misfit * scale), 0.0)
     # A place without equivalents is a column if it stands out from the noise and from what is misfit.
-    single = sites.links.sum(axis=1) < _EQUIVALENTS
+    single = places.links.sum(axis=1) < _EQUIVALENTS
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)
     probability_of_site = np.where(single, standing_out, probability)
     apart = namespace.to_numpy(heights[n_sites:]) > _SIGNIFICANT * errors[n_sites:]
@@ -91,9 +90,8 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
     believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
-    surrounded = sites.alike @ (of_kind & ~single).astype(np.float64) / np.maximum(sites.possible, 1)
-    of_kind = of_kind & ~single & (surrounded >= _LEAST_SURROUNDED)
-    of_kind = of_kind & (share_around(held, sites.links) >= _LEAST_OF_KIND)
+    of_kind = of_kind & ~single & (places.between_equals(held) >= _LEAST_BETWEEN)
+    of_kind = of_kind & (share_around(held, places.links) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)
     points = xp.where(occupied[:, None], peaks.points, start.points)

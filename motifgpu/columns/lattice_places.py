@@ -27,6 +27,8 @@ _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
 # Two sites are equivalent where the difference of their surroundings is below this share of their contrast.
 _ALIKE = 0.45
+# The same for columns on both sides of an empty site, which spoils the average around.
+_EQUAL = 0.62
 # A place is where translations meet within this distance, px of the grid.
 _TOLERANCE = 1.25
 # Least votes for a place where there is no site; least share of those it could have, for a faint site to be
@@ -50,16 +52,44 @@ class Places:
         Px of the grid.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart.
-    alike : (n, n) sparse array
-        The same, but for places whose surroundings differ: where two grains have one lattice, say.
-    possible : (n,) float64 ndarray
-        How many translations at each place end where places are predicted.
+    steps : _Translations
+        The translations they come from.
     """
 
     points: np.ndarray
     links: sparse.csr_array
-    alike: sparse.csr_array
-    possible: np.ndarray
+    steps: _Translations
+
+    def select(self, mask: np.ndarray) -> Places:
+        """Return the places where `mask` (n,) is True."""
+        index = np.flatnonzero(mask)
+        return Places(self.points[index], self.links[index][:, index], self.steps)
+
+    def between_equals(self, held: np.ndarray) -> np.ndarray:
+        """Return which share (n,) of the pairs of opposite equivalents of each place hold equal columns.
+
+        Around a vacancy, and a row of them, nearly all do; where a grain ends, whatever is beyond, few. It is
+        1 for places that are held.
+
+        Parameters
+        ----------
+        held : (n,) bool ndarray
+            Which places hold a column.
+        """
+        vacant = np.flatnonzero(~held)
+        around = self.links[vacant].tocoo()
+        owner, there = around.row, around.col
+        away = self.points[there] - self.points[vacant[owner]]
+        # The opposite of each is nearest to where it should be; an error of the place itself counts twice there.
+        wanted = self.points[vacant[owner]] - away
+        distance, opposite = cKDTree(self.points).query(wanted, distance_upper_bound=2 * _TOLERANCE)
+        paired = np.isfinite(distance)
+        owner, there, opposite = owner[paired], there[paired], opposite[paired]
+        equal = self.steps.look_alike(self.points, there, opposite, _EQUAL) & held[there] & held[opposite]
+        number = np.bincount(owner, minlength=len(vacant))
+        share = np.ones(len(held))
+        share[vacant] = np.bincount(owner, equal, len(vacant)) / np.maximum(number, 1)
+        return share
 
 
 def lattice_places(
@@ -97,8 +127,7 @@ def lattice_places(
         if not len(added):
             break
         places = np.concatenate([places, added])
-    links, _ = steps.links(places)
-    return Places(places, links, steps.alike(places, links), steps.possible(places, area))
+    return Places(places, steps.links(places)[0], steps)
 
 
 def _parted(steps: _Translations, places: np.ndarray, area: np.ndarray) -> np.ndarray:
@@ -136,7 +165,7 @@ class _Translations:
         self._tree = cKDTree(points)
         self._average, self._radius = average, _SURROUNDINGS * period
         first, second = self._tree.query_pairs(_REACH * period, output_type="ndarray").T
-        alike = self._look_alike(points, first, second)
+        alike = self.look_alike(points, first, second)
         first, second = first[alike], second[alike]
         order = np.argsort(np.concatenate([first, second]), kind="stable")
         self._from = np.concatenate([first, second])[order]
@@ -145,8 +174,10 @@ class _Translations:
         self._number = np.bincount(self._from, minlength=len(points))
         self._begin = np.cumsum(self._number) - self._number
 
-    def _look_alike(self, places: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Say of which pairs of places the surroundings in the average look alike."""
+    def look_alike(
+        self, places: np.ndarray, first: np.ndarray, second: np.ndarray, alike: float = _ALIKE
+    ) -> np.ndarray:
+        """Say of which pairs of places the surroundings in the average differ by less than a share."""
         step = np.linspace(-self._radius, self._radius, _SAMPLES)
         rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
         disc = rows**2 + cols**2 <= 1.01 * self._radius**2
@@ -155,14 +186,8 @@ class _Translations:
         seen = seen - seen.mean(axis=1, keepdims=True)
         contrast = np.linalg.norm(seen, axis=1)
         apart = np.linalg.norm(seen[first] - seen[second], axis=1)
-        alike: np.ndarray = apart < _ALIKE * np.maximum(contrast[first], contrast[second])
-        return alike
-
-    def alike(self, places: np.ndarray, links: sparse.csr_array) -> sparse.csr_array:
-        """Return those of the links between places of which both look alike."""
-        pairs = links.tocoo()
-        kept = self._look_alike(places, pairs.row, pairs.col)
-        return sparse.csr_array((pairs.data[kept], (pairs.row[kept], pairs.col[kept])), shape=links.shape)
+        found: np.ndarray = apart < alike * np.maximum(contrast[first], contrast[second])
+        return found
 
     def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the translations (m, 2) at places, and the place (m,) that each belongs to."""

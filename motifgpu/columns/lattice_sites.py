@@ -64,20 +64,14 @@ class LatticeSites:
         The places, with the heights of the average there.
     misfit : (n,) array
         Standard deviation of what fits leave of the average around each.
-    links : (n, n) sparse array
-        1 where two places are a lattice translation apart; on the host.
-    alike : (n, n) sparse array
-        Those of the links whose ends look alike in the average; on the host.
-    possible : (n,) ndarray
-        How many translations at each place end where places are predicted; on the host.
+    places : Places or None
+        The same places with the translations between them, on the host; None where there are none.
     """
 
     average: Array
     peaks: Peaks
     misfit: Array
-    links: sparse.csr_array
-    alike: sparse.csr_array
-    possible: np.ndarray
+    places: Places | None
 
 
 def lattice_sites(image: FilteredImage) -> LatticeSites:
@@ -119,8 +113,7 @@ def _completed(
     """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
     xp, band = image.xp, image.band
     if sites.points.shape[0] == 0:
-        none = sparse.csr_array((0, 0))
-        return LatticeSites(average, sites, sites.heights, none, none, np.zeros(0))
+        return LatticeSites(average, sites, sites.heights, None)
     places = lattice_places(image, average, sites, sure, described)
     points = namespace.as_like(places.points, average)
     peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
@@ -137,11 +130,9 @@ def _completed(
     real = mean_around(height, height, places.links) > ABOVE_MISFIT * beside
     if band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
-    misfit = namespace.as_like(beside, average)
-    there, index = namespace.from_numpy(real, average), np.flatnonzero(real)
-    links, alike = (x[index][:, index] for x in (places.links, places.alike))
-    misfit = namespace.take_rows(misfit, there)
-    return LatticeSites(average, peaks.select(there), misfit, links, alike, places.possible[index])
+    there = namespace.from_numpy(real, average)
+    misfit = namespace.take_rows(namespace.as_like(beside, average), there)
+    return LatticeSites(average, peaks.select(there), misfit, places.select(real))
 
 
 def _misfit(left: np.ndarray, places: Places, noise: float) -> np.ndarray:
