@@ -42,7 +42,7 @@ _EQUIVALENTS = 2
 _LEAST_OF_KIND = 0.5
 # Share of the pairs of opposite equivalents of an empty site that hold equal columns, at least.
 _LEAST_BETWEEN = 0.3
-# Usual height of equivalents over that of the lattice average, at least.
+# Height that equivalents have, and that is expected, over that of the lattice average, at least.
 _LEAST_OF_AVERAGE = 0.5
 # How near another column an empty site may be, in its distance from the nearest place of the lattice.
 _CLEARANCE = 0.75
@@ -71,13 +71,15 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     error = errors[:n_sites]
     weight = namespace.to_numpy(image.at(image.known, start.points[:n_sites, :])).astype(np.float64)
     scale = float((weight * seen) @ average / (weight * average @ average))
-    usual = usual_height(seen, places.links)
-    # Where equivalents have none of the height that the average has, it describes something else.
-    of_kind = usual >= _LEAST_OF_AVERAGE * scale * average
-    probability = np.where(of_kind, column_probability(seen, error, usual, misfit * scale), 0.0)
-    # A place without equivalents is a column if it stands out from the noise and from what is misfit.
-    single = places.links.sum(axis=1) < _EQUIVALENTS
+    seen_there = scale * average
+    # Where equivalents have little of the height that the average has, it describes something else.
+    of_kind = mean_around(seen, seen, places.links) >= _LEAST_OF_AVERAGE * seen_there
+    expected = np.maximum(usual_height(seen, places.links), _LEAST_OF_AVERAGE * seen_there)
+    probability = column_probability(seen, error, expected, misfit * scale)
+    # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
+    single = ~of_kind | (places.links.sum(axis=1) < _EQUIVALENTS)
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)
+    standing_out = standing_out & (seen > FAINTEST * scale * tallest_tenth(sites.peaks))
     probability_of_site = np.where(single, standing_out, probability)
     apart = namespace.to_numpy(heights[n_sites:]) > _SIGNIFICANT * errors[n_sites:]
     probability = namespace.as_like(np.concatenate([probability_of_site, apart]), heights)
@@ -90,7 +92,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
     believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
-    of_kind = of_kind & ~single & (places.between_equals(held) >= _LEAST_BETWEEN)
+    of_kind = ~single & (places.between_equals(held) >= _LEAST_BETWEEN)
     of_kind = of_kind & (share_around(held, places.links) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)

@@ -80,12 +80,12 @@ class Places:
         around = self.links[vacant].tocoo()
         owner, there = around.row, around.col
         away = self.points[there] - self.points[vacant[owner]]
-        # The opposite of each is nearest to where it should be; an error of the place itself counts twice there.
+        # The opposite of each is nearest to where it should be; an error of the place counts twice there.
         wanted = self.points[vacant[owner]] - away
         distance, opposite = cKDTree(self.points).query(wanted, distance_upper_bound=2 * _TOLERANCE)
         paired = np.isfinite(distance)
         owner, there, opposite = owner[paired], there[paired], opposite[paired]
-        equal = self.steps.look_alike(self.points, there, opposite, _EQUAL) & held[there] & held[opposite]
+        equal = self.steps.look_alike(self.points, there, opposite, _EQUAL) & (held[there] | held[opposite])
         number = np.bincount(owner, minlength=len(vacant))
         share = np.ones(len(held))
         share[vacant] = np.bincount(owner, equal, len(vacant)) / np.maximum(number, 1)
@@ -272,11 +272,16 @@ def share_around(members: np.ndarray, links: sparse.csr_array) -> np.ndarray:
 
 
 def usual_height(heights: np.ndarray, links: sparse.csr_array) -> np.ndarray:
-    """Return the median height (n,) of each place and its equivalents up to two translations away."""
+    """Return the height (n,) of a column at each place, by its equivalents up to two translations away.
+
+    It is their median, and the upper quartile where about half of them are vacant.
+    """
     near = _two_away(links)
     number = np.diff(near.indptr)
     table = np.full((len(heights), int(number.max(initial=1))), np.nan)
     owner = np.repeat(np.arange(len(heights)), number)
     table[owner, np.arange(owner.size) - near.indptr[owner]] = heights[near.indices]
-    usual: np.ndarray = np.nanmedian(table, axis=1)
+    table.sort(axis=1)  # what is no neighbour comes last
+    median, high = (table[np.arange(len(heights)), (q * (number - 1)).astype(np.int64)] for q in (0.5, 0.75))
+    usual: np.ndarray = np.where(median >= 0.5 * high, median, high)
     return usual

@@ -23,7 +23,7 @@ from motifgpu.simulate import BilayerSimulation
 def bilayer() -> tuple[BilayerSimulation, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A twisted bilayer, its columns and their moments, domains and distances from the middle of those."""
     truth = simulate.bilayer(twist=3.15, counts=30.0, seed=0)
-    found = find_columns(truth.image).points
+    found = find_columns(truth.image, "prominence").points
     patches, inside = extract_patches(smooth(truth.image), found, 35)
     points = found[inside]
     distance, nearest = cKDTree(truth.domains).query(points)

@@ -24,7 +24,7 @@ SIDE = 1200
 def bilayer() -> tuple[Any, np.ndarray, np.ndarray, Domains]:
     """A twisted bilayer, its columns, their labels by anchors that nobody chose, and domains of those."""
     truth = simulate.bilayer(shape=(SIDE, SIDE), twist=6.0, counts=30.0, seed=0)
-    found = find_columns(truth.image).points
+    found = find_columns(truth.image, "prominence").points
     patches, inside = extract_patches(smooth(truth.image), found, 35)
     points, moments = found[inside], zernike_moments(patches)
     labels, _ = label_by_anchors(moments, induce_anchors(moments, points))
