@@ -207,19 +207,20 @@ def find_columns(
     if lattice == "none" and method in ("lattice", "radius"):
         raise StageError("columns", f"{method!r} needs a lattice", "leave the method out")
     standard = StandardImage.of(image, "columns", mask).single
-    if lattice == "none" or method == "prominence":
-        dark = bool(invert)
-    else:
+    on_lattice = lattice == "auto" and method in ("auto", "lattice")
+    filtered, dark = FilteredImage(standard, smoothing, on_lattice), bool(invert)
+    if lattice == "auto" and method != "prominence":
         _check_lattice(standard)
-        dark = are_dark(FilteredImage(standard, smoothing)) if invert is None else invert
-    standard = standard.inverted if dark else standard
-    filtered = FilteredImage(standard, smoothing, lattice=method in ("auto", "lattice"))
+        dark = are_dark(filtered) if invert is None else invert
+    if dark:
+        standard = standard.inverted
+        filtered = FilteredImage(standard, smoothing, on_lattice)
     notes = standard.notes
     if dark and invert is None:
         notes = (*notes, DARK)
     if lattice == "none" and method == "auto":
         band, found = choose_atoms(standard)
-    elif method in ("auto", "lattice"):
+    elif on_lattice:
         band, found = filtered.band, choose_by_lattice(filtered)
         notes = (*notes, *_scale_notes(filtered))
     else:
