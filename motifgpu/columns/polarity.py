@@ -2,8 +2,8 @@
 
 Between bright columns there are dark places, and in a honeycomb they look like dark columns. So both are
 tried where the image leans to the dark: columns of one width describe the image, what is between them does
-not. Of a honeycomb whose columns run into each other little more than one ring of Bragg peaks is left, and that
-is a lattice of dark columns too: there bright ones are believed, unless dark ones are much better.
+not. Of a honeycomb whose columns run into each other little more than one ring of Bragg peaks is left, and
+that is a lattice of dark columns too: there bright ones are believed, unless dark ones are much better.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from motifgpu.core.namespace import Array
 # Third moment of the smoothed image, in standard deviations, above which its columns are bright: 0.1 to 3 in
 # micrographs with bright columns, -1.1 to -1.3 with dark ones.
 _BRIGHT = 0.1
-# Share of the image that dark columns may leave over, and that over the share that bright ones leave: 0.3 to 0.9
-# with dark columns, 2 to 20 with bright ones, 0.3 to 20 with those of a honeycomb.
+# Share of the image that dark columns may leave over, and that over the share that bright ones leave: 0.3 to
+# 0.9 with dark columns, 2 to 20 with bright ones, 0.3 to 20 with those of a honeycomb.
 _LEFT, _BETTER, _MUCH_BETTER = 0.65, 0.87, 0.25
-# The three strongest Bragg peaks of hexagonal lattices are as long but for this, and this far from 60 degrees.
+# How far the three strongest Bragg peaks of a hexagonal lattice are from one length and from 60 degrees apart.
 _AS_LONG, _ANGLE = 0.12, 10.0
 # Least height of a column in the trial, over that of the tallest tenth, and steps of its fit.
 _FAINTEST, _STEPS = 0.15, 6
