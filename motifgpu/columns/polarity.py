@@ -23,7 +23,7 @@ _BRIGHT = 0.1
 # Share of the image that dark columns may leave over, and that over the share that bright ones leave: 0.3 to
 # 0.9 with dark columns, 2 to 20 with bright ones, 0.3 to 20 with those of a honeycomb.
 _LEFT, _BETTER, _MUCH_BETTER = 0.65, 0.87, 0.25
-# How far the three strongest Bragg peaks of a hexagonal lattice are from one length and from 60 degrees apart.
+# How far the three strongest Bragg peaks of a hexagonal lattice are from one length and 60 degrees apart.
 _AS_LONG, _ANGLE = 0.12, 10.0
 # Least height of a column in the trial, over that of the tallest tenth, and steps of its fit.
 _FAINTEST, _STEPS = 0.15, 6
