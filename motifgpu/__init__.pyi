@@ -4,6 +4,7 @@ from . import simulate
 from .analysis import Analysis
 from .columns.background import estimate_background
 from .columns.find import Columns, find_columns
+from .columns.given import measure_columns
 from .columns.matching import (
     Detection,
     Match,
@@ -105,6 +106,7 @@ __all__ = [
     "label_domains",
     "layout_movie",
     "match_points",
+    "measure_columns",
     "merge",
     "merge_hierarchies",
     "mirror_symmetry",

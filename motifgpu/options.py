@@ -66,6 +66,9 @@ class Rule:
             raise StageError(stage, f"{name} is {value!r}", f"choose from {', '.join(self.choices)}")
 
 
+_SHORT = 64  # numbers of an array that a record holds in full
+
+
 def _option(default: Any, kind: type, flag: str, about: str = "", **more: Any) -> Any:
     return field(default=default, metadata={"rule": Rule(kind, flag, about, **more)})
 
@@ -111,6 +114,9 @@ class Options:
         None, int, "--motifs", "number of motifs", metavar="N", unset="found", least=1
     )
     structure: bool = True
+    points: Any = None
+    mask: Any = None
+    region: Any = None
     dictionary: MotifDictionary | None = None
     seed: int = _option(0, int, "--seed", "seed of the random numbers")
     backend: str = _option(BACKENDS[0], str, "--backend", choices=BACKENDS)
@@ -146,16 +152,38 @@ class Options:
         -------
         dict
             By the names of the options, but for the pixel size, which is the micrograph's; the size of the
-            patches is two entries, a dictionary is its digest.
+            patches is two entries. A dictionary is its digest; points, a mask and a region that were given
+            are the SHA-256 of their numbers, but a box and a polygon are tuples.
         """
         found: dict[str, Any] = {}
         for name in NAMES:
             if name == "patch_size":
                 found |= {"patch_size_px": patch_size_px, "patch_samples": patch_samples}
+            elif name in ("points", "mask", "region"):
+                found[name] = _recorded(getattr(self, name))
             elif name != "pixel_size_nm":
                 found[name] = getattr(self, name)
         known = None if self.dictionary is None else self.dictionary.digest
         return found | {"order": order, "dictionary": known, "backend": backend}
+
+
+def _recorded(given: Any) -> Any:
+    """Return an array in the form that a record holds: a short one of numbers as tuples, else its SHA-256."""
+    import hashlib
+
+    import numpy as np
+
+    from motifgpu.core.namespace import to_numpy
+
+    if given is None:
+        return None
+    given = getattr(given, "points", given)  # of columns
+    host = np.ascontiguousarray(to_numpy(given) if hasattr(given, "shape") else np.asarray(given))
+    if host.size <= _SHORT and host.dtype != bool:
+        return tuple(host.tolist()) if host.ndim == 1 else tuple(map(tuple, host.tolist()))
+    kind = host.dtype.newbyteorder("<")
+    about = f"{'x'.join(map(str, host.shape))} {kind.name}"
+    return f"{about} sha256:{hashlib.sha256(host.astype(kind).tobytes()).hexdigest()}"
 
 
 NAMES = tuple(option.name for option in fields(Options))

@@ -15,12 +15,15 @@ from threadpoolctl import threadpool_limits
 from motifgpu.analysis import Analysis
 from motifgpu.columns.background import estimate_background
 from motifgpu.columns.find import Columns, find_columns
+from motifgpu.columns.given import measure_columns
 from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
 from motifgpu.columns.pixels import Pixels
+from motifgpu.columns.region import region_mask
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import device, namespace
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.pixels import checked_mask
 from motifgpu.features.cut_patches import LARGEST_CUT, Modes, Seen, seen_of
 from motifgpu.features.disc import sufficient_size
 from motifgpu.features.patches import PatchGrid
@@ -151,13 +154,24 @@ def sampling(side: float, order: int | None) -> tuple[int, int]:
 def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
     """Return a micrograph with its columns and their moments."""
     micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
+    if options.mask is not None:
+        mask = checked_mask(options.mask, micrograph.image, "columns")
+        valid = mask if micrograph.valid is None else micrograph.valid & mask
+        micrograph = replace(micrograph, valid=valid)
     with watch.stage("columns"):
         pixels = Pixels.of(micrograph.image, "columns", micrograph.valid)
+        if options.region is not None:
+            pixels = pixels.within(region_mask(options.region, pixels.values, "columns"))
         micrograph = _with_data_alone(micrograph, pixels)
         standard = StandardImage.of(pixels, "columns")  # computed once, for all stages
-        columns = find_columns(
-            standard, smoothing=options.smoothing, lattice=options.lattice, invert=options.invert
-        )
+        if options.points is None:
+            columns = find_columns(
+                standard, smoothing=options.smoothing, lattice=options.lattice, invert=options.invert
+            )
+        else:
+            columns = measure_columns(
+                standard, options.points, smoothing=options.smoothing, invert=bool(options.invert)
+            )
     with watch.stage("patch size"):
         given = options.patch_size
         if given is None and options.lattice == "none":
@@ -291,6 +305,9 @@ def analyze(
     metric: str = "correlation",
     n_motifs: int | None = None,
     structure: bool = True,
+    points: Any = None,
+    mask: Any = None,
+    region: Any = None,
     dictionary: MotifDictionary | None = None,
     seed: int = 0,
     backend: str = "auto",
@@ -330,6 +347,15 @@ def analyze(
         Number of motifs; found by default.
     structure : bool
         Also fit the lattice, where there is one, and compose the motifs into motif-cells and their hierarchy.
+    points : (n, 2) array_like or Columns, optional
+        Positions of the columns as (row, col), px, made elsewhere, such as by atomap, a network or by hand.
+        None is added, and none is moved (`motifgpu.measure_columns`, which can refine them).
+    mask : (H, W) array_like of bool, optional
+        True on the pixels that are data, False on those to leave out (`motifgpu.find_columns`).
+    region : (int, int, int, int), (k, 2) array_like or (H, W) array_like of bool, optional
+        Analyse a part of the image alone: a box (first row, last row, first column, last column), the last
+        ones not included, the corners (row, col) of a polygon, or True on the pixels. What lies outside
+        counts as no data.
     dictionary : MotifDictionary, optional
         Name the columns by the motifs of the dictionary instead of finding motifs, with patches and moments
         like its own; columns that it does not know have label -1.

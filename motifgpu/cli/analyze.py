@@ -47,8 +47,60 @@ def add(command: AddCommand) -> None:
         "--movie", action="store_true", help="also write layout.gif, the relaxation of the layout"
     )
     parser.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
+    parser.add_argument(
+        "--region",
+        nargs=4,
+        type=int,
+        metavar=("ROW", "END", "COL", "END"),
+        help="analyse these rows and columns of pixels alone, the ends not included",
+    )
+    parser.add_argument(
+        "--mask", type=Path, metavar="FILE", help="image, npy or npz that is 0 where a pixel is no data"
+    )
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="positions of the columns (row, col) px, npy or CSV, in place of finding them",
+    )
     add_options(parser)
     add_dictionary(parser)
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the user says of where columns and data are, as arguments of `analyze`.
+
+    Raises
+    ------
+    MicrographReadError
+        If the mask cannot be read.
+    StageError
+        If there are no points in the file, or points and several micrographs.
+    """
+    import numpy as np
+
+    from motifgpu.core.errors import StageError
+    from motifgpu.io.micrograph import read
+
+    found: dict[str, Any] = {}
+    if args.region is not None:
+        found["region"] = tuple(args.region)
+    if args.mask is not None:
+        found["mask"] = read(args.mask).image != 0
+    if args.points is not None:
+        if len(args.paths) > 1:
+            raise StageError("columns", f"there are points and {len(args.paths)} images", "give one image")
+        try:
+            if args.points.suffix == ".npy":
+                points = np.load(args.points, allow_pickle=False)
+            else:
+                points = np.genfromtxt(args.points, delimiter=",", usecols=(0, 1), ndmin=2)
+                points = points[np.isfinite(points).all(axis=1)]  # without a line of names
+        except (OSError, ValueError) as error:
+            why = f"{args.points} holds no points ({error})"
+            raise StageError("columns", why, "give an npy of shape (n, 2) or a CSV of row, col") from error
+        found["points"] = points
+    return found
 
 
 def _folders(args: argparse.Namespace) -> list[Path]:
@@ -89,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    known = dictionary(args)
+    known, given = dictionary(args), _given(args)
     for path, folder in zip(args.paths, _folders(args), strict=True):
 
         def write(analysis: Analysis, folder: Path = folder) -> None:
@@ -98,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
             _write(analysis, folder, args)
 
         with noted(path, failed):
-            analysis = analyzed(path, args, write, dictionary=known)
+            analysis = analyzed(path, args, write, dictionary=known, **given)
             results.append({**analysis.summary(), "report": str(folder / "report.html")})
             if not args.json:
                 print(_describe(analysis, folder), flush=True)

@@ -163,6 +163,10 @@ class Band:
         """Return points (n, 2) on the grid as (row, col) in pixels of the image."""
         return points * self._pair(self.scale, points) - self._pair(self.pad, points)
 
+    def to_grid(self, points: Array) -> Array:
+        """Return points (n, 2) in pixels of the image as (row, col) on the grid."""
+        return (points + self._pair(self.pad, points)) / self._pair(self.scale, points)
+
     def _pair(self, values: tuple[float, float], like: Array) -> Array:
         return namespace.as_like(np.array(values, np.float64), like)
 

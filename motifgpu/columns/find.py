@@ -242,7 +242,7 @@ def find_columns(
     rows, cols = band.shape
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
-    inside = inside & _on_data(standard, points, found.occupied, width)
+    inside = inside & on_data(standard, points, found.occupied, width)
     xp = namespace.array_namespace(points)
     order = xp.argsort(points[:, 1], stable=True)
     order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
@@ -292,7 +292,7 @@ def _scale_notes(image: FilteredImage) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _on_data(image: StandardImage, points: Array, occupied: Array, sigma: float) -> Array:
+def on_data(image: StandardImage, points: Array, occupied: Array, sigma: float) -> Array:
     """Say which points (n, 2) stand on data: (n,) bool; an empty site, on nothing else."""
     xp = namespace.array_namespace(points)
     share = image.share_valid(sigma)

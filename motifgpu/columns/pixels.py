@@ -20,6 +20,7 @@ REASONS = {
     "margin": "constant margin",
     "line": "bad lines",
     "spike": "spikes",
+    "outside": "outside the region",
 }
 
 
@@ -37,7 +38,7 @@ class Pixels:
         What was subtracted because float32 would not hold the rest beside it.
     left_out : dict of str to int
         How many pixels are no data, by reason: ``"given"`` (a mask, NaN, infinity), ``"margin"``, ``"line"``,
-        ``"spike"``.
+        ``"spike"``; ``"outside"`` a region that was given.
     """
 
     values: Array
@@ -68,7 +69,7 @@ class Pixels:
             return image if mask is None else image.within(checked_mask(mask, image.values, stage))
         values, valid, offset = as_numbers(image, stage, mask)
         xp = namespace.array_namespace(values)
-        left_out = {}
+        left_out: dict[str, int] = {}
         if valid is not None:
             if not bool(xp.any(valid)):
                 raise StageError(
@@ -77,6 +78,8 @@ class Pixels:
                     "check the mask (True where a pixel is data), and the image for NaN",
                 )
             left_out["given"] = int(xp.sum(xp.astype(~valid, xp.int64)))
+            if not left_out["given"]:
+                valid, left_out = None, {}
         for name, faults in find_faults(values, valid).items():
             left_out[name] = int(xp.sum(xp.astype(faults, xp.int64)))
             valid = ~faults if valid is None else valid & ~faults
@@ -89,8 +92,15 @@ class Pixels:
 
     def within(self, region: Array) -> Pixels:
         """Return the same with nothing but `region` (H, W) as data."""
+        xp = namespace.array_namespace(self.values)
+        outside = ~region if self.valid is None else self.valid & ~region
+        number = int(xp.sum(xp.astype(outside, xp.int64)))
+        if not number:
+            return self
         valid = region if self.valid is None else self.valid & region
-        return replace(self, valid=valid)
+        if not bool(xp.any(valid)):
+            raise StageError("columns", "no pixel of the region is data", "give another region")
+        return replace(self, valid=valid, left_out={**self.left_out, "outside": number})
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -98,4 +108,4 @@ class Pixels:
         if not self.left_out:
             return ()
         parts = [f"{REASONS[name]} {count:,} px" for name, count in self.left_out.items()]
-        return (f"left out as no data: {', '.join(parts)}",)
+        return (f"left out: {', '.join(parts)}",)

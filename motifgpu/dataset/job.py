@@ -109,7 +109,8 @@ def make_options(given: dict[str, Any]) -> Options:
     GpuMissingError
         If a GPU is requested and none is usable.
     """
-    known = [name for name in NAMES if name != "dictionary"]
+    # Positions and masks are those of one micrograph.
+    known = [name for name in NAMES if name not in ("dictionary", "points", "mask", "region")]
     for name in given:
         if name not in known:
             raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")

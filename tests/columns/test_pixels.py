@@ -64,7 +64,7 @@ def test_faults_cost_no_columns(places: Any, value: float, reason: str) -> None:
     assert np.array_equal(columns.occupied[match.found], COLUMNS.occupied[match.reference])
     assert set(left_out(changed(places, value))) == {reason}
     (note,) = columns.notes
-    assert note.startswith("left out as no data")
+    assert note.startswith("left out: ")
 
 
 @pytest.mark.parametrize("value", [0.0, float(IMAGE.mean()), 65535.0, np.nan])
@@ -163,7 +163,7 @@ def test_an_analysis_says_what_it_left_out() -> None:
     image[100, 100] = 65535
     found, cropped = analyze(image, structure=False), analyze(IMAGE[31:], structure=False)
     assert found.summary()["left_out_px"] == {"margin": 31 * 256, "spike": 1}
-    assert "left out as no data: constant margin 7,936 px, spikes 1 px" in found.warnings
+    assert "left out: constant margin 7,936 px, spikes 1 px" in found.warnings
     assert len(found.motifs.counts) == len(cropped.motifs.counts)
     assert abs(len(found.points) - len(cropped.points)) <= 8  # discs cut by less than 3.5 %
     assert found.micrograph.valid.sum() == image.size - 31 * 256 - 1
