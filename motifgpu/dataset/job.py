@@ -18,6 +18,8 @@ from motifgpu.store.layout import DICTIONARY, SCHEMA
 
 SECONDS = 60.0  # that reading a file may take
 
+_OF_ONE = ("points", "mask", "region")  # options that are of one micrograph
+
 
 @dataclass(frozen=True)
 class Job:
@@ -45,7 +47,8 @@ class Job:
 
     def parameters(self) -> dict[str, Any]:
         """Return what the results depend on, beside the files and the version."""
-        return {**asdict(self.options), "signal": self.signal, "dictionary": self.digest}
+        options = {name: value for name, value in asdict(self.options).items() if name not in _OF_ONE}
+        return {**options, "signal": self.signal, "dictionary": self.digest}
 
     def key(self, sha256: str) -> str:
         """Return the name that results of a file of this content stand under: 20 hexadecimal digits."""
@@ -109,8 +112,7 @@ def make_options(given: dict[str, Any]) -> Options:
     GpuMissingError
         If a GPU is requested and none is usable.
     """
-    # Positions and masks are those of one micrograph.
-    known = [name for name in NAMES if name not in ("dictionary", "points", "mask", "region")]
+    known = [name for name in NAMES if name not in ("dictionary", *_OF_ONE)]
     for name in given:
         if name not in known:
             raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")
