@@ -467,6 +467,7 @@ class MotifDictionary:
             environment_confidence=xp.where(
                 found.environments >= 0, found.confidence, xp.zeros_like(found.confidence)
             ),
+            notes=(),
         )
 
     def patch_pixels(self, periods: float, pixel_size_nm: float | None) -> float:

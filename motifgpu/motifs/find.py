@@ -63,6 +63,8 @@ class Motifs:
         Probability of the domain given its neighbours', or that the column is at a boundary.
     environment_confidence : (N,) array
         Probability of the environment, that of the label included.
+    notes : tuple of str
+        What was a close choice, and how the alternative is had.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class Motifs:
     identity_confidence: Array
     domain_confidence: Array
     environment_confidence: Array
+    notes: tuple[str, ...]
 
     __repr__ = one_line
 
@@ -216,9 +219,10 @@ def find_motifs(
     host_layout = _checked_layout(layout, number, method, environments)
 
     host_points = _checked_pairs(points, number, "points")
+    others: list[int] = []
 
     if method == "columns":
-        identities, domains, around = what_stands_where(
+        identities, domains, around, others = what_stands_where(
             moments, _checked_order(moments), host_points, host_layout, min_size, n_motifs
         )
         # A number of motifs that was asked for is one of identities.
@@ -264,7 +268,16 @@ def find_motifs(
         identity_confidence=namespace.as_like(identities.confidence, moments),
         domain_confidence=namespace.as_like(domains.confidence, moments),
         environment_confidence=namespace.as_like(np.where(assigned, around.confidence, 0.0), moments),
+        notes=_notes(int(identities.labels.max()) + 1, others),
     )
+
+
+def _notes(number: int, others: list[int]) -> tuple[str, ...]:
+    """Return the sentence on numbers of identities that are nearly as likely as the one found."""
+    if not others:
+        return ()
+    many = " or ".join(map(str, others))
+    return (f"{many} identities are nearly as likely as {number}; n_motifs={others[0]} shows them",)
 
 
 def _checked_layout(layout: Any, number: int, method: str, environments: str) -> np.ndarray | None:

@@ -138,7 +138,7 @@ class IdentityModel:
             mixtures=tuple(found.mixtures),
             components=tuple(components),
         )
-        return model, Identities(labels, confidence, found.mixtures, components)
+        return model, Identities(labels, confidence, found.mixtures, components, found.others)
 
     def classify(self, moments: Array, *, widening: Any = 1.0, slope: float | None = None) -> Classified:
         """Say what columns are, seen or never seen.

@@ -43,7 +43,7 @@ def what_stands_where(
     layout: np.ndarray | None,
     min_size: int,
     n_motifs: int | None,
-) -> tuple[Answer, Answer, Answer]:
+) -> tuple[Answer, Answer, Answer, list[int]]:
     """Return identities, domains and environments.
 
     Parameters
@@ -61,6 +61,8 @@ def what_stands_where(
     identities, domains, environments : Answer
         Identities and domains are numbered by size; environments in no order. The domain of columns at a
         boundary is -1 with the confidence that they are there.
+    others : list of int
+        Numbers of identities that are nearly as likely.
 
     Raises
     ------
@@ -96,6 +98,7 @@ def what_stands_where(
         Answer(numbered(labels, 1), confidence),
         Answer(numbered(found.of_column, 1), found.confidence),
         Answer(code, sure * confidence),
+        classes.others,
     )
 
 

@@ -12,6 +12,8 @@ from motifgpu.features.windows import turned_correlation
 from motifgpu.motifs.mixture import Classes, Mixture, fit_classes
 from motifgpu.motifs.sublattices import Sublattices
 
+# Difference of the criteria, on the scale of BIC, below which two numbers of classes are nearly as likely.
+_CLOSE = 10.0
 # By how much classes may differ that are one but for a turn, in units of the standard deviation of a
 # sublattice's mean patch over its disc.
 _SAME_INTENSITY = 0.1
@@ -33,12 +35,15 @@ class Identities(NamedTuple):
         Of the intensities of each sublattice.
     components : list of (k,) int64 ndarray
         Label of each component of each mixture.
+    others : list of int
+        Numbers of labels that are nearly as likely, where the number was found.
     """
 
     labels: np.ndarray
     confidence: np.ndarray
     mixtures: list[Mixture]
     components: list[np.ndarray]
+    others: list[int]
 
 
 def by_column(sublattices: Sublattices, n_motifs: int | None) -> Identities:
@@ -65,7 +70,11 @@ def by_column(sublattices: Sublattices, n_motifs: int | None) -> Identities:
         for sublattice in range(len(sublattices.rows))
     ]
     if n_motifs is None:
-        return _classified(sublattices, [divisions[best] for divisions, best in divided])
+        found = _classified(sublattices, [divisions[best] for divisions, best in divided])
+        more = {k for divisions, best in divided for k in _nearly(divisions, best)}
+        # Copies of a sublattice have the same classes, so a class more of one is one more of all.
+        number = int(found.labels.max()) + 1
+        return found._replace(others=sorted({number + k for k in more}))
     fits = [divisions for divisions, _ in divided]
     # From one class a sublattice on, a class more where the criterion gains most.
     chosen = [0] * len(fits)
@@ -87,6 +96,13 @@ def by_column(sublattices: Sublattices, n_motifs: int | None) -> Identities:
                 "leave n_motifs out, or choose the method mixture or kmeans",
             )
         chosen[min(gains)[1]] += 1
+
+
+def _nearly(divisions: list[Classes], best: int) -> list[int]:
+    """Return how many classes more, or fewer, are nearly as likely."""
+    least = divisions[best].criterion
+    close = [abs(other.criterion - least) < _CLOSE for other in divisions]
+    return [k - best for k, near in enumerate(close) if near and k != best]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +154,7 @@ def _classified(sublattices: Sublattices, fits: list[Classes]) -> Identities:
                 found = replace(found, label=copy.label)
             classes.append(found)
             labels[found.rows] = found.label
-    return Identities(labels, confidence, [fit.mixture for fit in fits], components)
+    return Identities(labels, confidence, [fit.mixture for fit in fits], components, [])
 
 
 def _occurring(fit: Classes, brightness: np.ndarray) -> Classes:

@@ -22,7 +22,7 @@ _AXES = 8  # principal components of the patterns that are compared
 _SHORTEST, _LONGEST = 1.7, 4.0  # translations, in the distance of the eighth neighbour; patches are 1.6 wide
 _COMMON, _MOST = 0.3, 24  # least share of the columns that a translation takes onto others, and most of them
 _SAME = 0.2  # distance of displacements that are one translation, in that of nearest columns
-_SAMPLE = 1000  # columns whose displacements are looked at
+_SAMPLE = 400  # columns whose displacements are looked at
 # Patches are unlike across a translation below this correlation along some axis, and this many times below
 # that of noise; so many of all translations then are as like or half as unlike as that one.
 _UNLIKE, _NOISE, _SHARE = -0.12, 5.0, 0.6
@@ -78,11 +78,14 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
     found: list[_Translation] = []
     if not len(step):
         return found
-    cells, counts = np.unique(np.round(step / (_SAME * spacing)), axis=0, return_counts=True)
+    cell = np.round(step / (_SAME * spacing)).astype(np.int64)
+    cell -= cell.min(axis=0)
+    _, first, counts = np.unique(
+        cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1], return_index=True, return_counts=True
+    )
     often = counts > _COMMON / 4 * len(some)  # the displacements of one translation may meet in four cells
     steps, middles = cKDTree(step), np.empty((0, 2))
-    for cell in cells[often][np.argsort(-counts[often], kind="stable")]:
-        middle = cell * (_SAME * spacing)
+    for middle in step[first[often]][np.argsort(-counts[often], kind="stable")]:
         for _ in range(2):
             members = steps.query_ball_point(middle, _SAME * spacing)
             middle = step[members].mean(axis=0)

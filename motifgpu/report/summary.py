@@ -85,6 +85,7 @@ def warnings(analysis: Analysis) -> list[str]:
             f"the patch size of {analysis.patch_size.pixels:.1f} px has a confidence of only "
             f"{analysis.patch_size.confidence:.2f}; compare the candidates"
         )
+    found += analysis.motifs.notes
     unassigned = int(to_numpy(analysis.motifs.labels < 0).sum())
     if unassigned:
         found.append(f"{unassigned:,} columns belong to no motif")

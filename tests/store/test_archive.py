@@ -41,7 +41,7 @@ SCHEMA_2 = {
     "Micrograph": "image pixel_size_nm source title valid offset left_out",
     "MotifCell": "key level cells sites orientations bonds count",
     "Motifs": "labels environments counts means confidence identities domains identity_confidence "
-    "domain_confidence environment_confidence",
+    "domain_confidence environment_confidence notes",
     "NeighborShells": "radii columns mean multisets",
     "Occurrences": "node orientation micrograph positions offsets cells",
     "PatchSize": "pixels confidence frequency curve candidates",
