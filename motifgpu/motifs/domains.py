@@ -85,6 +85,12 @@ def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray
     # First without the contrast of column and neighbours, which distinguishes sublattices as well.
     part = divided(patterns, points, sublattice, slice(1, -1))
     part = divided(patterns, points, part, slice(0, -1))
+    # Where one sublattice is divided, others that stand among it are as well.
+    whole = np.isin(sublattice, [k for k in np.unique(sublattice) if np.ptp(part[sublattice == k]) == 0])
+    if whole.any() and not whole.all():
+        also = divided(patterns[whole], points[whole], part[whole], slice(0, -1), too=True)
+        part[whole] = part.max() + 1 + also
+        part = np.unique(part, return_inverse=True)[1].reshape(-1)
     distance, around = cKDTree(points).query(points, AROUND + 1)
     around, reach = around[:, 1:], float(np.median(distance[:, -1]))
     domain = together(part, around)

@@ -273,11 +273,12 @@ def find_motifs(
 
 
 def _notes(number: int, others: list[int]) -> tuple[str, ...]:
-    """Return the sentence on numbers of identities that are nearly as likely as the one found."""
-    if not others:
+    """Return the sentence on numbers of identities, so many more, that are as likely as the one found."""
+    numbers = [number + more for more in others if number + more > 0]
+    if not numbers:
         return ()
-    many = " or ".join(map(str, others))
-    return (f"{many} identities are nearly as likely as {number}; n_motifs={others[0]} shows them",)
+    many = " or ".join(map(str, numbers))
+    return (f"{many} identities are nearly as likely as {number}; n_motifs={numbers[0]} shows them",)
 
 
 def _checked_layout(layout: Any, number: int, method: str, environments: str) -> np.ndarray | None:

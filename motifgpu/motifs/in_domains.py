@@ -62,7 +62,7 @@ def what_stands_where(
         Identities and domains are numbered by size; environments in no order. The domain of columns at a
         boundary is -1 with the confidence that they are there.
     others : list of int
-        Numbers of identities that are nearly as likely.
+        How many identities more, or fewer, are nearly as likely.
 
     Raises
     ------

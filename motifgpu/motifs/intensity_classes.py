@@ -36,7 +36,7 @@ class Identities(NamedTuple):
     components : list of (k,) int64 ndarray
         Label of each component of each mixture.
     others : list of int
-        Numbers of labels that are nearly as likely, where the number was found.
+        How many labels more, or fewer, are nearly as likely, where the number was found.
     """
 
     labels: np.ndarray
@@ -71,10 +71,8 @@ def by_column(sublattices: Sublattices, n_motifs: int | None) -> Identities:
     ]
     if n_motifs is None:
         found = _classified(sublattices, [divisions[best] for divisions, best in divided])
-        more = {k for divisions, best in divided for k in _nearly(divisions, best)}
         # Copies of a sublattice have the same classes, so a class more of one is one more of all.
-        number = int(found.labels.max()) + 1
-        return found._replace(others=sorted({number + k for k in more}))
+        return found._replace(others=sorted({k for each in divided for k in _nearly(*each)}))
     fits = [divisions for divisions, _ in divided]
     # From one class a sublattice on, a class more where the criterion gains most.
     chosen = [0] * len(fits)

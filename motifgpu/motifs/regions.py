@@ -30,6 +30,8 @@ _AXES = 8  # principal components of the averaged features that are searched for
 # 6.3, at least 0.23 and up to 17, never all three; on grains 3 degrees apart and more, twins, stackings,
 # phases and steps of thickness at least 4.8, at most 0.2 and at least 3.5. Of few columns, the first numbers.
 _APART, _VALLEY, _COHERENT = (5.0, 4.5), (0.17, 0.23), 2.5
+# The same where another sublattice has one in its place.
+_APART_TOO, _VALLEY_TOO = 3.5, 0.5
 _MANY, _FEWEST = 200, 60  # columns that are not few, and fewest that are looked at
 _INNER = 0.3  # least share of the columns of a region that have it alone around them
 _ALONE = 0.7  # share of the columns around one that has its region alone around it
@@ -44,7 +46,9 @@ def features(patterns: np.ndarray) -> np.ndarray:
     return np.hstack([patterns / length, np.log(length)])
 
 
-def divided(patterns: np.ndarray, points: np.ndarray, label: np.ndarray, part: slice) -> np.ndarray:
+def divided(
+    patterns: np.ndarray, points: np.ndarray, label: np.ndarray, part: slice, too: bool = False
+) -> np.ndarray:
     """Divide the columns of each label wherever their features, averaged with neighbours, show a gap.
 
     Parameters
@@ -57,6 +61,8 @@ def divided(patterns: np.ndarray, points: np.ndarray, label: np.ndarray, part: s
         Sublattice of each.
     part : slice
         Which of the `features` are looked at.
+    too : bool
+        Whether another sublattice is divided, so that a less clear gap is one.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def divided(patterns: np.ndarray, points: np.ndarray, label: np.ndarray, part: s
         averaged = np.concatenate(
             [np.median(patterns[rows[near[i : i + _ROWS]]], axis=1) for i in range(0, len(rows), _ROWS)]
         )
-        return gap(features(averaged)[:, part], near)
+        return gap(features(averaged)[:, part], near, too)
 
     return separated(label, second)
 
@@ -89,7 +95,7 @@ def separated(label: np.ndarray, halved: Callable[[np.ndarray], np.ndarray | Non
     return label
 
 
-def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
+def gap(x: np.ndarray, near: np.ndarray | None, too: bool = False) -> np.ndarray | None:
     """Return which rows of features are beyond a gap, None where there is none.
 
     Parameters
@@ -97,6 +103,8 @@ def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
     x : (n, k) ndarray
     near : (n, m) ndarray or None
         The nearest columns, for a gap between regions: itself and m - 1 others.
+    too : bool
+        As for `divided`.
     """
     centred = x - x.mean(axis=0)
     scores = centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :_AXES]
@@ -124,11 +132,11 @@ def gap(x: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
     border, depth = valley(along, float(low @ (high - low)), float(high @ (high - low)))
     second = along > border
     many = int(len(x) >= _MANY)
-    if depth > _VALLEY[many] or min(second.sum(), (~second).sum()) < SMALLEST:
+    if depth > (_VALLEY_TOO if too else _VALLEY[many]) or min(second.sum(), (~second).sum()) < SMALLEST:
         return None
     apart = along[second].mean() - along[~second].mean()
     width = (0.5 * (along[second].var() + along[~second].var())) ** 0.5
-    return second if apart > _APART[many] * width else None
+    return second if apart > (_APART_TOO if too else _APART[many]) * width else None
 
 
 def valley(x: np.ndarray, low: float, high: float) -> tuple[float, float]:

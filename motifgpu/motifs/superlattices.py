@@ -16,12 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
-from motifgpu.motifs.regions import SMALLEST, separated, valley
+from motifgpu.motifs.regions import SMALLEST, gap, separated, valley
 
 _AXES = 8  # principal components of the patterns that are compared
 _SHORTEST, _LONGEST = 1.7, 4.0  # translations, in the distance of the eighth neighbour; patches are 1.6 wide
 _COMMON, _MOST = 0.3, 24  # least share of the columns that a translation takes onto others, and most of them
 _SAME = 0.2  # distance of displacements that are one translation, in that of nearest columns
+_NEAR = 7  # columns over which it is averaged how much they take turns
 _SAMPLE = 400  # columns whose displacements are looked at
 # Patches are unlike across a translation below this correlation along some axis, and this many times below
 # that of noise; so many of all translations then are as like or half as unlike as that one.
@@ -59,7 +60,10 @@ def taking_turns(looks: np.ndarray, points: np.ndarray, label: np.ndarray) -> np
 
     def second(rows: np.ndarray) -> np.ndarray | None:
         found = _translations(points[rows], spacing, reach)
-        return _turns(looks[rows], found) if found else None
+        if not found:
+            return None
+        near = cKDTree(points[rows]).query(points[rows], _NEAR)[1]
+        return _turns(looks[rows], found, near)
 
     return separated(label, second)
 
@@ -101,8 +105,11 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
     return found
 
 
-def _turns(looks: np.ndarray, translations: list[_Translation]) -> np.ndarray | None:
-    """Return which columns are of the second of two kinds, None where there is one."""
+def _turns(looks: np.ndarray, translations: list[_Translation], near: np.ndarray) -> np.ndarray | None:
+    """Return which columns are of the second of two kinds, None where there is one.
+
+    Where kinds take turns in part of the sample alone, those in that part.
+    """
     centred = looks - looks.mean(axis=0)
     size, axes = np.linalg.eigh(centred.T @ centred / len(looks))
     scores = centred @ axes[:, ::-1][:, :_AXES] / np.sqrt(np.maximum(size[::-1][:_AXES], 1e-300))
@@ -135,7 +142,10 @@ def _turns(looks: np.ndarray, translations: list[_Translation]) -> np.ndarray | 
         return None
     apart = turn[kinds].mean() - turn[~kinds].mean()
     width = (0.5 * (turn[kinds].var() + turn[~kinds].var())) ** 0.5
-    return kinds if apart > _APART * width else None
+    if apart > _APART * width:
+        return kinds
+    middle = np.abs(turn - np.median(turn))
+    return gap(np.median(middle[near], axis=1)[:, None], near)
 
 
 def _turn(along: np.ndarray, signs: np.ndarray, translations: list[_Translation]) -> np.ndarray:

@@ -155,3 +155,14 @@ def test_a_few_columns_are_one_domain():
     moments = np.random.default_rng(0).normal(size=(9, 66)).astype(np.float32)
     points = np.random.default_rng(1).uniform(0, 100, (9, 2))
     assert not find_motifs(moments, points=points).domains.any()
+
+
+def test_a_close_number_of_identities_is_said():
+    made = simulate.monolayer("WS2", shape=SHAPE, counts=10.0, seed=1, vacancies=0.01)
+    moments, points, _ = described(made.image, made.points, 10)
+    [note] = find_motifs(moments, points=points).notes
+    assert note == "3 identities are nearly as likely as 2; n_motifs=3 shows them"
+    assert len(find_motifs(moments, points=points, n_motifs=3).counts) == 3
+    made = simulate.monolayer(shape=SHAPE, counts=10.0, seed=3, vacancies=0.08)
+    moments, points, _ = described(made.image, made.points, 10)
+    assert find_motifs(moments, points=points).notes == ()
