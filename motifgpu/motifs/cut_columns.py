@@ -14,6 +14,7 @@ darker than their host.
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -66,12 +67,12 @@ def with_cut_columns(motifs: Motifs, moments: Array, seen: Seen, points: Array, 
         "environments": np.full(found.size, -1),
         "environment_confidence": np.zeros(found.size),
     }
-    changed = {"counts": from_numpy(counts, motifs.counts)}
+    changed: dict[str, Any] = {"counts": from_numpy(counts, motifs.counts)}
     for field in fields(motifs):
         values = getattr(motifs, field.name)
         if field.name in of_cut:
             changed[field.name] = _joined(values, of_cut[field.name], whole)
-        elif field.name not in ("counts", "means"):
+        elif field.name not in ("counts", "means", "notes"):
             # What else is said of a column follows from the motif and from where it is.
             host = to_numpy(values)
             given = host[like] if host.dtype.kind in "iu" else np.minimum(host[like], confidence)
