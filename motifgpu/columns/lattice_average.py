@@ -97,10 +97,14 @@ def lattice_average(
     return average, noise
 
 
-def coherence(band: Band, smoothed: Array, average: Array, known: Array, frequency: float) -> Array:
+def coherence(
+    band: Band, smoothed: Array, average: Array, known: Array, frequency: float, noise: float
+) -> Array:
     """Correlate what is known of the image with its lattice average around each pixel: (h, w), -1 to 1.
 
     It is low where the average does not describe what is there: between small grains, in amorphous parts.
+    `noise` is the standard deviation of what noise is left in `smoothed`, which does not lower it, as far as
+    half of the variance.
     """
     xp = namespace.array_namespace(average)
     sigma = WINDOW / (frequency * math.sqrt(band.scale[0] * band.scale[1]))
@@ -108,7 +112,9 @@ def coherence(band: Band, smoothed: Array, average: Array, known: Array, frequen
     def around(x: Array) -> Array:
         return band.blur(x * known, sigma)
 
-    product = around(smoothed**2) * around(average**2)
+    power = around(smoothed**2)
+    power = xp.maximum(power - noise**2 * around(xp.ones_like(known)), 0.5 * power)
+    product = power * around(average**2)
     smallest = _NOTHING * xp.max(product)
     return around(smoothed * average) / xp.sqrt(xp.clip(product, min=float(smallest) + 1e-30))
 

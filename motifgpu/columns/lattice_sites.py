@@ -84,7 +84,7 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
     average, sites, sure, noise = _average(image, image.known)
     in_image, near_image = image.known > 0, image.frame & (band.within(BEYOND) > 0)
     smoothed = image.without_rare(image.smoothed)
-    likeness = coherence(band, smoothed, average, image.known, image.frequency)
+    likeness = coherence(band, smoothed, average, image.known, image.frequency, image.noise)
     described = near_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
     if bool(xp.any(sure & image.at(in_image, sites.points) & ~kept)):
@@ -92,7 +92,7 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
         if holes.points.shape[0]:
             known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
             filled, others, others_sure, noise = _average(image, known)
-            without = coherence(band, smoothed, filled, known, image.frequency)
+            without = coherence(band, smoothed, filled, known, image.frequency, image.noise)
             mended = near_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
             average = xp.where(described, average, filled)
             bright, sure = sites.select(kept), namespace.take_rows(sure, kept)
