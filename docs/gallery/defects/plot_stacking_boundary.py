@@ -36,10 +36,8 @@ for motif in range(labels.max() + 1):
     print(f"{motif:5} {(labels == motif).sum():8}   {', '.join(truth.names[h] for h in held)} in {where}")
 
 # %%
-# The sites that only 3R has, or that only there hold a lone Mo, are motifs of their own. Mo+Se\ :sub:`2` of
-# both stackings is one motif as long as the site is the same; the second such site of 2H, which is the first
-# one turned by 60 degrees, came out as another. So the identity alone does not map the stacking: look at the
-# neighbours of each motif.
+# The two stackings are two domains, so Mo+Se\ :sub:`2` of 2H is one motif and that of 3R another, though both
+# have one identity, and the columns at the boundary are a motif of their own.
 
 figure, axes = plt.subplots(2, 1, figsize=(7, 10.5), layout="constrained", height_ratios=(2, 1))
 analysis.plot.micrograph(axes[0])
@@ -49,30 +47,28 @@ plt.show()
 # %%
 # A map of the stacking
 # ---------------------
-# Here the environments do it alone. A site that only 3R has is found on one side and not on the other, and
-# its neighbours are environments of their own. Colour each column by its environment:
+# Colour each column by its domain; those at the boundary, -1, are grey:
 
-environments = analysis.motifs.environments
+domains = analysis.motifs.domains
 colors = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), layout="constrained")
-for environment in range(environments.max() + 1):
-    rows = environments == environment
-    color = colors[environment % len(colors)]
-    name = f"{environment} ({rows.sum()})"
+for domain in range(-1, domains.max() + 1):
+    rows = domains == domain
+    color = colors[domain] if domain >= 0 else "#999999"
+    name = f"{domain if domain >= 0 else 'boundary'} ({rows.sum()})"
     axes[0].scatter(*analysis.points[rows].T[::-1], s=22, color=color, label=name)
     axes[1].scatter(*analysis.layout[rows].T, s=12, color=color)
-axes[0].set(
-    aspect="equal", xlim=(0, 400), ylim=(400, 0), xticks=[], yticks=[], title="columns by environment"
-)
+axes[0].set(aspect="equal", xlim=(0, 400), ylim=(400, 0), xticks=[], yticks=[], title="columns by domain")
 axes[0].plot([20, 20 + 1 / truth.pixel_size_nm], [388, 388], color="black", linewidth=4)
 axes[0].text(20, 380, "1 nm")
-axes[0].legend(title="environment", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.5)
+axes[0].legend(title="domain", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.5)
 axes[1].set(xticks=[], yticks=[], title="the same in the layout")
 
 is_3r = truth.grain[nearest] == 1
-share = [is_3r[environments == e].mean() for e in range(environments.max() + 1)]
-right = np.mean(np.where(np.array(share)[environments] > 0.5, is_3r, ~is_3r))
-print(f"columns whose environment says rightly on which side they are: {100 * right:.1f} %")
+inside = domains >= 0
+share = [is_3r[domains == d].mean() for d in range(domains.max() + 1)]
+right = np.mean(np.where(np.array(share)[domains[inside]] > 0.5, is_3r[inside], ~is_3r[inside]))
+print(f"columns whose domain says rightly on which side they are: {100 * right:.1f} %")
 plt.show()
 
 # %% What may go wrong: at a tilt of some milliradians the two atoms of a column part in projection, and the

@@ -3,8 +3,8 @@ A mirror twin boundary
 ======================
 
 Along a mirror twin boundary the columns are the same atoms in other environments (Fig. S24 of the paper). So
-the *identity* of a column does not show a boundary; its *environment* does, and so do clumps of the layout.
-This example compares what each of them shows.
+the *identity* of a column does not show a boundary; its *domain* does, and so do clumps of the layout. This
+example compares what each of them shows.
 """
 
 import matplotlib.pyplot as plt
@@ -27,21 +27,17 @@ for warning in analysis.warnings:
     print(warning)
 
 # %%
-# The warning is right: a lattice is fitted to one grain and carried on into the other, where most cells then
-# look unusual. Motif-cells and their hierarchy mean little in an image with two grains; cut it in two for
-# them.
-#
-# Identity, environment, clumps
-# -----------------------------
-# ``labels`` says what the column is, ``environments`` divides it by the neighbours and their directions, and
-# regions of the layout divide by all that a patch shows.
+# Identity, domain, clumps
+# ------------------------
+# ``identities`` says what the column is, ``domains`` on which side it stands, ``labels`` both, with the
+# columns at the boundary apart, and regions of the layout divide by all that a patch shows.
 
 regions = motifgpu.find_motifs(
     analysis.moments, analysis.layout, method="regions", environments="regions"
 ).labels
 partitions = {
-    "identity (labels)": analysis.motifs.labels,
-    "environments": analysis.motifs.environments,
+    "identities": analysis.motifs.identities,
+    "labels": analysis.motifs.labels,
     "regions of the layout": regions,
 }
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
@@ -58,11 +54,12 @@ for ax, (name, labels) in zip(axes, partitions.items(), strict=True):
 
 plt.show()
 
-# %% The identities know two kinds of column on either side, Mo and Se\ :sub:`2`, and a third one on the
-# boundary: metal columns that stand closer together across it and each get some of the other's intensity.
-# Environments and regions distinguish the grains, because neighbours lie in other directions, and pick out
-# the row in the middle.
+# %% The identities know Mo and Se\ :sub:`2`. Labels and regions distinguish the grains, because neighbours
+# lie in other directions, and pick out the boundary, labels as one motif.
 #
+print(f"{analysis.motifs.domains.max() + 1} domains, {(analysis.motifs.domains < 0).sum()} columns between")
+
+# %%
 # Against the truth
 # -----------------
 # What a column truly is here: its sublattice and its grain, the shared row being neither.
@@ -92,10 +89,10 @@ for region in range(regions.max() + 1):
 ax.set(xticks=[], yticks=[])
 ax.set_title("layout", fontsize=10)
 ax.legend(fontsize=7, loc="center", bbox_to_anchor=(0.45, 0.45))
-patches, _ = motifgpu.extract_patches(
+patches, inside = motifgpu.extract_patches(
     analysis.micrograph.image, analysis.points, round(analysis.patch_size.pixels)
 )
-averages = motifgpu.class_averages(patches, analysis.moments, regions)
+averages = motifgpu.class_averages(patches, analysis.moments[inside], regions[inside])
 panels = right.subplots(2, 5).ravel()
 right.suptitle("mean patches of the regions", fontsize=10)
 for ax in panels:
