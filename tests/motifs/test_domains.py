@@ -65,7 +65,7 @@ def test_a_mirror_twin_is_two_kinds_on_two_sides_and_a_boundary(counts):
     assert motifs.domain_confidence.mean() > 0.95
 
 
-@pytest.mark.parametrize("kind", ["grains", "tilt", "stacking"])
+@pytest.mark.parametrize("kind", ["grains", pytest.param("tilt", marks=pytest.mark.slow), "stacking"])
 def test_grains_and_stackings_are_domains(kind):
     made = simulate.sample(kind, (320, 320), counts=10.0, seed=7)
     patches, inside = extract_patches(made.image, made.points, round(3.0 * made.spacing_px))
@@ -88,7 +88,7 @@ UNEVEN = {
 
 
 @pytest.mark.parametrize("name", UNEVEN)
-@pytest.mark.parametrize("counts", [3, 30])
+@pytest.mark.parametrize("counts", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_perfect_crystal_is_not_split_by_uneven_brightness(name, counts):
     made = simulate.monolayer(shape=SHAPE, counts=None, seed=1)
     image = exposed(made.clean, counts, **UNEVEN[name])

@@ -20,7 +20,7 @@ def described(made, sign=1.0):
     return zernike_moments(patches), made.points[keep][inside], made.labels[keep][inside]
 
 
-@pytest.mark.parametrize("counts", [3.0, 10.0])
+@pytest.mark.parametrize("counts", [3.0, pytest.param(10.0, marks=pytest.mark.slow)])
 def test_the_two_coppers_of_a_cuprate_are_told_apart_by_their_places(counts):
     moments, points, identity = described(simulate.sample("layered_oxide", (320, 320), counts=counts, seed=1))
     motifs = find_motifs(moments, points=points)
@@ -37,7 +37,9 @@ def test_two_cations_that_are_equally_dark_are_told_apart():
     assert adjusted_mutual_info_score(identity, motifs.labels) > 0.9
 
 
-@pytest.mark.parametrize("kind", ["monolayer", "perovskite", "tilt", "honeycomb"])
+@pytest.mark.parametrize(
+    "kind", ["monolayer", "perovskite", "tilt", pytest.param("honeycomb", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("trouble", [{}, {"slope": 1.0, "contamination": 0.5, "distortion": 3.0}])
 def test_columns_of_one_kind_take_no_turns(kind, trouble):
     moments, points, _ = described(simulate.sample(kind, (320, 320), counts=10.0, seed=3, **trouble))

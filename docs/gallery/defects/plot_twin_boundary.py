@@ -56,7 +56,7 @@ plt.show()
 
 # %% The identities know Mo and Se\ :sub:`2`. Labels and regions distinguish the grains, because neighbours
 # lie in other directions, and pick out the boundary, labels as one motif.
-#
+
 print(f"{analysis.motifs.domains.max() + 1} domains, {(analysis.motifs.domains < 0).sum()} columns between")
 
 # %%
