@@ -67,7 +67,7 @@ def measure_columns(
     >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
     >>> inside = ((made.points > 0) & (made.points < 127)).all(axis=1)
     >>> columns = motifgpu.measure_columns(made.image, made.points[inside])
-    >>> len(columns) == inside.sum()
+    >>> bool(len(columns) == inside.sum())
     True
     >>> bool((columns.prominence > 0).all())
     True

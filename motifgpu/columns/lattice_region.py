@@ -32,11 +32,13 @@ _STEPS = np.array(
 # Chance of as much power in noise, and by how much its mean is taken higher for being measured.
 _CHANCE, _SAFETY = 1e-4, 1.3
 # Spacing of the places, in standard deviations of the window, as the half width of a window of frequencies.
-_HALF_WIDTH = 6.0
+_HALF_WIDTH = 9.0
 # At the border half of the window is known; what is seen so many periods within it counts.
 _INSET = 1.0
 # Holes up to twice as many places wide are filled, 3 periods: contamination, clusters of vacancies.
-_HOLE = 2
+_HOLE = 3
+# The window sees a lattice so many places beyond its edge.
+_BEYOND = 1
 # Small grains are searched for in parts of this share of the image's sides, where more than the second share
 # of it shows no lattice, if a part has so many periods.
 _PART, _UNEXPLAINED, _FEWEST_PERIODS = 0.25, 0.02, 5.0
@@ -126,8 +128,8 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
         least = float(xp.max(noise)) * 1e-9 + 1e-30
         total = total + power[0, :, :] / xp.clip(noise, min=least)
     places = xp.astype(total > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
-    for sign in (1, -1):  # dilated and eroded
-        for _ in range(_HOLE):
+    for sign, times in ((1, _HOLE), (-1, _HOLE + _BEYOND)):  # dilated and eroded
+        for _ in range(times):
             places = sign * dilate(sign * places)
     return _on_grid(band, places > 0, lowest)
 
@@ -151,10 +153,10 @@ def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half
 
 
 def _averaged(x: Array) -> Array:
-    """Average over 5 x 5 places, periodically."""
+    """Average over 7 x 7 places, periodically."""
     xp = namespace.array_namespace(x)
     for axis in (0, 1):
-        x = sum(xp.roll(x, step, axis=axis) for step in range(-2, 3)) / 5
+        x = sum(xp.roll(x, step, axis=axis) for step in range(-3, 4)) / 7
     return x
 
 
