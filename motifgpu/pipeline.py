@@ -214,8 +214,7 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
         cut = xp.nonzero(mask & ~grid.whole)[0]
         if cut.shape[0]:
             modes = Modes.of(patches, moments, size.pixels)
-            part, lack = namespace.take_rows(every, ~whole), namespace.take_rows(missing, ~whole)
-            seen = seen_of(part, grid.present(cut), lack, modes)
+            seen = seen_of(namespace.take_rows(every, ~whole), grid.present(cut), modes)
     return _Described(
         micrograph, columns, size, mask, missing, whole, patches, moments, seen, features, order, watch
     )
@@ -254,7 +253,7 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
             if one.seen is not None:
                 motifs = with_cut_columns(motifs, one.moments, one.seen, inside, one.whole)
         if one.seen is not None:
-            layout = with_cut_places(layout, moments, motifs.labels, one.whole)
+            layout = with_cut_places(layout, moments, motifs.labels, one.whole, one.seen.modes)
     with watch.stage("averages"):
         own = namespace.take_rows(motifs.labels, one.whole)
         averages = class_averages(one.patches, one.moments, own, n_classes=motifs.counts.shape[0])

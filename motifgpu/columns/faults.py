@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from motifgpu.columns.filling import box_of, fill
+from motifgpu.columns.maxima import dilate, label_touching
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, to_numpy
 from motifgpu.core.pixels import sample
@@ -86,19 +87,36 @@ def _margins(x: Array, valid: Array | None) -> Array | None:
     values = _long_runs([to_numpy(edge) for edge in (part[0, :], part[-1, :], part[:, 0], part[:, -1])])
     if not values:
         return None
-    host = to_numpy(part)
-    unknown = np.zeros(host.shape, bool) if valid is None else ~to_numpy(valid[box[0], box[1]])
-    margin = np.zeros(host.shape, bool)
+    xp = namespace.array_namespace(x)
+    unknown = None if valid is None else ~valid[box[0], box[1]]
+    margin = part != part
     for value in values:
-        one = _margin_of((host == value) | unknown)
-        if one.any() and _ends_abruptly(one, np.where(unknown, 0.0, np.abs(host - value))):
-            margin |= one & ~unknown
-    if not margin.any() or (margin | unknown).all():
+        equal = part == value
+        one = _margin_of(equal if unknown is None else equal | unknown)
+        apart = xp.abs(part - value)
+        if unknown is not None:
+            apart = xp.where(unknown, xp.zeros_like(apart), apart)
+        if one is not None and _ends_abruptly(one, apart):
+            margin = margin | one
+    if unknown is not None:
+        margin = margin & ~unknown
+    covered = margin if unknown is None else margin | unknown
+    if not bool(xp.any(margin)) or bool(xp.all(covered)):
         return None
     # The outermost pixels of what was interpolated are a mixture with the margin.
-    found = np.zeros(x.shape, bool)
-    found[box] = ndimage.binary_dilation(margin, np.ones((3, 3)))
-    return namespace.from_numpy(found, x)
+    wide = dilate(xp.astype(margin, x.dtype)) > 0
+    for axis, (length, side) in enumerate(zip(x.shape, box, strict=True)):
+        ends = (side.start, length - side.stop)
+        parts = [_false(wide, axis, ends[0]), wide, _false(wide, axis, ends[1])]
+        wide = xp.concat(parts, axis=axis)
+    return wide
+
+
+def _false(like: Array, axis: int, number: int) -> Array:
+    """Return so many rows (axis 0) or columns of False."""
+    xp = namespace.array_namespace(like)
+    shape = (number, like.shape[1]) if axis == 0 else (like.shape[0], number)
+    return xp.zeros(shape, dtype=xp.bool, device=namespace.device(like))
 
 
 def _long_runs(lines: list[np.ndarray]) -> list[float]:
@@ -114,35 +132,54 @@ def _long_runs(lines: list[np.ndarray]) -> list[float]:
     return sorted(total, key=lambda value: -total[value])[:_MOST_VALUES]
 
 
-def _margin_of(equal: np.ndarray) -> np.ndarray:
-    """Return the margin (H, W) of one value, `equal` where the image has it; empty where it is none."""
+def _margin_of(equal: Array) -> Array | None:
+    """Return the margin (H, W) bool of one value, `equal` where the image has it; None without one."""
+    xp = namespace.array_namespace(equal)
+    filters = namespace.ndimage(xp)
     pad = 3
-    beyond = np.pad(equal, pad, constant_values=True)  # so that a margin of one row is as solid as any
-    solid = ndimage.binary_opening(beyond, np.ones((3, 3)))
-    groups, _ = ndimage.label(solid, np.ones((3, 3)))
-    at_edge = groups == groups[0, 0]
-    inside = (slice(pad, -pad), slice(pad, -pad))
-    sizes = np.bincount(groups[solid & ~at_edge]) if (solid & ~at_edge).any() else np.zeros(1)
-    least = max(_LEAST_MARGIN, _LARGER * int(sizes.max()))
-    parts, count = ndimage.label(at_edge[inside], np.ones((3, 3)))
-    large = np.bincount(parts.reshape(-1), minlength=count + 1) >= least
-    large[0] = False
-    margin: np.ndarray = large[parts]
-    at_frame = sum(int(edge.sum()) for edge in (margin[0], margin[-1], margin[:, 0], margin[:, -1]))
-    bounds = sum(int((margin[1:] != margin[:-1]).sum()) for margin in (margin, margin.T))
-    if at_frame < _AT_FRAME * (at_frame + bounds):
-        return np.zeros_like(equal)
-    rest, count = ndimage.label(~margin)
-    areas = np.bincount(rest.reshape(-1), minlength=count + 1)[1:]
-    if areas[areas >= _PIECE * equal.size].sum() < _PIECES * areas.sum() or not areas.sum():
-        return np.zeros_like(equal)
+    beyond = equal
+    for axis in (0, 1):  # so that a margin of one row is as solid as any
+        edge = ~_false(beyond, axis, pad)
+        beyond = xp.concat([edge, beyond, edge], axis=axis)
+    solid = filters.binary_opening(beyond, namespace.from_numpy(np.ones((3, 3), bool), equal))
+    groups, count = label_touching(solid, xp)
+    edge = groups[0, 0]
+    sizes = namespace.bincount(xp.reshape(xp.astype(groups, xp.int64), (-1,)), None, count + 1)
+    number = xp.arange(count + 1, dtype=xp.int64, device=namespace.device(equal))
+    inner = (number > 0) & (number != xp.astype(edge, xp.int64))
+    least = max(_LEAST_MARGIN, _LARGER * int(xp.max(xp.where(inner, sizes, xp.zeros_like(sizes)))))
+    parts, count = label_touching((groups == edge)[pad:-pad, pad:-pad], xp)
+    flat = xp.reshape(xp.astype(parts, xp.int64), (-1,))
+    large = namespace.bincount(flat, None, count + 1) >= math.ceil(least)
+    margin = xp.reshape(xp.take(large, flat), equal.shape) & (parts > 0)
+
+    def total(mask: Array) -> int:
+        return int(xp.sum(xp.astype(mask, xp.int64)))
+
+    at_frame = sum(total(side) for side in (margin[0, :], margin[-1, :], margin[:, 0], margin[:, -1]))
+    bounds = total(margin[1:, :] != margin[:-1, :]) + total(margin[:, 1:] != margin[:, :-1])
+    if not at_frame or at_frame < _AT_FRAME * (at_frame + bounds):
+        return None
+    rest, count = filters.label(~margin)
+    flat = xp.reshape(xp.astype(rest, xp.int64), (-1,))
+    areas = namespace.bincount(flat, None, int(count) + 1)[1:]
+    pieces = xp.where(areas >= math.ceil(_PIECE * flat.shape[0]), areas, xp.zeros_like(areas))
+    if not areas.shape[0] or int(xp.sum(pieces)) < _PIECES * int(xp.sum(areas)):
+        return None
     return margin
 
 
-def _ends_abruptly(margin: np.ndarray, apart: np.ndarray) -> bool:
+def _ends_abruptly(margin: Array, apart: Array) -> bool:
     """Say whether data beside a margin differ from it, by `apart`, as others do, unlike a vacuum."""
-    beside = ndimage.binary_dilation(margin, iterations=3) & ~ndimage.binary_dilation(margin)
-    return bool(beside.any() and apart[beside].mean() >= _ABRUPT * apart[~margin].mean())
+    xp = namespace.array_namespace(margin)
+    near = xp.astype(margin, apart.dtype)
+    near = dilate(near)
+    far = dilate(dilate(near))
+    means = []
+    for part in ((far > 0) & ~(near > 0), ~margin):
+        weight = xp.astype(part, apart.dtype)
+        means.append(float(xp.sum(apart * weight)) / max(float(xp.sum(weight)), 1.0))
+    return means[0] >= _ABRUPT * means[1]
 
 
 def _lines(x: Array, valid: Array | None) -> Array | None:
@@ -208,7 +245,7 @@ def _spikes(x: Array, valid: Array | None) -> Array | None:
     found = None
     for reach, factor, steep in ((1, 1.0, _STEEP), (2, _CLUSTER_BEYOND, _CLUSTER)):
         apart = x - _around(x, reach)
-        usual = sample(apart, valid, 32768)
+        usual = sample(apart, valid)
         for sign in (1, -1):
             inner, outer = np.quantile(sign * usual, (_INNER, _OUTER))
             least = outer + factor * _BEYOND * max(float(outer - inner), step)

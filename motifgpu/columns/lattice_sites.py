@@ -176,10 +176,11 @@ def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array, f
     average, noise = lattice_average(
         band, image.without_rare(image.detail), known, image.lowest, image.frequency, image.frequencies
     )
-    nothing = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
-    if float(xp.max(xp.abs(average))) == 0:
-        return average, start_peaks(average, nothing), nothing[:, 0] > 0, noise
-    maxima = peak_positions(average, local_maxima(average) & image.frame)
+    maxima = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
+    if float(xp.max(xp.abs(average))) > 0:
+        maxima = peak_positions(average, local_maxima(average) & image.frame)
+    if maxima.shape[0] == 0:
+        return average, start_peaks(average, maxima), maxima[:, 0] > 0, noise
     sites, sure, least = _tall(average, start_peaks(average, maxima), noise)
     bright = sites.select(sure)
     shoulders = find_shoulders(image, average, bright, least)

@@ -101,8 +101,8 @@ def checked_mask(mask: Any, like: Array, stage: str) -> Array:
 
 
 def sample(x: Array, valid: Array | None, most: int = _SAMPLE) -> np.ndarray:
-    """Return about `most` pixels of an image (H, W), evenly spread, those that are data, on the host."""
-    step = max(1, math.isqrt(math.prod(x.shape) // most))
+    """Return up to about `most` pixels of an image (H, W), evenly spread, of data, on the host."""
+    step = max(1, math.ceil(math.sqrt(math.prod(x.shape) / most)))
     if step % 2 == 0:
         step += 1  # patterns of the detector repeat every 2, 4, ... pixels
     some = namespace.to_numpy(x[::step, ::step]).reshape(-1)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, to_numpy
-from motifgpu.features import disc
+from motifgpu.features import disc, zernike
 from motifgpu.features.windows import window
 
 # Share of the disc that may be missing: at the corner of a frame three quarters of it are.
@@ -65,22 +66,42 @@ class Modes:
         side : float
             Of a patch, px.
         """
+        xp = namespace.array_namespace(moments)
         count, size = patches.shape[0], patches.shape[1]
         order = _order(moments)
+        functions, pixels = _functions(order, size, moments)
         step = -(-count // _SAMPLE)
-        rows, cols = disc.pixels(size, size)
-        some = to_numpy(patches[::step, :, :])[:, rows, cols].astype(np.float64)
-        host = to_numpy(moments).astype(np.float64)
-        left = some - host[::step] @ disc.values(order, size, size)
+        some = xp.reshape(patches[::step, :, :], (-1, size * size))
+        left = xp.where(pixels, some - xp.matmul(moments[::step, :], functions), 0.0)
+        inside = xp.where(pixels, some - xp.mean(some), 0.0)
+        number = float(xp.sum(xp.astype(pixels, moments.dtype)))
+        samples = number * some.shape[0]
         # Samples finer than pixels share their noise.
-        noise = float(np.mean(left**2)) * max(1.0, (size / side) ** 2)
-        noise = max(noise, _LEAST_NOISE * float(some.var()), float(np.finfo(np.float32).tiny))
-        mean = host.mean(axis=0)
-        variance, directions = np.linalg.eigh((host - mean).T @ (host - mean) / count)
+        noise = float(xp.sum(left * left)) / samples * max(1.0, (size / side) ** 2)
+        least = _LEAST_NOISE * float(xp.sum(inside * inside)) / samples
+        noise = max(noise, least, float(np.finfo(np.float32).tiny))
+        exact = precise(moments)
+        xp = namespace.array_namespace(exact)
+        mean = xp.mean(exact, axis=0)
+        apart = exact - mean
+        covariance = _symmetric(xp.matmul(xp.matrix_transpose(apart), apart) / count)
+        variance, directions = np.linalg.eigh(covariance)
         variance, directions = variance[::-1], directions[:, ::-1].T
-        seen = variance > _ABOVE_NOISE * noise / rows.size
+        seen = variance > _ABOVE_NOISE * noise / number
         seen[0], seen[_MOST_MODES:] = variance[0] > 0, False
-        return cls(mean, directions[seen], variance[seen], noise)
+        host: np.ndarray = to_numpy(mean).astype(np.float64)
+        return cls(host, directions[seen], variance[seen], noise)
+
+    def first(self, number: int) -> Modes:
+        """Return the modes of largest variance."""
+        return Modes(self.mean, self.directions[:number], self.variance[:number], self.noise)
+
+    def along(self, moments: Array) -> Array:
+        """Return where moments (n, n_moments) lie along the directions, (n, k), on their device."""
+        exact = precise(moments)
+        xp = namespace.array_namespace(exact)
+        apart = exact - namespace.as_like(self.mean, exact)
+        return xp.matmul(apart, namespace.as_like(np.ascontiguousarray(self.directions.T), exact))
 
     @cached_property
     def round_about(self) -> np.ndarray:
@@ -104,23 +125,22 @@ class Modes:
 class Seen:
     """What the pixels of cut patches say of their moments along the modes, in the units of the noise.
 
+    The arrays are of float64, on the device of the patches, or on the host where it has no float64.
+
     Attributes
     ----------
     modes : Modes
-    gram : (n, k, k) float64 ndarray
+    gram : (n, k, k) array
         Normal matrices of the directions on the pixels that are there.
-    right : (n, k) float64 ndarray
+    right : (n, k) array
         Products of the directions with those pixels, less the mean of whole patches.
-    missing : (n,) float64 ndarray
-        Share of the disc that is not there.
     """
 
     modes: Modes
-    gram: np.ndarray
-    right: np.ndarray
-    missing: np.ndarray
+    gram: Array
+    right: Array
 
-    def fitted(self, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def fitted(self, mean: np.ndarray, covariance: np.ndarray) -> tuple[Array, Array]:
         """Return the likeliest moments along the modes, and their covariance, given what they may be.
 
         Parameters
@@ -130,15 +150,17 @@ class Seen:
 
         Returns
         -------
-        (n, k) and (n, k, k) ndarray
+        (n, k) and (n, k, k) array
         """
-        root = _root(covariance)
-        inner = np.linalg.inv(np.eye(len(mean)) + root.T @ self.gram @ root)
-        left = (self.right - self.gram @ mean) @ root
-        spread = root @ inner @ root.T
-        return mean + np.einsum("nij,nj->ni", root @ inner, left), spread
+        xp, root, inner = self._inner(covariance)
+        usual = namespace.as_like(mean, self.right)
+        left = self.right - xp.matmul(self.gram, usual[:, None])[:, :, 0]
+        inverse = xp.linalg.inv(inner)
+        half = xp.matmul(root, inverse)
+        spread = xp.matmul(half, xp.matrix_transpose(root))
+        return usual + xp.matmul(spread, left[:, :, None])[:, :, 0], spread
 
-    def log_likelihood(self, means: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    def log_likelihood(self, means: np.ndarray, covariance: np.ndarray) -> Array:
         """Return the logarithm (n, c) of the likelihood of what is seen, but for a constant of each patch.
 
         Parameters
@@ -148,16 +170,21 @@ class Seen:
         covariance : (k, k) ndarray
             Of patches of one kind.
         """
-        root = _root(covariance)
-        inner = np.eye(len(root)) + root.T @ self.gram @ root
-        residual = self.right[:, None, :] - np.einsum("nij,cj->nci", self.gram, means)
-        left = residual @ root
-        explained = (left * (left @ np.linalg.inv(inner))).sum(axis=2)
-        match = ((self.right[:, None, :] + residual) * means).sum(axis=2)
-        found: np.ndarray = 0.5 * (match + explained)
-        return found
+        xp, root, inner = self._inner(covariance)
+        kinds = namespace.as_like(means, self.right)
+        residual = self.right[:, None, :] - xp.matmul(kinds, self.gram)
+        left = xp.matmul(residual, root)
+        explained = xp.sum(left * xp.matmul(left, xp.linalg.inv(inner)), axis=2)
+        match = xp.sum((self.right[:, None, :] + residual) * kinds, axis=2)
+        return 0.5 * (match + explained)
 
-    def moments(self) -> np.ndarray:
+    def _inner(self, covariance: np.ndarray) -> tuple[ModuleType, Array, Array]:
+        xp = namespace.array_namespace(self.gram)
+        root = namespace.as_like(_root(covariance), self.gram)
+        unit = namespace.as_like(np.eye(len(covariance)), self.gram)
+        return xp, root, unit + xp.matmul(xp.matrix_transpose(root), xp.matmul(self.gram, root))
+
+    def moments(self) -> Array:
         """Return the moments (n, n_moments) that fit, all whole patches being one kind.
 
         Of the column in the middle nothing is presumed: there rare kinds, such as vacancies, differ from the
@@ -166,11 +193,12 @@ class Seen:
         variance, middle = self.modes.variance, self.modes.middle
         free = variance.sum() * np.outer(middle, middle)
         fitted, _ = self.fitted(np.zeros(len(variance)), np.diag(variance) + free)
-        found: np.ndarray = self.modes.mean + fitted @ self.modes.directions
-        return found
+        xp = namespace.array_namespace(fitted)
+        mean, directions = (namespace.as_like(x, fitted) for x in (self.modes.mean, self.modes.directions))
+        return mean + xp.matmul(fitted, directions)
 
 
-def seen_of(patches: Array, present: Array, missing: Array, modes: Modes) -> Seen:
+def seen_of(patches: Array, present: Array, modes: Modes) -> Seen:
     """Sum up what cut patches say.
 
     Parameters
@@ -179,33 +207,51 @@ def seen_of(patches: Array, present: Array, missing: Array, modes: Modes) -> See
         Of any finite values where they are not present.
     present : (n, s, s) bool array
         Which samples are there.
-    missing : (n,) array
-        Share of the disc that is not.
     modes : Modes
     """
     xp = namespace.array_namespace(patches)
     number, size = patches.shape[0], patches.shape[1]
-    order = _order(modes.mean[None, :])
-    rows, cols = disc.pixels(size, size)
-    functions = disc.values(order, size, size)
-    places = namespace.from_numpy(rows * size + cols, patches)
-
-    def on_disc(x: Array) -> Array:
-        return xp.take(xp.reshape(x, (number, size * size)), places, axis=1)
-
-    there = xp.astype(on_disc(present), patches.dtype)
-    ground = namespace.as_like(modes.mean @ functions, patches)
-    left = (on_disc(patches) - ground) * there
-    basis = modes.directions @ functions
+    functions, _ = _functions(_order(modes.mean[None, :]), size, patches)
+    there = xp.astype(xp.reshape(present, (number, size * size)), patches.dtype)
+    ground = xp.matmul(namespace.as_like(modes.mean[None, :], patches), functions)
+    left = (xp.reshape(patches, (number, size * size)) - ground) * there
+    basis = xp.matmul(namespace.as_like(modes.directions, patches), functions)
     count = basis.shape[0]
     first, second = np.triu_indices(count)
     # One product of arrays makes all normal matrices: of what is there with the products of directions.
-    products = namespace.as_like((basis[first] * basis[second]).T, patches)
-    entries = to_numpy(xp.matmul(there, products)).astype(np.float64)
-    gram = np.empty((number, count, count))
-    gram[:, first, second] = gram[:, second, first] = entries / modes.noise
-    right = to_numpy(xp.matmul(left, namespace.as_like(basis.T, patches))).astype(np.float64)
-    return Seen(modes, gram, right / modes.noise, to_numpy(missing).astype(np.float64))
+    one, other = (xp.take(basis, namespace.from_numpy(rows, patches), axis=0) for rows in (first, second))
+    entries = precise(xp.matmul(there, xp.matrix_transpose(one * other))) / modes.noise
+    right = precise(xp.matmul(left, xp.matrix_transpose(basis))) / modes.noise
+    place = np.zeros((count, count), np.int64)
+    place[first, second] = place[second, first] = np.arange(len(first))
+    chosen = namespace.from_numpy(place.reshape(-1), entries)
+    xp = namespace.array_namespace(entries)
+    return Seen(modes, xp.reshape(xp.take(entries, chosen, axis=1), (number, count, count)), right)
+
+
+def precise(x: Array) -> Array:
+    """Return numbers as float64, on their device, or on the host where it has none."""
+    xp = namespace.array_namespace(x)
+    if "float64" in xp.__array_namespace_info__().dtypes(device=namespace.device(x)):
+        return xp.astype(x, xp.float64)
+    return to_numpy(x).astype(np.float64)
+
+
+def _functions(order: int, size: int, like: Array) -> tuple[Array, Array]:
+    """Return the Zernike functions (n_moments, size * size), and which samples are on the disc."""
+    (functions,) = zernike.function_tables(order, size).on(like)
+    return functions, functions[0, :] != 0
+
+
+def _symmetric(x: Array) -> np.ndarray:
+    """Return a symmetric matrix (k, k) on the host, of which one half is copied."""
+    xp = namespace.array_namespace(x)
+    first, second = np.triu_indices(x.shape[0])
+    places = namespace.from_numpy(first * x.shape[0] + second, x)
+    half = to_numpy(xp.take(xp.reshape(x, (-1,)), places))
+    full: np.ndarray = np.empty(x.shape, np.float64)
+    full[first, second] = full[second, first] = half
+    return full
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

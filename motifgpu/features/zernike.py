@@ -287,7 +287,8 @@ def _projector(order: int, size: int) -> _Projector:
 
 
 @functools.lru_cache(maxsize=4)
-def _functions(order: int, size: int) -> _Tables:
+def function_tables(order: int, size: int) -> _Tables:
+    """Return the functions on the samples of a patch (n_moments, size * size), kept on every device."""
     return _Tables(zernike_basis(order, size).reshape(-1, size * size))
 
 
@@ -327,7 +328,7 @@ def reconstruct_patches(moments: Array, size: int) -> Array:
     """
     xp, moments, order = checked_moments(moments)
     size = _checked_size(size)
-    (functions,) = _functions(order, size).on(moments)
+    (functions,) = function_tables(order, size).on(moments)
     return xp.reshape(xp.matmul(moments, functions), (moments.shape[0], size, size))
 
 

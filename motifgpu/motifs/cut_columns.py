@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, from_numpy, to_numpy
-from motifgpu.features.cut_patches import Seen
+from motifgpu.features.cut_patches import Modes, Seen
+from motifgpu.motifs.averages import mean_rows
 from motifgpu.motifs.find import Motifs
 
 # Whole columns around that say which motifs are likely, and the weight of all others beside them, in columns.
@@ -28,6 +30,8 @@ _NEARBY, _ANYWHERE = 30, 5.0
 # Motifs are of one pattern where the means of their moments, but for what is round about the centre, differ
 # by less than this many standard deviations inside motifs.
 _ONE_PATTERN = 6.0
+# Modes by which columns are alike there: numbers that leave a device for each.
+_MODES = 6
 # Variance that is allowed round about the centre, in squared distances of the motifs of a pattern.
 _OPEN = 10.0
 # A column of the layout stands in the middle of so many whole ones that are most like it.
@@ -57,7 +61,7 @@ def with_cut_columns(motifs: Motifs, moments: Array, seen: Seen, points: Array, 
         not all seen.
     """
     labels, where, there = to_numpy(motifs.labels), to_numpy(points), to_numpy(whole)
-    found, confidence = _classified(labels, to_numpy(moments).astype(np.float64), seen, where, there)
+    found, confidence = _classified(labels, moments, seen, where, there)
     like = _nearest_alike(labels, found, where, there)
     counts = to_numpy(motifs.counts)
     counts = counts + np.bincount(found[found >= 0], minlength=counts.size)
@@ -98,10 +102,11 @@ def with_cut_moments(moments: Array, seen: Seen, whole: Array) -> Array:
     return _joined(moments, seen.moments(), whole)
 
 
-def with_cut_places(layout: Array, moments: Array, labels: Array, whole: Array) -> Array:
+def with_cut_places(layout: Array, moments: Array, labels: Array, whole: Array, modes: Modes) -> Array:
     """Return where all columns stand in the layout (n, 2); the whole ones (w, 2) stay where they are.
 
-    A cut column stands in the middle of the whole ones of its motif that are most like it.
+    A cut column stands in the middle of the whole ones of its motif that are most like it, along the first
+    modes.
 
     Parameters
     ----------
@@ -109,9 +114,10 @@ def with_cut_places(layout: Array, moments: Array, labels: Array, whole: Array) 
     moments : (n, n_moments) array
     labels : (n,) array
     whole : (n,) bool array
+    modes : Modes
     """
     host, there = to_numpy(layout), to_numpy(whole)
-    own, label = to_numpy(moments), to_numpy(labels)
+    own, label = to_numpy(modes.first(_MODES).along(moments)), to_numpy(labels)
     kinds = label[~there]
     place = np.empty((kinds.size, 2), host.dtype)
     for kind in np.unique(kinds):
@@ -120,36 +126,43 @@ def with_cut_places(layout: Array, moments: Array, labels: Array, whole: Array) 
             same = np.arange(len(host))
         _, near = cKDTree(own[there][same]).query(own[~there][rows], min(_LIKE, same.size))
         place[rows] = host[same[near]].reshape(rows.size, -1, 2).mean(axis=1)
-    return _joined(layout, place, whole)
+    return _joined(layout, from_numpy(place, layout), whole)
 
 
-def _joined(values: Array, of_cut: np.ndarray, whole: Array) -> Array:
+def _joined(values: Array, of_cut: Array, whole: Array) -> Array:
     """Return values (n, ...) of all columns, from those of the whole (w, ...) and those of the cut ones."""
-    host, there = to_numpy(values), to_numpy(whole)
-    every = np.empty((there.size, *host.shape[1:]), host.dtype)
-    every[there], every[~there] = host, of_cut
-    return from_numpy(every, values)
+    xp = namespace.array_namespace(values)
+    if isinstance(of_cut, np.ndarray):
+        of_cut = from_numpy(of_cut.astype(namespace.dtype_name(values)), values)
+    one = xp.cumulative_sum(xp.astype(whole, xp.int64)) - 1
+    other = values.shape[0] - 1 + xp.cumulative_sum(xp.astype(~whole, xp.int64))
+    every = xp.concat([values, xp.astype(of_cut, values.dtype)], axis=0)
+    return xp.take(every, xp.where(whole, one, other), axis=0)
 
 
 def _classified(
-    labels: np.ndarray, moments: np.ndarray, seen: Seen, points: np.ndarray, whole: np.ndarray
+    labels: np.ndarray, moments: Array, seen: Seen, points: np.ndarray, whole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return label and probability (n,) of every cut column."""
-    number = len(seen.missing)
+    number = seen.right.shape[0]
     kinds, members = np.unique(labels[labels >= 0], return_counts=True)
     if not kinds.size or not number:
         return np.full(number, -1), np.zeros(number)
     modes = seen.modes
-    own = (moments - modes.mean) @ modes.directions.T
-    means = np.stack([own[labels == kind].mean(axis=0) for kind in kinds])
-    place = np.searchsorted(kinds, labels)
-    inside = own[labels >= 0] - means[place[labels >= 0]]
-    within = inside.T @ inside / max(len(inside) - len(kinds), 1)
-    within += 1e-6 * np.diag(modes.variance)
+    own = modes.along(moments)
+    xp = namespace.array_namespace(own)
+    place = np.where(labels >= 0, np.searchsorted(kinds, labels), -1)
+    of_kinds = mean_rows(own, place, members)
+    known = namespace.from_numpy(np.maximum(place, 0), own)
+    weight = namespace.as_like((labels >= 0)[:, None].astype(np.float64), own)
+    inside = (own - xp.take(of_kinds, known, axis=0)) * weight
+    within = to_numpy(xp.matmul(xp.matrix_transpose(inside), inside)).astype(np.float64)
+    within = within / max(int(members.sum()) - kinds.size, 1) + 1e-6 * np.diag(modes.variance)
+    means = to_numpy(of_kinds).astype(np.float64)
 
     near = _nearby(labels, kinds, points, whole)
     prior = np.log(near + _ANYWHERE * members / members.sum())
-    joint = prior + seen.log_likelihood(means, within)
+    joint = prior + to_numpy(seen.log_likelihood(means, within))
     centre = modes.round_about
     pattern = _patterns(means, within, centre)
     share = _shares(joint)
@@ -172,13 +185,16 @@ def _classified(
 
 
 def _by_centre(
-    centre: np.ndarray, fitted: np.ndarray, spread: np.ndarray, mean: np.ndarray, within: np.ndarray
+    centre: np.ndarray, fitted: Array, spread: Array, mean: np.ndarray, within: np.ndarray
 ) -> np.ndarray:
     """Return the logarithm (n,) of the likelihood of what is round about the centre."""
-    apart = (fitted - mean) @ centre.T
-    covariance = centre @ (within + spread) @ centre.T
-    weighed = np.linalg.solve(covariance, apart[:, :, None])[:, :, 0]
-    found: np.ndarray = -0.5 * ((apart * weighed).sum(axis=1) + np.linalg.slogdet(covariance)[1])
+    xp = namespace.array_namespace(fitted)
+    rows, usual, around = (namespace.as_like(x, fitted) for x in (centre, mean, within))
+    apart = xp.matmul(fitted - usual, xp.matrix_transpose(rows))
+    covariance = xp.matmul(rows, xp.matmul(spread + around, xp.matrix_transpose(rows)))
+    weighed = xp.linalg.solve(covariance, apart[:, :, None])[:, :, 0]
+    size = xp.linalg.slogdet(covariance).logabsdet
+    found: np.ndarray = to_numpy(-0.5 * (xp.sum(apart * weighed, axis=1) + size))
     return found
 
 

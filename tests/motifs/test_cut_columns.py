@@ -84,7 +84,7 @@ def test_a_column_gets_the_motif_of_its_own_side() -> None:
     patches, moments = grid.sample(grid.whole), analysis.moments[analysis.whole]
     modes = Modes.of(patches, moments, analysis.patch_size.pixels)
     rows = np.flatnonzero(~grid.whole)
-    seen = seen_of(grid.sample(~grid.whole), grid.present(rows), grid.missing[rows], modes)
+    seen = seen_of(grid.sample(~grid.whole), grid.present(rows), modes)
     motifs = find_motifs(moments)
     right = (analysis.points[:, 1] > 110).astype(np.int32)
     sided = replace(motifs, labels=2 * motifs.labels + right[analysis.whole], counts=np.zeros(4, np.int64))
