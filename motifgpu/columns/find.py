@@ -194,6 +194,20 @@ def find_columns(
     >>> score = motifgpu.score_detection(columns.points, made.points, made.occupied, (160, 160), 4, 8)
     >>> score.precision, score.recall
     (1.0, 1.0)
+
+    Dark columns are found as they are, and noted:
+
+    >>> made = motifgpu.simulate.sample("dark_perovskite", (160, 160), seed=1)
+    >>> motifgpu.find_columns(made.image).notes
+    ('the columns are dark on bright ground: they were found in the inverted image',)
+
+    Single atoms on a support are no lattice, and are found when asked for:
+
+    >>> made = motifgpu.simulate.sample("atoms", (160, 160), seed=1)
+    >>> atoms = motifgpu.find_columns(made.image, lattice="none")
+    >>> match = motifgpu.match_points(atoms.points, made.points, radius=3.0)
+    >>> len(match.found) >= 0.9 * len(made.points)
+    True
     """
     if method not in ("auto", "lattice", "prominence", "radius"):
         raise StageError(

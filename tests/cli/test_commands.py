@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,37 @@ def test_json_is_all_of_standard_output(
     assert result["failed"] == []
     assert [item["n_motifs"] for item in result["analyses"]] == [3, 3]
     assert (tmp_path / "scan-2" / "report.html").exists()
+
+
+@pytest.mark.usefixtures("little_drawn")
+def test_dark_columns_and_single_atoms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("dark_perovskite", "atoms"):
+        np.save(tmp_path / f"{kind}.npy", simulate.sample(kind, (160, 160), seed=1).image)
+
+    def analysed(kind: str, *flags: str) -> dict[str, Any]:
+        given = [
+            "analyze",
+            "--json",
+            "-q",
+            "--still",
+            str(tmp_path / f"{kind}.npy"),
+            "-o",
+            str(tmp_path),
+            *flags,
+        ]
+        cli.main(given)
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    decided, chosen, left = (
+        analysed("dark_perovskite", *flags)["analyses"][0] for flags in ((), ("--invert",), ("--no-invert",))
+    )
+    assert any("columns are dark" in text for text in decided["warnings"])
+    assert not any("columns are dark" in text for text in chosen["warnings"] + left["warnings"])
+    assert chosen["columns"] == decided["columns"] != left["columns"]
+    assert [item["parameters"]["invert"] for item in (decided, chosen, left)] == [None, True, False]
+    assert "the image has no lattice" in str(analysed("atoms")["failed"])
+    assert analysed("atoms", "--lattice", "none")["analyses"][0]["columns"] > 30
 
 
 @pytest.mark.usefixtures("little_drawn")
