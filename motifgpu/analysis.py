@@ -88,7 +88,7 @@ class Analysis:
     >>> m = len(analysis.points)
     >>> analysis.moments.shape == (m, 66), analysis.layout.shape == (m, 2), int(analysis.mask.sum()) == m
     (True, True, True)
-    >>> 0 < analysis.whole.sum() < m  # some patches are cut by the frame
+    >>> bool(0 < analysis.whole.sum() < m)  # some patches are cut by the frame
     True
     """
 

@@ -90,9 +90,21 @@ def test_points_without_data_are_left_out() -> None:
 POLYGON = [(20, 20), (20, 230), (220, 120)]
 
 
-@pytest.mark.parametrize("region", [(30, 200, 40, 240), POLYGON, np.tri(240, 250, dtype=bool)])
-def test_a_region_is_analysed_alone(region: Any) -> None:
-    whole, part = analyze(IMAGE, pixel_size_nm=0.02), analyze(IMAGE, region=region, pixel_size_nm=0.02)
+@pytest.fixture(scope="module")
+def whole() -> Analysis:
+    return analyze(IMAGE, structure=False)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        POLYGON,
+        pytest.param((30, 200, 40, 240), marks=pytest.mark.slow),
+        pytest.param(np.tri(240, 250, dtype=bool), marks=pytest.mark.slow),
+    ],
+)
+def test_a_region_is_analysed_alone(region: Any, whole: Analysis) -> None:
+    part = analyze(IMAGE, region=region, pixel_size_nm=0.02, structure=False)
     valid = part.micrograph.valid
     row, col = np.rint(part.columns.points).astype(int).T
     assert valid[row, col].mean() > 0.97

@@ -115,17 +115,17 @@ def test_data_stay_data(image: np.ndarray) -> None:
     assert left_out(image) == {}
 
 
-def test_masks_from_everywhere(xp_array: Callable[[Any], Any]) -> None:
+def test_masks_from_everywhere() -> None:
     known = np.ones(IMAGE.shape, bool)
     known[:40] = False
     spoiled = np.where(known, IMAGE, 1e5 * RNG.random(IMAGE.shape)).astype(np.float32)
     expected = find_columns(IMAGE[40:]).points + np.float32([40, 0])
     for columns in (
-        find_columns(xp_array(spoiled), mask=xp_array(known)),
-        find_columns(xp_array(np.where(known, spoiled, np.nan))),
+        find_columns(spoiled, mask=known),
+        find_columns(np.where(known, spoiled, np.nan)),
         find_columns(np.ma.array(spoiled, mask=~known)),
     ):
-        np.testing.assert_allclose(to_numpy(columns.points), expected, atol=1e-3)
+        np.testing.assert_allclose(columns.points, expected, atol=1e-3)
 
 
 def test_holes_of_any_shape(xp_array: Callable[[Any], Any]) -> None:

@@ -26,7 +26,7 @@ def against_truth(analysis: Analysis, truth: simulate.Simulation) -> tuple[np.nd
 @pytest.mark.parametrize(("counts", "least"), [(10, 0.97), (3, 0.93)])
 def test_columns_at_the_frame_are_what_they_are(counts: float, least: float) -> None:
     scores = []
-    for seed in (104, 105):
+    for seed in (104,):
         truth = simulate.monolayer(
             "MoSe2", (300, 300), counts=counts, angle=7 * seed % 60, vacancies=0.05, seed=seed
         )
