@@ -100,6 +100,7 @@ def samples(results: Results) -> list[str]:
                     ),
                 )
                 for kind in _kinds(scores)
+                if f"{kind} pk 10 {troubled[0]}" in scores
             ),
         )
     compared = {name: row["peers"] for name, row in scores.items() if row["peers"]}
