@@ -41,7 +41,9 @@ def without_first(analysis: Analysis) -> Analysis:
     mask[0] = False
     motifs = analysis.motifs
     parts = {
-        f.name: getattr(motifs, f.name)[1:] for f in fields_of(motifs) if f.name not in ("counts", "means")
+        f.name: getattr(motifs, f.name)[1:]
+        for f in fields_of(motifs)
+        if f.name not in ("counts", "means", "notes")
     }
     fields = {name: getattr(analysis, name)[1:] for name in ("points", "whole", "layout", "moments")}
     return replace(analysis, mask=mask, motifs=replace(motifs, **parts), **fields)
