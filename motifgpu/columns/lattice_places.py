@@ -5,7 +5,7 @@ translation apart, in their own grain and with its strain. Every translation fro
 nothing was taken for a site is a vote for one there; a faint site that its equivalents do not support is
 noise. No lattice has to be indexed, and any number of grains may be in the image.
 
-Runs on the host, on two numbers a site and some twenty samples of the average around each.
+Runs on the host, on two numbers a site and eight that tell the average around it from that around others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
@@ -25,6 +25,10 @@ from motifgpu.core.namespace import Array
 # ring: two lattice constants, and the nearest columns.
 _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
+_COMPONENTS = 7  # that tell surroundings from others
+_STEP = 4  # px of the grid at which it is known where there is a lattice
+# Places this far beyond the image, px of the grid, are predicted: their columns are fitted by their rims.
+BEYOND = 1.5
 # Two sites are equivalent where the difference of their surroundings is below this share of their contrast.
 _ALIKE = 0.45
 # The same for columns on both sides of an empty site, which spoils the average around.
@@ -52,18 +56,18 @@ class Places:
         Px of the grid.
     links : (n, n) sparse array
         1 where two places are a lattice translation apart.
-    steps : _Translations
-        The translations they come from.
+    surroundings : _Surroundings
+        What the lattice average shows around them.
     """
 
     points: np.ndarray
     links: sparse.csr_array
-    steps: _Translations
+    surroundings: _Surroundings
 
     def select(self, mask: np.ndarray) -> Places:
         """Return the places where `mask` (n,) is True."""
         index = np.flatnonzero(mask)
-        return Places(self.points[index], self.links[index][:, index], self.steps)
+        return Places(self.points[index], self.links[index][:, index], self.surroundings)
 
     def between_equals(self, held: np.ndarray) -> np.ndarray:
         """Return which share (n,) of the pairs of opposite equivalents of each place hold equal columns.
@@ -85,7 +89,7 @@ class Places:
         distance, opposite = cKDTree(self.points).query(wanted, distance_upper_bound=2 * _TOLERANCE)
         paired = np.isfinite(distance)
         owner, there, opposite = owner[paired], there[paired], opposite[paired]
-        equal = self.steps.look_alike(self.points, there, opposite, _EQUAL) & (held[there] | held[opposite])
+        equal = self.surroundings.alike(self.points, there, opposite, _EQUAL) & (held[there] | held[opposite])
         number = np.bincount(owner, minlength=len(vacant))
         share = np.ones(len(held))
         share[vacant] = np.bincount(owner, equal, len(vacant)) / np.maximum(number, 1)
@@ -111,9 +115,10 @@ def lattice_places(
     """
     points = namespace.to_numpy(sites.points).astype(np.float64)
     fixed = namespace.to_numpy(sure)
-    area = namespace.to_numpy(described)
+    area = _Area.of(image, described)
     period = 1 / (image.lowest * (image.band.scale[0] * image.band.scale[1]) ** 0.5)
-    steps = _Translations(namespace.to_numpy(average), points, period)
+    surroundings = _Surroundings(average, sites.points, _SURROUNDINGS * period)
+    steps = _Translations(surroundings, points, period)
     links, _ = steps.links(points)
     possible = steps.possible(points, area)
     kept = fixed | (_share(links, np.ones(len(points)), possible) >= _SUPPORT)
@@ -127,10 +132,10 @@ def lattice_places(
         if not len(added):
             break
         places = np.concatenate([places, added])
-    return Places(places, steps.links(places)[0], steps)
+    return Places(places, steps.links(places)[0], surroundings)
 
 
-def _parted(steps: _Translations, places: np.ndarray, area: np.ndarray) -> np.ndarray:
+def _parted(steps: _Translations, places: np.ndarray, area: _Area) -> np.ndarray:
     """Replace sites that are two columns by these."""
     _, ends = steps.links(places, _BESIDE)
     halves = steps.agreed(ends, area, _SUPPORT, _GROUP)
@@ -161,11 +166,10 @@ def _share(links: sparse.csr_array, members: np.ndarray, possible: np.ndarray) -
 class _Translations:
     """The lattice translations around every site."""
 
-    def __init__(self, average: np.ndarray, points: np.ndarray, period: float) -> None:
+    def __init__(self, surroundings: _Surroundings, points: np.ndarray, period: float) -> None:
         self._tree = cKDTree(points)
-        self._average, self._radius = average, _SURROUNDINGS * period
         first, second = self._tree.query_pairs(_REACH * period, output_type="ndarray").T
-        alike = self.look_alike(points, first, second)
+        alike = surroundings.alike(points, first, second, _ALIKE)
         first, second = first[alike], second[alike]
         order = np.argsort(np.concatenate([first, second]), kind="stable")
         self._from = np.concatenate([first, second])[order]
@@ -173,21 +177,6 @@ class _Translations:
         self._step = points[to] - points[self._from]
         self._number = np.bincount(self._from, minlength=len(points))
         self._begin = np.cumsum(self._number) - self._number
-
-    def look_alike(
-        self, places: np.ndarray, first: np.ndarray, second: np.ndarray, alike: float = _ALIKE
-    ) -> np.ndarray:
-        """Say of which pairs of places the surroundings in the average differ by less than a share."""
-        step = np.linspace(-self._radius, self._radius, _SAMPLES)
-        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
-        disc = rows**2 + cols**2 <= 1.01 * self._radius**2
-        around = places[:, :, None] + np.stack([rows[disc], cols[disc]])
-        seen = ndimage.map_coordinates(self._average, np.moveaxis(around, 1, 0), order=1, mode="grid-wrap")
-        seen = seen - seen.mean(axis=1, keepdims=True)
-        contrast = np.linalg.norm(seen, axis=1)
-        apart = np.linalg.norm(seen[first] - seen[second], axis=1)
-        found: np.ndarray = apart < alike * np.maximum(contrast[first], contrast[second])
-        return found
 
     def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the translations (m, 2) at places, and the place (m,) that each belongs to."""
@@ -211,16 +200,16 @@ class _Translations:
         links = links.maximum(links.T)
         return links, ends[~met]
 
-    def possible(self, places: np.ndarray, area: np.ndarray) -> np.ndarray:
+    def possible(self, places: np.ndarray, area: _Area) -> np.ndarray:
         """Return how many of the translations at each place end in the area (h, w)."""
         step, owner = self.at(places)
-        inside = _on(area, places[owner] + step)
+        inside = area.holds(places[owner] + step)
         number: np.ndarray = np.bincount(owner, inside, minlength=len(places))
         return number
 
-    def agreed(self, ends: np.ndarray, area: np.ndarray, support: float, tolerance: float) -> np.ndarray:
+    def agreed(self, ends: np.ndarray, area: _Area, support: float, tolerance: float) -> np.ndarray:
         """Return the places (k, 2) in the area at which enough ends of translations meet."""
-        ends = ends[_on(area, ends)]
+        ends = ends[area.holds(ends)]
         if not len(ends):
             return ends
         pairs = cKDTree(ends).query_pairs(tolerance, output_type="ndarray")
@@ -233,11 +222,84 @@ class _Translations:
         return agreed
 
 
-def _on(area: np.ndarray, places: np.ndarray) -> np.ndarray:
-    row, col = np.round(places).astype(np.int64).T
-    inside = (row >= 0) & (row < area.shape[0]) & (col >= 0) & (col < area.shape[1])
-    on: np.ndarray = inside & area[np.where(inside, row, 0), np.where(inside, col, 0)]
-    return on
+@dataclass(frozen=True, eq=False)
+class _Area:
+    """Where a lattice average describes an image.
+
+    Attributes
+    ----------
+    low, high : (2,) ndarray
+        Limits of the image, a little beyond it, px of the grid.
+    described : (h // 4, w // 4) bool ndarray
+        Every fourth pixel of the grid along rows and columns: it changes over the reach of the average alone.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    described: np.ndarray
+
+    @classmethod
+    def of(cls, image: FilteredImage, described: Array) -> _Area:
+        """Bring to the host what has to be known of the area that `described` (h, w) is True on."""
+        scale, pad = np.array(image.band.scale), np.array(image.band.pad)
+        low, high = (pad - 1) / scale - BEYOND, (pad + np.array(image.band.shape)) / scale + BEYOND
+        return cls(low, high, namespace.to_numpy(described[::_STEP, ::_STEP]))
+
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """Say which points (n, 2) are in it: (n,) bool."""
+        inside = ((points > self.low) & (points < self.high)).all(axis=1)
+        limit = np.array(self.described.shape) - 1
+        row, col = np.clip(np.round(points / _STEP).astype(np.int64), 0, limit).T
+        held: np.ndarray = inside & self.described[row, col]
+        return held
+
+
+class _Surroundings:
+    """What a lattice average shows around places, as a few numbers each.
+
+    These are the components along which the sites differ most, and the length of the rest.
+    """
+
+    def __init__(self, average: Array, sites: Array, radius: float) -> None:
+        xp = namespace.array_namespace(average)
+        step = np.linspace(-radius, radius, _SAMPLES)
+        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
+        disc = rows**2 + cols**2 <= 1.01 * radius**2
+        self._average = average
+        self._around = namespace.as_like(np.stack([rows[disc], cols[disc]]), average)
+        seen = self._seen(sites)
+        self._main = xp.linalg.eigh(xp.matrix_transpose(seen) @ seen)[1][:, -_COMPONENTS:]
+
+    def _seen(self, points: Array) -> Array:
+        """Sample the average around points (n, 2), less its mean there: (n, m)."""
+        xp = namespace.array_namespace(points)
+        rows, cols = self._average.shape
+        place = points[:, :, None] + self._around[None, :, :]
+        low = xp.floor(place)
+        rest, low = place - low, xp.astype(low, xp.int64)
+        flat, total = xp.reshape(self._average, (-1,)), xp.zeros_like(place[:, 0, :])
+        for down in (0, 1):
+            for right in (0, 1):
+                row = xp.clip(low[:, 0, :] + down, min=0, max=rows - 1)
+                col = xp.clip(low[:, 1, :] + right, min=0, max=cols - 1)
+                share = rest[:, 0, :] if down else 1 - rest[:, 0, :]
+                share = share * (rest[:, 1, :] if right else 1 - rest[:, 1, :])
+                there = xp.take(flat, xp.reshape(row * cols + col, (-1,)))
+                total = total + share * xp.reshape(there, share.shape)
+        return total - xp.mean(total, axis=1, keepdims=True)
+
+    def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+        """Say of which pairs of points the surroundings differ by less than a share of their contrast."""
+        xp = namespace.array_namespace(self._average)
+        seen = self._seen(namespace.as_like(points, self._average))
+        main = seen @ self._main
+        rest = xp.clip(xp.sum(seen * seen, axis=1) - xp.sum(main * main, axis=1), min=0.0)
+        numbers = namespace.to_numpy(xp.concat([main, rest[:, None]], axis=1)).astype(np.float64)
+        main, rest = numbers[:, :-1], numbers[:, -1]
+        contrast = (main**2).sum(axis=1) + rest
+        apart = ((main[first] - main[second]) ** 2).sum(axis=1) + rest[first] + rest[second]
+        found: np.ndarray = apart < share**2 * np.maximum(contrast[first], contrast[second])
+        return found
 
 
 def _two_away(links: sparse.csr_array) -> sparse.csr_array:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from motifgpu.columns.filtered import LEAST_SPACING, LEVEL, FilteredImage
 from motifgpu.columns.lattice_average import coherence, lattice_average
-from motifgpu.columns.lattice_places import Places, lattice_places, mean_around
+from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places, mean_around
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
@@ -39,8 +39,6 @@ LEAST_COHERENCE, LEAST_WITHOUT_HOLES = 0.75, 0.8
 LARGEST_HOLE, HOLE_BORDER = 12, 0.2
 # A column holds at least this share of the height its site has on average: V_Se2 has 0, V_Se 0.5.
 LEAST_OCCUPANCY = 0.25
-# Columns this far beyond the image, px of the grid, are fitted by their rims within it.
-BEYOND = 1.5
 # Equivalent sites are together at least this many times as high as what fits leave of the average around
 # them, by which columns differ from Gaussians, within this distance, px of the grid.
 ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
@@ -124,7 +122,7 @@ def _completed(
     left = average - shape - render(peaks, band.size)
     left = (left - band.blur(left, LEVEL)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
-    beside = _misfit(namespace.to_numpy(left), places, noise)
+    beside = _misfit(left, peaks, places, noise)
     around = places.links + sparse.eye_array(len(height))
     peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
     real = mean_around(height, height, places.links) > ABOVE_MISFIT * beside
@@ -135,23 +133,30 @@ def _completed(
     return LatticeSites(average, peaks.select(there), misfit, places.select(real))
 
 
-def _misfit(left: np.ndarray, places: Places, noise: float) -> np.ndarray:
+def _misfit(left: Array, peaks: Peaks, places: Places, noise: float) -> np.ndarray:
     """Return the standard deviation (n,) of what is left around each kind of places on average.
 
     What is common to all of a kind is no noise, and shows what the shape of columns explains.
     """
+    xp = namespace.array_namespace(left)
+    number, kind = sparse.csgraph.connected_components(places.links, directed=False)
     step = np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1)
     rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
     disc = rows**2 + cols**2 <= _MISFIT_AROUND**2
-    centre = np.round(places.points).astype(np.int64)
-    row = np.clip(centre[:, 0, None] + rows[disc], 0, left.shape[0] - 1)
-    col = np.clip(centre[:, 1, None] + cols[disc], 0, left.shape[1] - 1)
-    around = left[row, col].astype(np.float64)
-    number, kind = sparse.csgraph.connected_components(places.links, directed=False)
-    member = sparse.csr_array((np.ones(len(kind)), (kind, np.arange(len(kind)))), shape=(number, len(kind)))
-    count = member.sum(axis=1)
-    common = np.sqrt((((member @ around) / count[:, None]) ** 2).mean(axis=1))
-    own = np.sqrt(np.maximum((member @ (around**2).mean(axis=1)) / count - noise**2, 0.0))
+    rows, cols = (namespace.from_numpy(s[disc], left) for s in (rows, cols))
+    centre = xp.astype(xp.round(peaks.points), xp.int64)
+    row = xp.clip(centre[:, 0, None] + rows[None, :], min=0, max=left.shape[0] - 1)
+    col = xp.clip(centre[:, 1, None] + cols[None, :], min=0, max=left.shape[1] - 1)
+    around = xp.take(xp.reshape(left, (-1,)), xp.reshape(row * left.shape[1] + col, (-1,)))
+    width = rows.shape[0]
+    place = namespace.from_numpy(kind.astype(np.int64), left)[:, None] * width
+    place = xp.reshape(place + xp.arange(width, dtype=xp.int64, device=namespace.device(left)), (-1,))
+    total = xp.reshape(namespace.bincount(place, around, number * width), (number, width))
+    single = xp.mean(xp.reshape(around * around, (-1, width)), axis=1)
+    common, own = (namespace.to_numpy(x).astype(np.float64) for x in (xp.mean(total * total, axis=1), single))
+    count = np.bincount(kind, minlength=number)
+    common = np.sqrt(common) / count
+    own = np.sqrt(np.maximum(np.bincount(kind, own, number) / count - noise**2, 0.0))
     misfit: np.ndarray = np.where(count >= _FEW, common, np.maximum(own, common))[kind]
     return misfit
 
