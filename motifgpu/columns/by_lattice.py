@@ -39,11 +39,13 @@ _SIGNIFICANT = 5.0
 # Equivalents one translation away, of which fewer say nothing about a place.
 _EQUIVALENTS = 2
 # Share of the equivalents of an empty site around that hold a column, at least: less is beyond an edge.
-_LEAST_OF_KIND = 0.5
+_LEAST_OF_KIND = 0.6
 # Share of the pairs of opposite equivalents of an empty site that hold equal columns, at least.
 _LEAST_BETWEEN = 0.3
 # Height that equivalents have, and that is expected, over that of the lattice average, at least.
 _LEAST_OF_AVERAGE = 0.5
+# The same for those of an empty site, at most.
+_MOST_OF_AVERAGE = 1.7
 # How near another column an empty site may be, in its distance from the nearest place of the lattice.
 _CLEARANCE = 0.75
 
@@ -61,7 +63,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     start = start_peaks(image.smoothed, xp.concat([sites.peaks.points, others], axis=0))
     peaks, _ = settle(image.smoothed, start, tether=image.noise**2 / _ABOUT**2, known=image.weight)
     # Smoothing widens columns: heights are those of columns as wide as they are without it.
-    sharp = replace(peaks, sigma=refine(image.detail, peaks, 2, known=image.weight).sigma)
+    sharp = replace(peaks, sigma=refine(image.detail, peaks, 1, known=image.weight).sigma)
     heights = measure_heights(image.detail, sharp, image.weight)
     errors = _errors(image, replace(sharp, heights=heights), places.links)
     seen, misfit, average = (
@@ -73,7 +75,8 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     scale = float((weight * seen) @ average / (weight * average @ average))
     seen_there = scale * average
     # Where equivalents have little of the height that the average has, it describes something else.
-    of_kind = mean_around(seen, seen, places.links) >= _LEAST_OF_AVERAGE * seen_there
+    mean = mean_around(seen, seen, places.links)
+    of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
     expected = np.maximum(usual_height(seen, places.links), _LEAST_OF_AVERAGE * seen_there)
     probability = column_probability(seen, error, expected, misfit * scale)
     # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
@@ -92,7 +95,9 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
     believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
-    of_kind = ~single & (places.between_equals(held) >= _LEAST_BETWEEN)
+    # The average fills a vacancy from its equivalents; where it does not, the lattice has another site.
+    of_kind = ~single & (mean <= _MOST_OF_AVERAGE * seen_there)
+    of_kind = of_kind & (places.between_equals(held) >= _LEAST_BETWEEN)
     of_kind = of_kind & (share_around(held, places.links) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)

@@ -35,6 +35,7 @@ _OWN_SHARE = 1.1
 # What is bright in the band: the quantile that is usual, of which columns of a cell hold more, and how many
 # times that is rare.
 _USUAL, _RARE = 0.97, 3.0
+_SOME = 3  # every such row and column of the grid is looked at for that
 # Width of the reflected border in periods of the first ring: two hexagonal lattice constants, so that what is
 # continued there reaches beyond the frame by more than the window of a fit.
 _MARGIN = 2.3
@@ -96,7 +97,8 @@ class FilteredImage:
         A few heavy atoms in a light lattice would otherwise be all that its spectrum shows.
         """
         xp = self.xp
-        ordered = xp.sort(namespace.take_rows(xp.reshape(x, (-1,)), xp.reshape(self.known, (-1,)) > 0))
+        some, known = (xp.reshape(a[::_SOME, ::_SOME], (-1,)) for a in (x, self.known))
+        ordered = xp.sort(namespace.take_rows(some, known > 0))
         usual = ordered[int(_USUAL * (ordered.shape[0] - 1))]
         return xp.minimum(x, _RARE * xp.maximum(usual, xp.zeros_like(usual)))
 

@@ -26,6 +26,7 @@ from motifgpu.core.namespace import Array
 _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
 _COMPONENTS = 7  # that tell surroundings from others
+_MARKED = 2  # px of the grid around a place on which it is the nearest
 _STEP = 4  # px of the grid at which it is known where there is a lattice
 # Places this far beyond the image, px of the grid, are predicted: their columns are fitted by their rims.
 BEYOND = 1.5
@@ -119,26 +120,32 @@ def lattice_places(
     period = 1 / (image.lowest * (image.band.scale[0] * image.band.scale[1]) ** 0.5)
     surroundings = _Surroundings(average, sites.points, _SURROUNDINGS * period)
     steps = _Translations(surroundings, points, period)
-    links, _ = steps.links(points)
-    possible = steps.possible(points, area)
+    ends, owner = steps.ends(points)
+    links = _linked(points, ends, owner)
+    possible = np.bincount(owner, area.holds(ends), minlength=len(points))
     kept = fixed | (_share(links, np.ones(len(points)), possible) >= _SUPPORT)
     kept = fixed | (_share(links, kept, possible) >= _SUPPORT)
-    places = _parted(steps, points[kept], area)
+    places = _parted(steps, points[kept], ends[kept[owner]], area)
+    ends, owner = steps.ends(places)
+    alone = ends[_nearest(places, ends)[0] > _TOLERANCE]
     for _ in range(_ROUNDS):
-        links, ends = steps.links(places)
-        added = steps.agreed(ends, area, _SUPPORT_ADDED, _TOLERANCE)
+        added = steps.agreed(alone, area, _SUPPORT_ADDED, _TOLERANCE)
         if len(added):
             added = added[cKDTree(places).query(added)[0] >= LEAST_SPACING]
         if not len(added):
             break
+        more, whose = steps.ends(added)
+        ends, owner = np.concatenate([ends, more]), np.concatenate([owner, whose + len(places)])
         places = np.concatenate([places, added])
-    return Places(places, steps.links(places)[0], surroundings)
+        alone = np.concatenate([alone, more])
+        alone = alone[_nearest(places, alone)[0] > _TOLERANCE]
+    return Places(places, _linked(places, ends, owner), surroundings)
 
 
-def _parted(steps: _Translations, places: np.ndarray, area: _Area) -> np.ndarray:
+def _parted(steps: _Translations, places: np.ndarray, ends: np.ndarray, area: _Area) -> np.ndarray:
     """Replace sites that are two columns by these."""
-    _, ends = steps.links(places, _BESIDE)
-    halves = steps.agreed(ends, area, _SUPPORT, _GROUP)
+    alone = _nearest(places, ends)[0] > _BESIDE
+    halves = steps.agreed(ends[alone], area, _SUPPORT, _GROUP)
     if not len(halves):
         return places
     distance, owner = cKDTree(places).query(halves)
@@ -155,6 +162,34 @@ def _parted(steps: _Translations, places: np.ndarray, area: _Area) -> np.ndarray
     whole[owner[first[once]]] = False
     result: np.ndarray = np.concatenate([places[whole], both])
     return result
+
+
+def _linked(places: np.ndarray, ends: np.ndarray, owner: np.ndarray) -> sparse.csr_array:
+    """Link places that a translation leads from one to another."""
+    distance, nearest = _nearest(places, ends)
+    met = distance <= _TOLERANCE
+    number = len(places)
+    links = sparse.csr_array((np.ones(met.sum()), (owner[met], nearest[met])), shape=(number, number))
+    return links.maximum(links.T)
+
+
+def _nearest(places: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distance (m,) and number of the place nearest to each end, infinity where none is near.
+
+    Places are marked on the pixels around them, quicker than a tree for the many ends of translations.
+    """
+    low = np.floor(places.min(axis=0)).astype(np.int64) - 2 * _MARKED
+    shape = np.ceil(places.max(axis=0)).astype(np.int64) + 2 * _MARKED - low + 1
+    ground = np.full(shape, -1, dtype=np.int64)
+    pixel = np.round(places).astype(np.int64) - low
+    steps = np.arange(-_MARKED, _MARKED + 1)
+    around = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
+    for step in around[np.argsort(-(around**2).sum(axis=1), kind="stable")]:  # the nearest is written last
+        ground[tuple((pixel + step).T)] = np.arange(len(places))
+    row, col = np.clip(np.round(ends).astype(np.int64) - low, 0, shape - 1).T
+    number = ground[row, col]
+    distance = np.where(number >= 0, np.linalg.norm(ends - places[number], axis=1), np.inf)
+    return distance, number
 
 
 def _share(links: sparse.csr_array, members: np.ndarray, possible: np.ndarray) -> np.ndarray:
@@ -178,34 +213,15 @@ class _Translations:
         self._number = np.bincount(self._from, minlength=len(points))
         self._begin = np.cumsum(self._number) - self._number
 
-    def at(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the translations (m, 2) at places, and the place (m,) that each belongs to."""
+    def ends(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where translations lead (m, 2) from places, and the place (m,) that each starts from."""
         count = min(_REFERENCES, self._tree.n)
         near = self._tree.query(places, np.arange(1, count + 1))[1]
         best = near[np.arange(len(places)), self._number[near].argmax(axis=1)]
         number = self._number[best]
         owner = np.repeat(np.arange(len(places)), number)
         place = np.arange(owner.size) - np.repeat(np.cumsum(number) - number, number)
-        return self._step[np.repeat(self._begin[best], number) + place], owner
-
-    def links(self, places: np.ndarray, tolerance: float = _TOLERANCE) -> tuple[sparse.csr_array, np.ndarray]:
-        """Link places that are a translation apart; also return the ends (m, 2) where there is no place."""
-        step, owner = self.at(places)
-        ends = places[owner] + step
-        distance, nearest = cKDTree(places).query(ends, distance_upper_bound=tolerance)
-        met = np.isfinite(distance)
-        number = len(places)
-        ones = np.ones(met.sum())
-        links = sparse.csr_array((ones, (owner[met], nearest[met])), shape=(number, number))
-        links = links.maximum(links.T)
-        return links, ends[~met]
-
-    def possible(self, places: np.ndarray, area: _Area) -> np.ndarray:
-        """Return how many of the translations at each place end in the area (h, w)."""
-        step, owner = self.at(places)
-        inside = area.holds(places[owner] + step)
-        number: np.ndarray = np.bincount(owner, inside, minlength=len(places))
-        return number
+        return places[owner] + self._step[np.repeat(self._begin[best], number) + place], owner
 
     def agreed(self, ends: np.ndarray, area: _Area, support: float, tolerance: float) -> np.ndarray:
         """Return the places (k, 2) in the area at which enough ends of translations meet."""
@@ -217,8 +233,10 @@ class _Translations:
         count, group = sparse.csgraph.connected_components(graph, directed=False)
         votes = np.bincount(group, minlength=count)
         middle = np.stack([np.bincount(group, ends[:, axis], count) / votes for axis in (0, 1)], axis=1)
-        enough = votes >= np.maximum(_VOTES, support * self.possible(middle, area))
-        agreed: np.ndarray = middle[enough]
+        middle, votes = middle[votes >= _VOTES], votes[votes >= _VOTES]
+        further, owner = self.ends(middle)
+        possible = np.bincount(owner, area.holds(further), minlength=len(middle))
+        agreed: np.ndarray = middle[votes >= support * possible]
         return agreed
 
 

@@ -88,7 +88,7 @@ def refine(
     start = peaks.points
     for _ in range(steps):
         fit = _Fit(image, peaks, known)
-        moments, normal = fit.project(image - fit.model()), fit.normal(tether)
+        moments, normal = fit.project(image - fit.model(peaks.heights)), fit.normal(tether)
         if tether:
             away = tether * (peaks.points - start)
             moments = xp.concat([moments[:, :1], moments[:, 1:3] - away, moments[:, 3:]], axis=1)
@@ -120,14 +120,14 @@ def settle(
     return replace(peaks, points=points), moved
 
 
-def measure_heights(image: Array, peaks: Peaks, known: Array | None = None, steps: int = 5) -> Array:
-    """Fit heights and local levels alone; heights may come out negative.
+def measure_heights(image: Array, peaks: Peaks, known: Array | None = None, steps: int = 4) -> Array:
+    """Fit heights and local levels alone, from the heights of the peaks on; heights may come out negative.
 
     Parameters
     ----------
     image : (H, W) array
     peaks : Peaks
-        Where, and how wide.
+        Where, how wide, and about how high.
     known : (H, W) array, optional
         Weight of each pixel.
     steps : int
@@ -136,23 +136,19 @@ def measure_heights(image: Array, peaks: Peaks, known: Array | None = None, step
     -------
     (n,) array
     """
-    xp = namespace.array_namespace(image)
-    peaks = replace(peaks, heights=xp.zeros_like(peaks.heights))
+    fit = _Fit(image, peaks, known)
+    a, b, c = fit.height_and_level()
+    heights = peaks.heights
     for _ in range(steps):
-        fit = _Fit(image, peaks, known)
-        moments = fit.project(image - fit.model())
-        normal = fit.normal()
-        a, b, c = normal[:, _HEIGHT, _HEIGHT], normal[:, _HEIGHT, _LEVEL], normal[:, _LEVEL, _LEVEL]
-        change = (c * moments[:, _HEIGHT] - b * moments[:, _LEVEL]) / (a * c - b * b)
-        peaks = replace(peaks, heights=peaks.heights + change)
-    return peaks.heights
+        by_height, by_level = fit.project_heights(image - fit.model(heights))
+        heights = heights + (c * by_height - b * by_level) / (a * c - b * b)
+    return heights
 
 
 def height_errors(image: Array, peaks: Peaks, known: Array) -> Array:
     """Return the standard errors (n,) of heights for noise of standard deviation 1, neighbours aside."""
     xp = namespace.array_namespace(image)
-    normal = _Fit(image, peaks, known).normal()
-    a, b, c = normal[:, _HEIGHT, _HEIGHT], normal[:, _HEIGHT, _LEVEL], normal[:, _LEVEL, _LEVEL]
+    a, b, c = _Fit(image, peaks, known).height_and_level()
     return xp.sqrt(c / (a * c - b * b))
 
 
@@ -160,7 +156,7 @@ def render(peaks: Peaks, shape: tuple[int, int]) -> Array:
     """Draw the columns, each in its window of 7 x 7 px: (H, W)."""
     xp = namespace.array_namespace(peaks.points)
     image = xp.zeros(shape, dtype=peaks.points.dtype, device=namespace.device(peaks.points))
-    return _Fit(image, peaks).model()
+    return _Fit(image, peaks).model(peaks.heights)
 
 
 def _windows(corner: Array, shape: tuple[int, int]) -> Array:
@@ -206,14 +202,36 @@ class _Fit:
         ]
         return xp.reshape(xp.stack(parts, axis=1), (gauss.shape[0], len(parts), -1))
 
-    def model(self) -> Array:
+    def model(self, heights: Array) -> Array:
         """All columns drawn together."""
         xp = self.xp
-        drawn = self.peaks.heights[:, None, None] * self._drawn
+        drawn = heights[:, None, None] * self._drawn
         total = namespace.bincount(
             xp.reshape(self.windows, (-1,)), xp.reshape(drawn, (-1,)), self.shape[0] * self.shape[1]
         )
         return xp.reshape(total, self.shape)
+
+    @cached_property
+    def _weighted(self) -> tuple[Array, Array]:
+        """Weights (n, 49) of pixels in the inner products by height and by level."""
+        xp = self.xp
+        drawn = xp.reshape(self._drawn, (self._drawn.shape[0], -1))
+        level = xp.ones_like(drawn) if self.known is None else self._there(self.known)
+        return drawn * level, level
+
+    def height_and_level(self) -> tuple[Array, Array, Array]:
+        """Return the entries (n,) of the normal matrices by height, by both and by level."""
+        xp = self.xp
+        (gauss, level), drawn = self._weighted, xp.reshape(self._drawn, (self._drawn.shape[0], -1))
+        a, b, c = xp.sum(gauss * drawn, axis=1), xp.sum(gauss, axis=1), xp.sum(level, axis=1)
+        share = _RIDGE if self.known is None else _RIDGE_UNKNOWN
+        return a + share * xp.sum(drawn * drawn, axis=1), b, c + share * drawn.shape[1]
+
+    def project_heights(self, residual: Array) -> tuple[Array, Array]:
+        """Return the inner products (n,) of the residual by height and by level."""
+        xp, there = self.xp, self._there(residual)
+        gauss, level = self._weighted
+        return xp.sum(gauss * there, axis=1), xp.sum(level * there, axis=1)
 
     def _there(self, values: Array) -> Array:
         """Return an image's values (n, 49) in the windows."""
