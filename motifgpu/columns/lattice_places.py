@@ -25,7 +25,7 @@ from motifgpu.core.namespace import Array
 # ring: two lattice constants, and the nearest columns.
 _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
-_COMPONENTS = 7  # that tell surroundings from others
+_COMPONENTS = 8  # that tell surroundings from others
 _MARKED = 2  # px of the grid around a place on which it is the nearest
 _STEP = 4  # px of the grid at which it is known where there is a lattice
 # Places this far beyond the image, px of the grid, are predicted: their columns are fitted by their rims.
@@ -275,7 +275,7 @@ class _Area:
 class _Surroundings:
     """What a lattice average shows around places, as a few numbers each.
 
-    These are the components along which the sites differ most, and the length of the rest.
+    These are the components of most power; what is left is noise, most of it.
     """
 
     def __init__(self, average: Array, sites: Array, radius: float) -> None:
@@ -308,14 +308,10 @@ class _Surroundings:
 
     def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
         """Say of which pairs of points the surroundings differ by less than a share of their contrast."""
-        xp = namespace.array_namespace(self._average)
-        seen = self._seen(namespace.as_like(points, self._average))
-        main = seen @ self._main
-        rest = xp.clip(xp.sum(seen * seen, axis=1) - xp.sum(main * main, axis=1), min=0.0)
-        numbers = namespace.to_numpy(xp.concat([main, rest[:, None]], axis=1)).astype(np.float64)
-        main, rest = numbers[:, :-1], numbers[:, -1]
-        contrast = (main**2).sum(axis=1) + rest
-        apart = ((main[first] - main[second]) ** 2).sum(axis=1) + rest[first] + rest[second]
+        seen = self._seen(namespace.as_like(points, self._average)) @ self._main
+        main = namespace.to_numpy(seen).astype(np.float64)
+        contrast = (main**2).sum(axis=1)
+        apart = ((main[first] - main[second]) ** 2).sum(axis=1)
         found: np.ndarray = apart < share**2 * np.maximum(contrast[first], contrast[second])
         return found
 
