@@ -144,8 +144,9 @@ def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half
         sides.append((middle[:, None] + steps) % transform.shape[axis])
         off = (middle - wanted[:, axis])[:, None] + steps
         windows.append(np.exp(-0.5 * (off / spread[axis]) ** 2))
-    index = sides[0][:, :, None] * transform.shape[1] + sides[1][:, None, :]
-    taken = xp.take(xp.reshape(transform, (-1,)), namespace.from_numpy(index.reshape(-1), transform))
+    down, right = (namespace.from_numpy(side, transform) for side in sides)
+    index = down[:, :, None] * transform.shape[1] + right[:, None, :]
+    taken = xp.take(xp.reshape(transform, (-1,)), xp.reshape(index, (-1,)))
     rows, cols = (namespace.as_like(w, xp.real(transform)) for w in windows)
     taken = xp.reshape(taken, index.shape) * (rows[:, :, None] * cols[:, None, :])
     around = xp.fft.ifftn(xp.fft.ifftshift(taken, axes=(1, 2)), axes=(1, 2))

@@ -225,7 +225,8 @@ class _Fit:
         (gauss, level), drawn = self._weighted, xp.reshape(self._drawn, (self._drawn.shape[0], -1))
         a, b, c = xp.sum(gauss * drawn, axis=1), xp.sum(gauss, axis=1), xp.sum(level, axis=1)
         share = _RIDGE if self.known is None else _RIDGE_UNKNOWN
-        return a + share * xp.sum(drawn * drawn, axis=1), b, c + share * drawn.shape[1]
+        # Where nothing is known both are small and not 0.
+        return a + share * (xp.sum(drawn * drawn, axis=1) + 1e-3), b, c + share * drawn.shape[1]
 
     def project_heights(self, residual: Array) -> tuple[Array, Array]:
         """Return the inner products (n,) of the residual by height and by level."""

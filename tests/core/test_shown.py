@@ -92,7 +92,8 @@ def test_notebooks_show_tables(analysis: Analysis, tmp_path: Path) -> None:
     counts = analysis.motifs.counts.tolist()
     assert [row[1] for row in cells(analysis.motifs._repr_html_())[1:]] == [str(count) for count in counts]
     learned = motifgpu.MotifDictionary.learn([analysis])
-    assert cells(learned._repr_html_())[1:] == [[str(i), f"motif {i}", str(n)] for i, n in enumerate(counts)]
+    whole = np.bincount(analysis.motifs.labels[analysis.whole]).tolist()  # of columns with a whole patch
+    assert cells(learned._repr_html_())[1:] == [[str(i), f"motif {i}", str(n)] for i, n in enumerate(whole)]
     assert analysis.hierarchy is not None
     levels = cells(analysis.hierarchy._repr_html_())[1:]
     assert sum(int(row[1]) for row in levels) == len(analysis.hierarchy.nodes)

@@ -77,7 +77,7 @@ def test_company_does_not_change_a_micrograph(scans: Path) -> None:
 
 
 def test_one_of_a_batch_that_cannot_be_laid_out_spoils_none(scans: Path, tmp_path: Path) -> None:
-    few = write_scan(tmp_path / "few.npz", 1, side=72)
+    few = write_scan(tmp_path / "few.npz", 1, side=90)
     found = analyze_batch([sorted(scans.glob("*.npz"))[0], few], Options(n_neighbors=20))
     assert [isinstance(one, Exception) for one in found] == [False, True]
     assert "k is 19" in str(found[1])
