@@ -37,7 +37,7 @@ def column_probability(
         Standard deviation of what may be seen where there is no column, beside noise.
     """
     expected = np.maximum(expected, 1e-3 * np.max(np.abs(expected), initial=1e-30))
-    height = np.clip(heights, 0.0, expected)[:, None]  # more than expected speaks for a column no less
+    height = np.minimum(heights, expected)[:, None]  # more than expected speaks for a column no less
     mean = np.array(_HEIGHTS) * expected[:, None]
     variance = errors[:, None] ** 2 + misfit[:, None] ** 2 + (np.array(_VARIATIONS) * expected[:, None]) ** 2
     likelihood = np.exp(-0.5 * (height - mean) ** 2 / variance) / np.sqrt(variance)

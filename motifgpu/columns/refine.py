@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
+
+import array_api_compat
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -87,8 +90,9 @@ def refine(
     xp = namespace.array_namespace(image)
     start = peaks.points
     for _ in range(steps):
-        fit = _Fit(image, peaks, known)
-        moments, normal = fit.project(image - fit.model(peaks.heights)), fit.normal(tether)
+        fit = _fit(image, peaks, known)
+        moments, normal, whole = fit.project(image - fit.model(peaks.heights))
+        normal = _ridged(normal, whole, known, tether)
         if tether:
             away = tether * (peaks.points - start)
             moments = xp.concat([moments[:, :1], moments[:, 1:3] - away, moments[:, 3:]], axis=1)
@@ -101,9 +105,10 @@ def refine(
         middle = namespace.upper_median(peaks.heights)
         asked = namespace.upper_median(namespace.take_rows(wider, peaks.heights >= middle))
         move = xp.clip(change[:, 1:3], min=-_LONGEST, max=_LONGEST)
+        points, heights = peaks.points + move, peaks.heights + change[:, _HEIGHT]
         peaks = Peaks(
-            peaks.points + move,
-            xp.maximum(peaks.heights + change[:, _HEIGHT], 0.02 * middle),
+            xp.astype(points, start.dtype, copy=False),
+            xp.astype(xp.maximum(heights, 0.02 * middle), start.dtype, copy=False),
             xp.clip(peaks.sigma + asked, min=_NARROWEST, max=WIDEST),
         )
     return peaks
@@ -136,27 +141,27 @@ def measure_heights(image: Array, peaks: Peaks, known: Array | None = None, step
     -------
     (n,) array
     """
-    fit = _Fit(image, peaks, known)
-    a, b, c = fit.height_and_level()
+    fit = _fit(image, peaks, known)
+    a, b, c = _height_and_level(fit, known)
     heights = peaks.heights
     for _ in range(steps):
         by_height, by_level = fit.project_heights(image - fit.model(heights))
         heights = heights + (c * by_height - b * by_level) / (a * c - b * b)
-    return heights
+    return namespace.array_namespace(image).astype(heights, image.dtype, copy=False)
 
 
 def height_errors(image: Array, peaks: Peaks, known: Array) -> Array:
     """Return the standard errors (n,) of heights for noise of standard deviation 1, neighbours aside."""
     xp = namespace.array_namespace(image)
-    a, b, c = _Fit(image, peaks, known).height_and_level()
-    return xp.sqrt(c / (a * c - b * b))
+    a, b, c = _height_and_level(_fit(image, peaks, known), known)
+    return xp.astype(xp.sqrt(c / (a * c - b * b)), image.dtype, copy=False)
 
 
 def render(peaks: Peaks, shape: tuple[int, int]) -> Array:
     """Draw the columns, each in its window of 7 x 7 px: (H, W)."""
     xp = namespace.array_namespace(peaks.points)
     image = xp.zeros(shape, dtype=peaks.points.dtype, device=namespace.device(peaks.points))
-    return _Fit(image, peaks).model(peaks.heights)
+    return _fit(image, peaks).model(peaks.heights)
 
 
 def _windows(corner: Array, shape: tuple[int, int]) -> Array:
@@ -219,14 +224,12 @@ class _Fit:
         level = xp.ones_like(drawn) if self.known is None else self._there(self.known)
         return drawn * level, level
 
-    def height_and_level(self) -> tuple[Array, Array, Array]:
-        """Return the entries (n,) of the normal matrices by height, by both and by level."""
+    def height_and_level(self) -> tuple[Array, ...]:
+        """Return sums (n,): of the square by height, of both, by level, and of the first were all known."""
         xp = self.xp
         (gauss, level), drawn = self._weighted, xp.reshape(self._drawn, (self._drawn.shape[0], -1))
-        a, b, c = xp.sum(gauss * drawn, axis=1), xp.sum(gauss, axis=1), xp.sum(level, axis=1)
-        share = _RIDGE if self.known is None else _RIDGE_UNKNOWN
-        # Where nothing is known both are small and not 0.
-        return a + share * (xp.sum(drawn * drawn, axis=1) + 1e-3), b, c + share * drawn.shape[1]
+        sums = (gauss * drawn, gauss, level, drawn * drawn)
+        return tuple(xp.sum(each, axis=1) for each in sums)
 
     def project_heights(self, residual: Array) -> tuple[Array, Array]:
         """Return the inner products (n,) of the residual by height and by level."""
@@ -240,24 +243,42 @@ class _Fit:
         flat = xp.take(xp.reshape(values, (-1,)), xp.reshape(self.windows, (-1,)))
         return xp.reshape(flat, (self.windows.shape[0], -1))
 
-    def project(self, residual: Array) -> Array:
-        """Return the inner products (n, 5) of the residual with the derivatives by each unknown."""
-        residual = residual if self.known is None else residual * self.known
-        return self.xp.matmul(self._derivatives, self._there(residual)[:, :, None])[:, :, 0]
-
-    def normal(self, tether: float = 0.0) -> Array:
-        """Return the normal matrices (n, 5, 5), with a share of what their mean diagonal is if all is known.
-
-        It keeps columns of which little is known near where they are. Positions have `tether` added.
-        """
+    def project(self, residual: Array) -> tuple[Array, Array, Array]:
+        """Return inner products (n, 5), normal matrices (n, 5, 5), and their mean diagonal were all known."""
         xp, by = self.xp, self._derivatives
         weighted = by if self.known is None else by * self._there(self.known)[:, None, :]
+        moments = xp.matmul(weighted, self._there(residual)[:, :, None])[:, :, 0]
         matrix = xp.matmul(weighted, xp.matrix_transpose(by))
-        unit = xp.eye(matrix.shape[1], dtype=matrix.dtype, device=namespace.device(matrix))
-        whole = xp.mean(xp.sum(by * by, axis=2), axis=1)[:, None]
-        ridge = (_RIDGE if self.known is None else _RIDGE_UNKNOWN) * whole
-        added = xp.zeros_like(unit[0, :])[None, :] + ridge
-        if tether:
-            position = xp.any(xp.stack([unit[k, :] > 0 for k in _POSITION]), axis=0)
-            added = added + tether * xp.astype(position, matrix.dtype)
-        return matrix + added[:, :, None] * unit
+        return moments, matrix, xp.mean(xp.sum(by * by, axis=2), axis=1)
+
+
+def _fit(image: Array, peaks: Peaks, known: Array | None = None) -> Any:
+    """Return the sums over the windows of columns, compiled where arrays are NumPy's."""
+    if array_api_compat.is_numpy_array(image):
+        from motifgpu.cpu.refine import HostFit
+
+        return HostFit(image, peaks.points, peaks.heights, float(peaks.sigma), known, REACH)
+    return _Fit(image, peaks, known)
+
+
+def _height_and_level(fit: Any, known: Array | None) -> tuple[Array, Array, Array]:
+    """Return the entries (n,) of the normal matrices by height, by both and by level."""
+    a, b, c, whole = fit.height_and_level()
+    share = _RIDGE if known is None else _RIDGE_UNKNOWN
+    # Where nothing is known both are small and not 0.
+    return a + share * (whole + 1e-3), b, c + share * (2 * REACH + 1) ** 2
+
+
+def _ridged(matrix: Array, whole: Array, known: Array | None, tether: float) -> Array:
+    """Return normal matrices (n, 5, 5) with a share of what their mean diagonal is if all is known added.
+
+    It keeps columns of which little is known near where they are. Positions have `tether` added.
+    """
+    xp = namespace.array_namespace(matrix)
+    unit = xp.eye(matrix.shape[1], dtype=matrix.dtype, device=namespace.device(matrix))
+    share = _RIDGE if known is None else _RIDGE_UNKNOWN
+    added = xp.zeros_like(unit[0, :])[None, :] + share * whole[:, None]
+    if tether:
+        position = xp.any(xp.stack([unit[k, :] > 0 for k in _POSITION]), axis=0)
+        added = added + tether * xp.astype(position, matrix.dtype)
+    return matrix + added[:, :, None] * unit

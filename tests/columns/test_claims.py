@@ -1,0 +1,107 @@
+"""Every place of a lattice is a claim: a column, an empty site, or undecided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from motifgpu import find_columns, match_points, simulate
+from motifgpu.columns.claims import column_probability
+
+
+def drawn(points: np.ndarray, heights: np.ndarray, shape: tuple[int, int], sigma: float) -> np.ndarray:
+    """Draw Gaussian columns."""
+    rows, cols = (
+        np.exp(-0.5 * ((np.arange(n)[:, None] - points[:, axis]) / sigma) ** 2)
+        for axis, n in enumerate(shape)
+    )
+    return (rows * heights) @ cols.T
+
+
+def lattice(u: tuple[float, float], v: tuple[float, float], basis: list[tuple[float, float]]) -> np.ndarray:
+    """Return the points (s, m, 2) of each of s sublattices in and around an image of 220 x 220 px."""
+    i, j = (x.reshape(-1, 1) for x in np.mgrid[-60:60, -60:60])
+    cells = i * np.array(u) + j * np.array(v) + 110.3
+    cells = cells[((cells > -40) & (cells < 260)).all(axis=1)]
+    return np.array([cells + np.array(b) for b in basis])
+
+
+def found_and_true(image: np.ndarray, sites: np.ndarray, radius: float = 3.0) -> tuple[int, int, int]:
+    """Return how many columns were claimed, how many of them are true, and how many there are."""
+    columns = find_columns(image)
+    there = columns.points[columns.occupied]
+    inside = ((sites >= -0.5) & (sites < 219.5)).all(axis=1)
+    near = cKDTree(sites).query(there)[0] < radius
+    return len(there), int(near.sum()), int(inside.sum())
+
+
+@pytest.mark.parametrize("counts", [None, 30.0])
+@pytest.mark.parametrize(("sigma", "constant"), [(0.137, 8.0), (0.19, 12.0), (0.2, 16.0)])
+def test_nothing_stands_between_the_columns_of_a_square_lattice(
+    sigma: float, constant: float, counts: float | None
+) -> None:
+    sites = lattice((constant, 0), (0, constant), [(0, 0)])[0]
+    image = drawn(sites, np.ones(len(sites)), (220, 220), sigma * constant)
+    if counts is not None:
+        image = np.random.default_rng(0).poisson(counts * (image + 0.1))
+    claimed, right, there = found_and_true(image.astype(np.float32), sites, 0.3 * constant)
+    assert claimed == right
+    assert abs(claimed - there) <= 0.05 * there  # those on the very edge
+
+
+@pytest.mark.parametrize("apart", [0.4, 0.45])
+def test_both_halves_of_dumbbells_are_columns(apart: float) -> None:
+    halves = lattice((21.0, 3.0), (-2.0, 30.0), [(0, 0), (1.0, 30 * apart)])
+    sites = halves.reshape(-1, 2)
+    heights = np.repeat([1.0, 0.75], halves.shape[1])
+    image = drawn(sites, heights, (220, 220), 3.6)
+    image = np.random.default_rng(1).poisson(30 * (image + 0.1)).astype(np.float32)
+    claimed, right, there = found_and_true(image, sites)
+    assert claimed == right
+    assert claimed >= 0.97 * there
+
+
+def test_faint_columns_are_found_or_said_to_be_undecided() -> None:
+    truth = simulate.monolayer("WS2", shape=(320, 320), counts=10, divacancies=0.04, seed=11)
+    columns = find_columns(truth.image)
+    sulphur = truth.points[truth.sublattice == 1]
+    inner = ((sulphur > 4) & (sulphur < 315)).all(axis=1)
+    assert (cKDTree(columns.points).query(sulphur[inner])[0] < 4).mean() >= 0.98
+    vacant = truth.points[~truth.occupied]
+    taken = match_points(columns.points[columns.occupied], vacant, radius=4)
+    assert len(taken.found) <= 0.25 * len(vacant)
+    assert not (columns.empty & columns.occupied).any()
+    assert not (columns.undecided & (columns.empty | columns.occupied)).any()
+
+
+def test_probabilities_are_shares() -> None:
+    rng = np.random.default_rng(3)
+    there = rng.choice(3, 4000, p=(0.1, 0.1, 0.8))
+    error = rng.uniform(0.05, 0.6, 4000)
+    heights = np.array([0.0, 0.5, 1.0])[there] * (1 + 0.1 * rng.normal(size=4000)) + error * rng.normal(
+        size=4000
+    )
+    probability = column_probability(heights, error, np.ones(4000), np.zeros(4000))
+    assert np.isfinite(probability).all()
+    for low, high in ((0.0, 0.2), (0.2, 0.8), (0.8, 0.95), (0.95, 1.01)):
+        some = (probability >= low) & (probability < high)
+        assert abs((there[some] > 0).mean() - probability[some].mean()) < 0.06
+
+
+def test_columns_on_the_border_are_where_they_are() -> None:
+    truth = simulate.monolayer(shape=(300, 300), counts=100, seed=2)
+    columns = find_columns(truth.image)
+    match = match_points(columns.points, truth.points, radius=4)
+    away = columns.points[match.found] - truth.points[match.reference]
+    border = (np.abs(truth.points[match.reference] - 149.5) > 146.5).any(axis=1)
+    assert border.sum() > 10
+    assert np.sqrt((away[border] ** 2).mean()) < 0.25
+    assert np.sqrt((away[~border] ** 2).mean()) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["tilt", "grains", "stacking"])
+def test_the_edge_of_a_grain_is_no_row_of_empty_sites(kind: str) -> None:
+    truth = simulate.sample(kind, (256, 256), counts=10, seed=12)
+    columns = find_columns(truth.image)
+    assert int(columns.empty.sum()) <= 1
