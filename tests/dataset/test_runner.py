@@ -30,6 +30,7 @@ def test_a_run_finds_what_analyze_finds(scans: Path, undisturbed: Run) -> None:
         assert row["explained"] == pytest.approx(alone.motifs.confidence.mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bytes_whatever_files_are_called(tmp_path: Path) -> None:
     folder = write_scans(tmp_path / "in", 3)
     odd = {"scan00.npz": "Probe 7 µm – «ø».npz", "scan01.npz": os.fsdecode(b"bad-\xff.npz")}

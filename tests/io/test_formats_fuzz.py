@@ -126,6 +126,7 @@ print(json.dumps(noted[:20]))
 """
 
 
+@pytest.mark.slow
 def test_reading_runs_and_writes_nothing(tmp_path: Path) -> None:
     pytest.importorskip("rsciio")
     files = tmp_path / "files"
