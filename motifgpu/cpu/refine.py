@@ -130,24 +130,52 @@ def _project(
     slope: Any,
 ) -> None:
     width, weighted = gauss.shape[2], known.size > 1
-    by = np.empty(5)
     for i in range(corner.shape[0]):
+        m0, m1, m2, m3, m4 = 0.0, 0.0, 0.0, 0.0, 0.0
+        n00, n01, n02, n03, n04 = 0.0, 0.0, 0.0, 0.0, 0.0
+        n11, n12, n13, n14 = 0.0, 0.0, 0.0, 0.0
+        n22, n23, n24 = 0.0, 0.0, 0.0
+        n33, n34, n44, square = 0.0, 0.0, 0.0, 0.0
         for r in range(width):
+            row, down = corner[i, 0] + r, away[i, 0, r]
             for c in range(width):
-                row, col = corner[i, 0] + r, corner[i, 1] + c
-                weight = known[row, col] if weighted else known[0, 0]
-                value = residual[row, col]
-                drawn = gauss[i, 0, r] * gauss[i, 1, c]
-                down, right = away[i, 0, r], away[i, 1, c]
-                by[0], by[3] = drawn, 1.0
-                by[1], by[2] = drawn * slope[i] * down, drawn * slope[i] * right
-                by[4] = drawn * slope[i] * (down * down + right * right)
-                for a in range(5):
-                    whole[i] += by[a] * by[a] / 5.0
-                    heavy = weight * by[a]
-                    moments[i, a] += heavy * value
-                    for b in range(a + 1):
-                        matrix[i, a, b] += heavy * by[b]
+                col, right = corner[i, 1] + c, away[i, 1, c]
+                w = np.float64(known[row, col]) if weighted else 1.0
+                value = w * residual[row, col]
+                g = gauss[i, 0, r] * gauss[i, 1, c]
+                steep = g * slope[i]
+                d1, d2 = steep * down, steep * right
+                d4 = steep * (down * down + right * right)
+                square += g * g + d1 * d1 + d2 * d2 + 1.0 + d4 * d4
+                m0 += g * value
+                m1 += d1 * value
+                m2 += d2 * value
+                m3 += value
+                m4 += d4 * value
+                wg, w1, w2, w4 = w * g, w * d1, w * d2, w * d4
+                n00 += wg * g
+                n01 += wg * d1
+                n02 += wg * d2
+                n03 += wg
+                n04 += wg * d4
+                n11 += w1 * d1
+                n12 += w1 * d2
+                n13 += w1
+                n14 += w1 * d4
+                n22 += w2 * d2
+                n23 += w2
+                n24 += w2 * d4
+                n33 += w
+                n34 += w4
+                n44 += w4 * d4
+        whole[i] = square / 5.0
+        m = moments[i]
+        m[0], m[1], m[2], m[3], m[4] = m0, m1, m2, m3, m4
+        n = matrix[i]
+        n[0, 0], n[0, 1], n[0, 2], n[0, 3], n[0, 4] = n00, n01, n02, n03, n04
+        n[1, 1], n[1, 2], n[1, 3], n[1, 4] = n11, n12, n13, n14
+        n[2, 2], n[2, 3], n[2, 4] = n22, n23, n24
+        n[3, 3], n[3, 4], n[4, 4] = n33, n34, n44
         for a in range(5):
             for b in range(a):
-                matrix[i, b, a] = matrix[i, a, b]
+                n[a, b] = n[b, a]
