@@ -82,6 +82,7 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str
     site = site_of[to_numpy(analysis.mask)]
     labels = to_numpy(analysis.motifs.labels)[site >= 0]
     environments = to_numpy(analysis.motifs.environments)[site >= 0]
+    whole = environments >= 0  # a cut patch does not show all neighbours
     site = site[site >= 0]
     identity = truth.labels[site]
 
@@ -108,7 +109,9 @@ def compare(analysis: Analysis, truth: simulate.MonolayerSimulation) -> dict[str
         "recall": detection.recall,
         "position_error_px": detection.rms,
         "identity_ami": float(adjusted_mutual_info_score(identity, labels)),
-        "environment_ami": float(adjusted_mutual_info_score(truth.environments[site], environments)),
+        "environment_ami": float(
+            adjusted_mutual_info_score(truth.environments[site][whole], environments[whole])
+        ),
         "true_counts": {
             name: int(count)
             for name, count in zip(
