@@ -161,6 +161,8 @@ class Analysis:
     def reconstruct(self, *, classes: Any = 30, hide: Any = (), weights: str = "auto") -> Reconstruction:
         """Rebuild the micrograph from its motifs; see `motifgpu.reconstruct`.
 
+        It is rebuilt from whole patches; `classes` given for each column are (m,), those of cut ones unused.
+
         Examples
         --------
         Rebuild the image without its largest motif, molybdenum; less of the image is covered:
@@ -175,8 +177,11 @@ class Analysis:
         from motifgpu.reconstruction.rebuild import reconstruct
 
         size = max(round(self.patch_size.pixels), 3)  # on the image's own pixels, at least three of them
+        whole = to_numpy(self.whole)
+        if getattr(classes, "shape", None) == whole.shape:
+            classes = to_numpy(classes)[whole]
         options = {"classes": classes, "hide": hide, "weights": weights}
-        labels = to_numpy(self.motifs.labels)[to_numpy(self.whole)]
+        labels = to_numpy(self.motifs.labels)[whole]
         return reconstruct(self.micrograph.image, take_rows(self.points, self.whole), labels, size, **options)
 
     def site_grid(self, filled: Any, hollow: Any = ()) -> SiteGrid:

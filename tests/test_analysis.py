@@ -173,3 +173,11 @@ def test_both_sides_of_a_twin_are_crystal():
     # What is no crystal is one component, the boundary, which the border of the image cuts.
     assert not hierarchy.nodes
     assert hierarchy.truncated == 1
+
+
+def test_motifs_are_classes_to_rebuild_an_image_from() -> None:
+    made = simulate.monolayer(shape=(160, 160), lattice_constant=16.0, vacancies=0.05)
+    analysis = analyze(made.image, structure=False)
+    assert not analysis.whole.all()
+    rebuilt = analysis.reconstruct(classes=analysis.motifs.labels)
+    assert rebuilt.image.shape == made.image.shape
