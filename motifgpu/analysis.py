@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from motifgpu.reconstruction.rebuild import Reconstruction
 
 
+# Share of the disc that may be missing of a column in the lattice. Where it is more, the column stands on the
+# frame, and its mirror image, or what fills the pixels that are no data, draws it by up to a pixel or two.
+FIRM = 0.4
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """Everything that `analyze` found in one micrograph.
@@ -130,6 +135,11 @@ class Analysis:
         from motifgpu.napari_plugin import view
 
         return view(self, viewer)
+
+    @property
+    def firm(self) -> Array:
+        """Which columns lattice and cells are of: (m,) bool; not those with 0.4 of the disc missing."""
+        return self.missing <= FIRM
 
     @property
     def area_nm2(self) -> float | None:

@@ -12,7 +12,7 @@ import array_api_compat
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from motifgpu.analysis import Analysis
+from motifgpu.analysis import FIRM, Analysis
 from motifgpu.columns.background import estimate_background
 from motifgpu.columns.find import Columns, find_columns
 from motifgpu.columns.given import measure_columns
@@ -50,9 +50,6 @@ STAGES = (
 )
 _ORDER, _COARSE_ORDER = 10, 6
 _WIDTHS = 8.0  # of an atom in a patch without a lattice
-# Share of the disc that may be missing of a column in the lattice. Where it is more, the column stands on the
-# frame, and its mirror image, or what fills the pixels that are no data, draws it by up to a pixel or two.
-_FIRM = 0.4
 _COARSE, _COARSE_SAMPLES = 20, 24  # px a side below which a patch is coarse, and samples it then gets
 
 
@@ -261,7 +258,7 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
-            cells, hierarchy, no_lattice = _structure(inside, motifs, one.missing <= _FIRM)
+            cells, hierarchy, no_lattice = _structure(inside, motifs, one.missing <= FIRM)
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,

@@ -38,8 +38,8 @@ print(analysis.warnings)
 # each column above its local background, fitted in the unsmoothed image.
 
 site = analysis.cells.lattice.sublattice
-labels = analysis.motifs.labels
-height = analysis.columns.prominence[analysis.mask]
+labels = analysis.motifs.labels[analysis.firm]  # lattice and cells leave out what the frame cuts in half
+height = analysis.columns.prominence[analysis.mask][analysis.firm]
 kinds = range(len(analysis.motifs.counts))
 sublattice = [np.bincount(site[(labels == motif) & (site >= 0)]).argmax() for motif in kinds]
 median = [np.median(height[labels == motif]) for motif in kinds]

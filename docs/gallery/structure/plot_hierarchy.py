@@ -96,7 +96,7 @@ def by_level(cells):
 
 found = by_level(analysis.cells)
 rng = np.random.default_rng(0)
-labels, of_column = analysis.motifs.labels, lattice.sublattice
+labels, of_column = analysis.motifs.labels[analysis.firm], lattice.sublattice
 random = []
 for _ in range(100):
     shuffled = labels.copy()
