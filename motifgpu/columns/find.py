@@ -139,9 +139,11 @@ def find_columns(
         Micrograph in any unit, raw or smoothed.
     method : {"auto", "lattice", "prominence", "radius"}
         How columns are chosen. ``"lattice"`` averages the image over its lattice, locally
-        (`motifgpu.columns.lattice_average`), takes the sites of that average, adds maxima of the
-        smoothed image that are separate from them and above the noise, and determines which sites are empty.
-        Where adjacent vacancies distort the average, it is taken once more without them. ``"prominence"``
+        (`motifgpu.columns.lattice_average`), takes the sites of that average, thins and completes them by the
+        translations between them (`motifgpu.columns.lattice_places`), says of each how probable a column is
+        (`motifgpu.columns.claims`), and adds maxima of the smoothed image that are separate from them and
+        above the noise. Where adjacent vacancies distort the average, it is taken once more without them.
+        ``"prominence"``
         takes the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum
         filter (Fig. S29), of radius 0.36 periods of the first ring; it mistakes noise between faint columns
         for columns and misses faint columns beside bright ones. ``"auto"`` is ``"lattice"``, and
