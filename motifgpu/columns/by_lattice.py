@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import sparse
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
 from motifgpu.columns.claims import COLUMN, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
-from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEAST_SPACING, LEVEL, FilteredImage
-from motifgpu.columns.lattice_places import mean_around, share_around, usual_height
-from motifgpu.columns.lattice_sites import ABOVE_MISFIT, LatticeSites, lattice_sites, tallest_tenth
+from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEAST_SPACING, FilteredImage
+from motifgpu.columns.lattice_places import Places
+from motifgpu.columns.lattice_sites import ABOVE_MISFIT, LatticeSites, lattice_sites
 from motifgpu.columns.maxima import peak_positions
 from motifgpu.columns.refine import (
     Peaks,
@@ -23,6 +22,7 @@ from motifgpu.columns.refine import (
     render,
     settle,
     start_peaks,
+    tallest_tenth,
 )
 from motifgpu.columns.spacing import near, strongest_within
 from motifgpu.core import namespace
@@ -65,7 +65,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     # Smoothing widens columns: heights are those of columns as wide as they are without it.
     sharp = replace(peaks, sigma=refine(image.detail, peaks, 1, known=image.weight).sigma)
     heights = measure_heights(image.detail, sharp, image.weight)
-    errors = _errors(image, replace(sharp, heights=heights), places.links)
+    errors = _errors(image, replace(sharp, heights=heights), places)
     seen, misfit, average = (
         namespace.to_numpy(x).astype(np.float64)
         for x in (heights[:n_sites], sites.misfit, sites.peaks.heights)
@@ -75,9 +75,9 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     scale = float((weight * seen) @ average / (weight * average @ average))
     seen_there = scale * average
     # Where equivalents have little of the height that the average has, it describes something else.
-    mean = mean_around(seen, seen, places.links)
+    mean = places.mean_around(seen, seen)
     of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
-    expected = np.maximum(usual_height(seen, places.links), _LEAST_OF_AVERAGE * seen_there)
+    expected = np.maximum(places.usual_height(seen), _LEAST_OF_AVERAGE * seen_there)
     probability = column_probability(seen, error, expected, misfit * scale)
     # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
     single = ~of_kind | (places.links.sum(axis=1) < _EQUIVALENTS)
@@ -98,7 +98,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     # The average fills a vacancy from its equivalents; where it does not, the lattice has another site.
     of_kind = ~single & (mean <= _MOST_OF_AVERAGE * seen_there)
     of_kind = of_kind & (places.between_equals(held) >= _LEAST_BETWEEN)
-    of_kind = of_kind & (share_around(held, places.links) >= _LEAST_OF_KIND)
+    of_kind = of_kind & (places.share_around(held) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)
     points = xp.where(occupied[:, None], peaks.points, start.points)
@@ -109,22 +109,21 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     return Found(points, heights, occupied, probability, peaks.sigma)
 
 
-def _errors(image: FilteredImage, peaks: Peaks, links: sparse.csr_array) -> np.ndarray:
+def _errors(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:
     """Return the standard errors (n,) of heights, by the noise left on each column and its equivalents.
 
-    The first columns are the places that `links` is of.
+    The first columns are those of the places.
     """
     xp, band = image.xp, image.band
-    left = image.detail - render(peaks, band.size)
-    left = (left - band.blur(left, LEVEL)) * image.known
+    left = image.levelled(image.detail - render(peaks, band.size)) * image.known
     white = image.image.spectrum.noise * band.noise_gain
     noise = []
     for reach in (float(peaks.sigma), _NOISE_AROUND):
         around = band.blur(left * left, reach) / xp.clip(band.blur(image.known, reach), min=0.1)
         noise.append(xp.clip(image.at(around, peaks.points), min=_LEAST_NOISE * white))
     on_column, around = (namespace.to_numpy(x).astype(np.float64) for x in noise)
-    number = links.shape[0]
-    around[:number] = mean_around(on_column[:number], around[:number], links)
+    number = len(places.points)
+    around[:number] = places.mean_around(on_column[:number], around[:number])
     unit = namespace.to_numpy(height_errors(image.detail, peaks, image.weight)).astype(np.float64)
     errors: np.ndarray = unit * np.sqrt(around) * _overlap(peaks)
     return errors

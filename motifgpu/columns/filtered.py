@@ -91,6 +91,10 @@ class FilteredImage:
         """The same, smoothed: (h, w)."""
         return self.band.grid(self._responses[1])
 
+    def levelled(self, x: Array) -> Array:
+        """Return an image of the band (h, w) less the level around each pixel."""
+        return x - self.band.blur(x, LEVEL)
+
     def without_rare(self, x: Array) -> Array:
         """Return an image of the band (h, w) in which what is far brighter than usual is cut to `_RARE`.
 

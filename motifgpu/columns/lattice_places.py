@@ -11,6 +11,7 @@ Runs on the host, on two numbers a site and eight that tell the average around i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -18,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
 from motifgpu.columns.refine import Peaks
+from motifgpu.columns.spacing import disc_of, four_around
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -69,6 +71,47 @@ class Places:
         """Return the places where `mask` (n,) is True."""
         index = np.flatnonzero(mask)
         return Places(self.points[index], self.links[index][:, index], self.surroundings)
+
+    @cached_property
+    def _near(self) -> sparse.csr_array:
+        """1 where two places are at most two translations apart, each with itself: (n, n)."""
+        near = (self.links @ self.links + self.links + sparse.eye_array(len(self.points))).tocsr()
+        near.data[:] = 1.0
+        return near
+
+    def mean_around(self, values: np.ndarray, single: np.ndarray) -> np.ndarray:
+        """Return the mean (n,) of each place and its equivalents, up to two translations away.
+
+        Parameters
+        ----------
+        values : (n,) ndarray
+        single : (n,) ndarray
+            What is returned where there are too few equivalents for a mean.
+        """
+        number = self._near.sum(axis=1)
+        mean: np.ndarray = np.where(number >= _FEW, (self._near @ values) / number, single)
+        return mean
+
+    def share_around(self, members: np.ndarray) -> np.ndarray:
+        """Return the share (n,) of equivalents of each, up to two translations away, that are members."""
+        others = self._near.sum(axis=1) - 1
+        share: np.ndarray = (self._near @ members.astype(np.float64) - members) / np.maximum(others, 1)
+        return share
+
+    def usual_height(self, heights: np.ndarray) -> np.ndarray:
+        """Return the height (n,) of a column at each, by its equivalents up to two translations away.
+
+        It is their median, and the upper quartile where about half of them are vacant.
+        """
+        near, place = self._near, np.arange(len(heights))
+        number = np.diff(near.indptr)
+        table = np.full((len(heights), int(number.max(initial=1))), np.nan)
+        owner = np.repeat(place, number)
+        table[owner, np.arange(owner.size) - near.indptr[owner]] = heights[near.indices]
+        table.sort(axis=1)  # what is no neighbour comes last
+        median, high = (table[place, (q * (number - 1)).astype(np.int64)] for q in (0.5, 0.75))
+        usual: np.ndarray = np.where(median >= 0.5 * high, median, high)
+        return usual
 
     def between_equals(self, held: np.ndarray) -> np.ndarray:
         """Return which share (n,) of the pairs of opposite equivalents of each place hold equal columns.
@@ -280,30 +323,20 @@ class _Surroundings:
 
     def __init__(self, average: Array, sites: Array, radius: float) -> None:
         xp = namespace.array_namespace(average)
-        step = np.linspace(-radius, radius, _SAMPLES)
-        rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
-        disc = rows**2 + cols**2 <= 1.01 * radius**2
         self._average = average
-        self._around = namespace.as_like(np.stack([rows[disc], cols[disc]]), average)
+        self._around = namespace.as_like(disc_of(np.linspace(-radius, radius, _SAMPLES)), average)
         seen = self._seen(sites)
         self._main = xp.linalg.eigh(xp.matrix_transpose(seen) @ seen)[1][:, -_COMPONENTS:]
 
     def _seen(self, points: Array) -> Array:
         """Sample the average around points (n, 2), less its mean there: (n, m)."""
         xp = namespace.array_namespace(points)
-        rows, cols = self._average.shape
         place = points[:, :, None] + self._around[None, :, :]
-        low = xp.floor(place)
-        rest, low = place - low, xp.astype(low, xp.int64)
         flat, total = xp.reshape(self._average, (-1,)), xp.zeros_like(place[:, 0, :])
-        for down in (0, 1):
-            for right in (0, 1):
-                row = xp.clip(low[:, 0, :] + down, min=0, max=rows - 1)
-                col = xp.clip(low[:, 1, :] + right, min=0, max=cols - 1)
-                share = rest[:, 0, :] if down else 1 - rest[:, 0, :]
-                share = share * (rest[:, 1, :] if right else 1 - rest[:, 1, :])
-                there = xp.take(flat, xp.reshape(row * cols + col, (-1,)))
-                total = total + share * xp.reshape(there, share.shape)
+        shape = (self._average.shape[0], self._average.shape[1])
+        for pixel, share in four_around(place[:, 0, :], place[:, 1, :], shape):
+            there = xp.take(flat, xp.reshape(pixel, (-1,)))
+            total = total + share * xp.reshape(there, share.shape)
         return total - xp.mean(total, axis=1, keepdims=True)
 
     def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
@@ -314,50 +347,3 @@ class _Surroundings:
         apart = ((main[first] - main[second]) ** 2).sum(axis=1)
         found: np.ndarray = apart < share**2 * np.maximum(contrast[first], contrast[second])
         return found
-
-
-def _two_away(links: sparse.csr_array) -> sparse.csr_array:
-    """Return which places are at most two translations apart, each with itself."""
-    near = (links @ links + links + sparse.eye_array(links.shape[0])).tocsr()
-    near.data[:] = 1.0
-    return near
-
-
-def mean_around(values: np.ndarray, single: np.ndarray, links: sparse.csr_array) -> np.ndarray:
-    """Return the mean (n,) of each place and its equivalents, up to two translations away.
-
-    Parameters
-    ----------
-    values : (n,) ndarray
-    single : (n,) ndarray
-        What is returned where there are too few equivalents for a mean.
-    links : (n, n) sparse array
-    """
-    near = _two_away(links)
-    number = near.sum(axis=1)
-    mean: np.ndarray = np.where(number >= _FEW, (near @ values) / number, single)
-    return mean
-
-
-def share_around(members: np.ndarray, links: sparse.csr_array) -> np.ndarray:
-    """Return the share (n,) of equivalents of each place, up to two translations away, that are members."""
-    near = _two_away(links)
-    others = near.sum(axis=1) - 1
-    share: np.ndarray = (near @ members.astype(np.float64) - members) / np.maximum(others, 1)
-    return share
-
-
-def usual_height(heights: np.ndarray, links: sparse.csr_array) -> np.ndarray:
-    """Return the height (n,) of a column at each place, by its equivalents up to two translations away.
-
-    It is their median, and the upper quartile where about half of them are vacant.
-    """
-    near = _two_away(links)
-    number = np.diff(near.indptr)
-    table = np.full((len(heights), int(number.max(initial=1))), np.nan)
-    owner = np.repeat(np.arange(len(heights)), number)
-    table[owner, np.arange(owner.size) - near.indptr[owner]] = heights[near.indices]
-    table.sort(axis=1)  # what is no neighbour comes last
-    median, high = (table[np.arange(len(heights)), (q * (number - 1)).astype(np.int64)] for q in (0.5, 0.75))
-    usual: np.ndarray = np.where(median >= 0.5 * high, median, high)
-    return usual

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from motifgpu.columns.filtered import LEAST_SPACING, LEVEL, FilteredImage
+from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_average import coherence, lattice_average
-from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places, mean_around
+from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
@@ -22,9 +22,10 @@ from motifgpu.columns.refine import (
     refine,
     render,
     start_peaks,
+    tallest_tenth,
 )
 from motifgpu.columns.shoulders import find_shoulders
-from motifgpu.columns.spacing import group_sizes, near, strongest_within
+from motifgpu.columns.spacing import disc_of, group_sizes, near, strongest_within
 from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -43,8 +44,6 @@ LEAST_OCCUPANCY = 0.25
 # them, by which columns differ from Gaussians, within this distance, px of the grid.
 ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
-
-
 # Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a
 # column: fainter sites than this share of the height of the tallest tenth are none.
 _BEYOND_PIXELS, _FAINTEST_THERE = 0.85, 0.3
@@ -56,8 +55,6 @@ class LatticeSites:
 
     Attributes
     ----------
-    average : (h, w) array
-        Lattice average of the image.
     peaks : Peaks
         The places, with the heights of the average there.
     misfit : (n,) array
@@ -66,7 +63,6 @@ class LatticeSites:
         The same places with the translations between them, on the host; None where there are none.
     """
 
-    average: Array
     peaks: Peaks
     misfit: Array
     places: Places | None
@@ -111,26 +107,24 @@ def _completed(
     """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
     xp, band = image.xp, image.band
     if sites.points.shape[0] == 0:
-        return LatticeSites(average, sites, sites.heights, None)
+        return LatticeSites(sites, sites.heights, None)
     places = lattice_places(image, average, sites, sure, described)
     points = namespace.as_like(places.points, average)
     peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
     peaks = replace(peaks, heights=measure_heights(average, peaks))
-    left = average - render(peaks, band.size)
-    shape = tails(band, (left - band.blur(left, LEVEL)) * image.known, peaks, image.known)
+    shape = tails(image, image.levelled(average - render(peaks, band.size)), peaks)
     peaks = replace(peaks, heights=measure_heights(average - shape, peaks))
-    left = average - shape - render(peaks, band.size)
-    left = (left - band.blur(left, LEVEL)) * image.known
+    left = image.levelled(average - shape - render(peaks, band.size)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
     beside = _misfit(left, peaks, places, noise)
     around = places.links + sparse.eye_array(len(height))
     peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
-    real = mean_around(height, height, places.links) > ABOVE_MISFIT * beside
+    real = places.mean_around(height, height) > ABOVE_MISFIT * beside
     if band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     there = namespace.from_numpy(real, average)
     misfit = namespace.take_rows(namespace.as_like(beside, average), there)
-    return LatticeSites(average, peaks.select(there), misfit, places.select(real))
+    return LatticeSites(peaks.select(there), misfit, places.select(real))
 
 
 def _misfit(left: Array, peaks: Peaks, places: Places, noise: float) -> np.ndarray:
@@ -140,10 +134,8 @@ def _misfit(left: Array, peaks: Peaks, places: Places, noise: float) -> np.ndarr
     """
     xp = namespace.array_namespace(left)
     number, kind = sparse.csgraph.connected_components(places.links, directed=False)
-    step = np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1)
-    rows, cols = (s.reshape(-1) for s in np.meshgrid(step, step, indexing="ij"))
-    disc = rows**2 + cols**2 <= _MISFIT_AROUND**2
-    rows, cols = (namespace.from_numpy(s[disc], left) for s in (rows, cols))
+    disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
+    rows, cols = (namespace.from_numpy(step, left) for step in disc)
     centre = xp.astype(xp.round(peaks.points), xp.int64)
     row = xp.clip(centre[:, 0, None] + rows[None, :], min=0, max=left.shape[0] - 1)
     col = xp.clip(centre[:, 1, None] + cols[None, :], min=0, max=left.shape[1] - 1)
@@ -209,9 +201,3 @@ def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, Array, flo
     kept = peaks.select((peaks.heights > possible) & (peaks.distance(start) <= LONGEST_MOVE))
     kept = kept.select(strongest_within(kept.points, kept.heights, average.shape, LEAST_SPACING))
     return kept, kept.heights > sure, sure
-
-
-def tallest_tenth(peaks: Peaks) -> float:
-    """Return the height that a tenth of the peaks has or exceeds."""
-    ordered = namespace.array_namespace(peaks.heights).sort(peaks.heights)
-    return float(ordered[int(0.9 * ordered.shape[0])])

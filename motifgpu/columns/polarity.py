@@ -12,9 +12,8 @@ import numpy as np
 
 from motifgpu.columns.bragg import BraggPeaks
 from motifgpu.columns.filtered import LEVEL, FilteredImage
-from motifgpu.columns.lattice_sites import tallest_tenth
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.refine import refine, render, start_peaks
+from motifgpu.columns.refine import refine, render, start_peaks, tallest_tenth
 from motifgpu.core.namespace import Array
 
 # Third moment of the smoothed image, in standard deviations, above which its columns are bright: 0.1 to 3 in

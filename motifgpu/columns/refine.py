@@ -53,6 +53,12 @@ class Peaks:
         return xp.sqrt(xp.sum((self.points - others.points) ** 2, axis=1))
 
 
+def tallest_tenth(peaks: Peaks) -> float:
+    """Return the height that a tenth of the peaks has or exceeds."""
+    ordered = namespace.array_namespace(peaks.heights).sort(peaks.heights)
+    return float(ordered[int(0.9 * ordered.shape[0])])
+
+
 def start_peaks(image: Array, points: Array) -> Peaks:
     """Return peaks of a usual width at `points` (n, 2), as high as the image there is above its mean."""
     xp = namespace.array_namespace(image)

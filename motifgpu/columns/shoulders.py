@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, LEVEL, FilteredImage
+from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import REACH, Peaks, render
 from motifgpu.columns.spacing import near
@@ -42,7 +42,6 @@ def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: f
     # Of wide columns the windows of a fit cut off as much as faint columns have.
     if math.exp(-0.5 * ((REACH + 0.5) / float(bright.sigma)) ** 2) > FAINTEST:
         return bright.points[:0, :]
-    left = average - render(bright, image.band.size)
-    left = left - image.band.blur(left, LEVEL)
+    left = image.levelled(average - render(bright, image.band.size))
     shoulders = peak_positions(left, local_maxima(left) & image.frame & (left > _START * least))
     return namespace.take_rows(shoulders, ~near(shoulders, bright.points, image.band.size, LEAST_SPACING))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
 from motifgpu.columns.maxima import dilate, label_touching
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -13,6 +18,30 @@ def pixel_of(points: Array, shape: tuple[int, int]) -> Array:
     nearest = xp.astype(xp.round(points), xp.int64)
     row = xp.clip(nearest[:, 0], min=0, max=shape[0] - 1)
     return row * shape[1] + xp.clip(nearest[:, 1], min=0, max=shape[1] - 1)
+
+
+def four_around(row: Array, col: Array, shape: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
+    """Yield the flat index of each of the four pixels around places, and its share in them by distance."""
+    xp = namespace.array_namespace(row)
+    sides = []
+    for place, length in zip((row, col), shape, strict=True):
+        low = xp.floor(place)
+        rest, low = place - low, xp.astype(low, xp.int64)
+        sides.append(
+            [
+                (xp.clip(low, min=0, max=length - 1), 1 - rest),
+                (xp.clip(low + 1, min=0, max=length - 1), rest),
+            ]
+        )
+    for (r, down), (c, right) in itertools.product(*sides):
+        yield r * shape[1] + c, down * right
+
+
+def disc_of(steps: np.ndarray) -> np.ndarray:
+    """Return the steps (2, m) along rows and columns that are in a disc as wide as the steps along one."""
+    rows, cols = (s.reshape(-1) for s in np.meshgrid(steps, steps, indexing="ij"))
+    inside = rows**2 + cols**2 <= 1.01 * steps[-1] ** 2  # those on the rim whatever their rounding
+    return np.stack([rows[inside], cols[inside]])
 
 
 def strongest_within(points: Array, strength: Array, shape: tuple[int, int], radius: float) -> Array:

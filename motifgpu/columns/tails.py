@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from motifgpu.columns.band import Band
-from motifgpu.columns.filtered import LEVEL
+from motifgpu.columns.filtered import FilteredImage
 from motifgpu.columns.refine import Peaks
+from motifgpu.columns.spacing import four_around
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -20,24 +20,22 @@ _WIDTHS = (0.0, 0.8, 1.2, 1.7, 2.4)
 _RIDGE = 1e-6
 
 
-def tails(band: Band, left: Array, peaks: Peaks, known: Array) -> Array:
+def tails(image: FilteredImage, left: Array, peaks: Peaks) -> Array:
     """Return what columns have beside their Gaussians: (h, w).
 
     Parameters
     ----------
-    band : Band
+    image : FilteredImage
     left : (h, w) array
         What fits of the columns left, without its local level.
     peaks : Peaks
-    known : (h, w) array
-        1 on the pixels that are data.
     """
-    xp = namespace.array_namespace(left)
-    drawn = _points(band, peaks)
+    xp, known = image.xp, image.known
+    drawn = _points(peaks, image.band.size)
     shapes = []
     for width in _WIDTHS:
-        shape = band.blur(drawn, width * float(peaks.sigma)) if width else drawn
-        shapes.append((shape - band.blur(shape, LEVEL)) * known)
+        shape = image.band.blur(drawn, width * float(peaks.sigma)) if width else drawn
+        shapes.append(image.levelled(shape) * known)
     table = xp.reshape(xp.stack(shapes), (len(shapes), -1))
     normal = namespace.to_numpy(table @ xp.matrix_transpose(table)).astype(np.float64)
     right = namespace.to_numpy(table @ xp.reshape(left * known, (-1,))).astype(np.float64)
@@ -47,19 +45,10 @@ def tails(band: Band, left: Array, peaks: Peaks, known: Array) -> Array:
     return xp.reshape(namespace.as_like(share, left) @ table, left.shape)
 
 
-def _points(band: Band, peaks: Peaks) -> Array:
+def _points(peaks: Peaks, shape: tuple[int, int]) -> Array:
     """Draw each column as its height on the four pixels around its centre: (h, w)."""
-    xp = namespace.array_namespace(peaks.points)
-    rows, cols = band.size
-    low = xp.floor(peaks.points)
-    rest = peaks.points - low
-    row, col = xp.astype(low[:, 0], xp.int64), xp.astype(low[:, 1], xp.int64)
-    drawn = xp.zeros((rows * cols,), dtype=peaks.heights.dtype, device=namespace.device(peaks.heights))
-    for down in (0, 1):
-        for right in (0, 1):
-            share = (rest[:, 0] if down else 1 - rest[:, 0]) * (rest[:, 1] if right else 1 - rest[:, 1])
-            place = xp.clip(row + down, min=0, max=rows - 1) * cols + xp.clip(
-                col + right, min=0, max=cols - 1
-            )
-            drawn = drawn + namespace.bincount(place, peaks.heights * share, rows * cols)
-    return xp.reshape(drawn, band.size)
+    xp, number = namespace.array_namespace(peaks.points), shape[0] * shape[1]
+    drawn = xp.zeros((number,), dtype=peaks.heights.dtype, device=namespace.device(peaks.heights))
+    for pixel, share in four_around(peaks.points[:, 0], peaks.points[:, 1], shape):
+        drawn = drawn + namespace.bincount(pixel, peaks.heights * share, number)
+    return xp.reshape(drawn, shape)

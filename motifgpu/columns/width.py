@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from motifgpu.columns.band import band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.refine import STEPS, USUAL, WIDEST, refine, start_peaks
+from motifgpu.columns.refine import STEPS, USUAL, WIDEST, refine, start_peaks, tallest_tenth
 from motifgpu.columns.scale import CUTOFF
-from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
 # Reach of the trial's maximum filter, px of the grid, and least height of a column that is fitted, over that
@@ -32,15 +31,13 @@ def column_frequency(x: Array, lowest: float, finest: float) -> float:
     """
     if finest <= _ALIKE * lowest:
         return lowest
-    xp = namespace.array_namespace(x)
     band = band_of(x, CUTOFF * finest, margin=2 / finest)
     detail = band.grid(1 - band.background_response(lowest))
     maxima = local_maxima(detail, _RADIUS) & (band.inside > 0)
     start = start_peaks(detail, peak_positions(detail, maxima))
     if not start.points.shape[0]:
         return finest
-    ordered = xp.sort(start.heights)
-    tall = start.heights > _TALL * ordered[int(0.9 * ordered.shape[0])]
+    tall = start.heights > _TALL * tallest_tenth(start)
     width = float(refine(detail, start.select(tall), STEPS).sigma)
     if width >= WIDEST:
         return lowest
