@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
-import threading
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 
+def hidden_beside(path: Path) -> Path:
+    """Return a name for what is not whole yet, in the folder of `path`, that nobody can foresee."""
+    return path.with_name(f".{secrets.token_hex(8)}.part")
+
+
+def _open_new(path: Path) -> tuple[BinaryIO, int]:
+    """Make a file that only its owner may open, and return it with the permissions it would have had."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    permissions = stat.S_IMODE(os.fstat(handle).st_mode)
+    if os.name == "posix":
+        os.fchmod(handle, stat.S_IRUSR | stat.S_IWUSR)
+    return os.fdopen(handle, "wb"), permissions
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes the place of `path` when all of it is on the disk.
 
-    It is written under a temporary name in the same folder, flushed to the disk, and renamed. Whoever reads
-    `path` meanwhile sees the file that was there before, or none.
+    It is written under a temporary name in the same folder that nobody can foresee, open to its owner alone,
+    flushed to the disk, and renamed. Whoever reads `path` meanwhile sees the file that was there before, or
+    none; a link of that name is replaced and not followed.
 
     Parameters
     ----------
@@ -32,11 +48,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         when the block raises.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = hidden_beside(path)
     try:
-        with open(temporary, "wb") as file:
+        file, permissions = _open_new(temporary)
+        with file:
             yield file
             file.flush()
+            if os.name == "posix":
+                os.fchmod(file.fileno(), permissions)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from motifgpu.core.csv_text import as_text
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
@@ -161,8 +162,8 @@ def export(run: RunFolder, path: Path) -> Path:
     ----------
     run : RunFolder
     path : Path
-        ``.parquet`` or ``.csv``: all columns, with the micrograph's file beside each; ``.h5ad``:
-        `to_anndata`; ``.hspy``: the class averages.
+        ``.parquet`` or ``.csv``: all columns, with the micrograph's file beside each, in the latter by
+        `motifgpu.core.csv_text.as_text`; ``.h5ad``: `to_anndata`; ``.hspy``: the class averages.
 
     Returns
     -------
@@ -200,6 +201,9 @@ def _export_columns(run: RunFolder, path: Path) -> None:
     with replacing(path) as file, write(file, schema) as writer:
         for row in names:
             table = run.columns(row["micrograph"])
-            for name in ("source", "title"):
-                table = table.append_column(name, pa.array([row[name]] * len(table), pa.string()))
-            writer.write_table(table.cast(schema))
+            for name, text in row.items():
+                text = as_text(text) if path.suffix == ".csv" else text
+                cells = pa.array([text] * len(table), pa.string())
+                table = table.drop_columns([name]) if name in table.column_names else table
+                table = table.append_column(name, cells)
+            writer.write_table(table.select(schema.names).cast(schema))

@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from motifgpu.core.errors import StageError
-from motifgpu.core.files import replacing
+from motifgpu.core.files import hidden_beside, replacing
 from motifgpu.dataset import manifest
 from motifgpu.dataset.lock import locked
 from motifgpu.dataset.records import sweep
 from motifgpu.dataset.results import Run
 from motifgpu.store import layout
 from motifgpu.store.read import read_records
+from motifgpu.store.within import check_links
 
 
 def merge(
@@ -76,6 +77,7 @@ def _merge_into(sources: list[Path], out: Path) -> Run:
     for one in runs[1:]:
         manifest.check_same(sources[0], runs[0].about, one.about["parameters"])
     out.mkdir(parents=True, exist_ok=True)
+    check_links(out)
     with ExitStack() as held:
         for folder in {path.resolve(): path for path in [*sources, out]}.values():
             held.enter_context(locked(folder))
@@ -107,8 +109,8 @@ def _copy(source: Path, out: Path) -> None:
             for part in (f"{layout.COLUMNS}/{name}.parquet", f"{layout.DETAILS}/{name}.json"):
                 _copy_file(source / part, out / part)
             if not (out / layout.MOMENTS / name).exists():
-                temporary = out / layout.MOMENTS / f".{name}.part"
-                shutil.copytree(source / layout.MOMENTS / name, temporary, dirs_exist_ok=True)
+                temporary = hidden_beside(out / layout.MOMENTS / name)
+                shutil.copytree(source / layout.MOMENTS / name, temporary, symlinks=True)
                 temporary.rename(out / layout.MOMENTS / name)
         part = f"{layout.FILES}/{record['key']}.json"
         _copy_file(source / part, out / part)

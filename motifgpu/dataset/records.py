@@ -133,7 +133,7 @@ def remove_results(root: Path, key: str) -> None:
 def sweep(root: Path) -> None:
     """Remove what killed processes left: temporary files, and results without a record.
 
-    Only while no other process works in the folder.
+    Only while no other process works in the folder, and after `motifgpu.store.within.check_links`.
     """
     keys = {path.stem for path in (root / layout.FILES).glob("*.json")}
     for folder in (layout.FILES, layout.COLUMNS, layout.DETAILS, layout.MOMENTS):

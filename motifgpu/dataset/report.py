@@ -123,16 +123,16 @@ def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], s
 def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
     rows: list[Iterable[Cell]] = []
     for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
-        page = Path("pages") / row["micrograph"] / "report.html"
+        page = Path(layout.PAGES) / row["micrograph"] / "report.html"
         # Microscopes call files alike in every folder.
         name, title = html.escape("/".join(Path(row["source"]).parts[-2:])), html.escape(row["title"])
-        if (run.path / page).exists():
-            name = f'<a href="{page.as_posix()}">{name}</a>'
         thumb = data_uri("png", run.thumbnail(row["micrograph"]))
+        if (run.path / page).exists():
+            name = f'<a href="{html.escape(page.as_posix())}">{name}</a>'
         rows.append(
             [
                 ("", f'<img class="thumb" src="{thumb}" alt="{title}">'),
-                ("wide", f"{name}<br><small>{title}<br>{row['micrograph']}</small>"),
+                ("wide", f"{name}<br><small>{title}<br>{html.escape(row['micrograph'])}</small>"),
                 ("number", f"{row['explained']:.3f}"),
                 ("number", f"{row['unassigned']:,} of {row['points']:,}"),
                 ("number", str(row["motifs"])),
@@ -199,7 +199,7 @@ def _hierarchy(run: RunFolder, names: list[str]) -> str:
     found = sorted(to_table(hierarchy, names), key=lambda row: (-row["count"], row["key"]))
     rows = [
         [
-            ("", f"<code>{row['key']}</code>"),
+            ("", f"<code>{html.escape(row['key'])}</code>"),
             ("number", str(row["level"])),
             ("number", f"{row['count']:,}"),
             ("number", f"{row['micrographs']:,}"),

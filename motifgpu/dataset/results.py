@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.store.layout import PAGES
 from motifgpu.store.read import RunFolder
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Run(RunFolder):
         'report.html'
         """
         if micrograph is not None:
-            return self.analysis(micrograph).report(self.path / "pages" / micrograph)
+            return self.analysis(micrograph).report(self.path / PAGES / micrograph)
         from motifgpu.dataset.report import write_report
 
         return write_report(self)

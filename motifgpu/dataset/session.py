@@ -13,6 +13,7 @@ from motifgpu.dataset.lock import locked
 from motifgpu.dataset.records import Records, sweep
 from motifgpu.dataset.schedule import Schedule
 from motifgpu.store import layout
+from motifgpu.store.within import check_links
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -121,6 +122,7 @@ def open_session(
     """
     root = job.root
     root.mkdir(parents=True, exist_ok=True)
+    check_links(root)
     with locked(root, shard):
         if shard is None and (root / layout.FILES).is_dir():
             sweep(root)

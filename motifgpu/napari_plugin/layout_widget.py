@@ -138,10 +138,11 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         OSError
             If the file cannot be written.
         """
+        from motifgpu.core.csv_text import as_text
         from motifgpu.core.files import write_text
 
         table = self._table().iloc[self.selected].copy()
-        table.insert(0, "selection", self._name())
+        table.insert(0, "selection", as_text(self._name()))
         return write_text(Path(path), table.to_csv(index=False, lineterminator="\n"))
 
     def closeEvent(self, event: Any) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
 
-from motifgpu.core.files import replacing
+from motifgpu.core.files import hidden_beside, replacing
 from motifgpu.store.layout import write_json
 
 
@@ -36,10 +35,11 @@ def write_array(path: Path, values: np.ndarray, attributes: dict[str, object]) -
     """
     if path.exists():
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = hidden_beside(path)
     shape = list(values.shape)
     try:
-        (temporary / "c" / "0").mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        (temporary / "c" / "0").mkdir(parents=True)
         with replacing(temporary / "c" / "0" / "0") as file:
             file.write(np.ascontiguousarray(values, "<f4").tobytes())
         write_json(

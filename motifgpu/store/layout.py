@@ -36,7 +36,8 @@ COLUMNS, MOMENTS, DETAILS, FILES = "columns", "moments.zarr", "details", "files"
 MICROGRAPHS, COUNTS, MOTIFS = "micrographs.parquet", "counts.parquet", "motifs.parquet"
 HIERARCHY, OCCURRENCES, REPORT = "hierarchy.json", "occurrences.parquet", "report.html"
 DICTIONARY = "dictionary.npz"
-LOCKS = ".locks"
+LOCKS, PAGES = ".locks", "pages"
+ON_TOP = (RUN, QUARANTINE, MICROGRAPHS, COUNTS, MOTIFS, HIERARCHY, OCCURRENCES, REPORT, DICTIONARY)
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -16,6 +16,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.shown import notebook_table
 from motifgpu.store import layout, tables
 from motifgpu.store.arrays import read_array
+from motifgpu.store.within import check_links, check_plain, check_record, is_name
 from motifgpu.structure.hierarchy.export import from_json
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ class RunFolder:
     Raises
     ------
     StageError
-        If the folder holds no run, or one of another schema.
+        If the folder holds no run, one of another schema, or links in place of files.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_links(self.path)
         self.about: dict[str, Any] = layout.read_json(self.path / layout.RUN)
         layout.check_schema(self.about.get("schema"), self.path / layout.RUN, self.about.get("written_by"))
 
@@ -148,7 +150,10 @@ class RunFolder:
         True
         """
         self._known(micrograph)
-        return read_array(self.path / layout.MOMENTS / micrograph)
+        folder = self.path / layout.MOMENTS / micrograph
+        for path in (folder / "zarr.json", folder / "c", folder / "c" / "0", folder / "c" / "0" / "0"):
+            check_plain(path)
+        return read_array(folder)
 
     @cached_property
     def hierarchy(self) -> Hierarchy | None:
@@ -179,15 +184,17 @@ class RunFolder:
         """
         key, _, place = micrograph.rpartition("-")
         file = self.path / layout.FILES / f"{key}.json"
-        if not (key and place.isdigit() and file.exists()):
+        if not (is_name(key) and place.isdecimal() and file.exists()):
             raise self._unknown(micrograph)
-        return layout.read_json(file)
+        record = layout.read_json(file)
+        check_record(record, file)
+        return record
 
     def _table(self, name: str, schema: pa.Schema) -> pa.Table:
         return tables.read_table(self.path / name, schema)
 
     def _known(self, micrograph: str) -> None:
-        if not (self.path / layout.DETAILS / f"{os.path.basename(micrograph)}.json").exists():
+        if not (is_name(micrograph) and (self.path / layout.DETAILS / f"{micrograph}.json").exists()):
             raise self._unknown(micrograph)
 
     def _unknown(self, micrograph: str) -> StageError:
@@ -218,10 +225,11 @@ def read_records(root: Path) -> Iterator[dict[str, Any]]:
     Raises
     ------
     StageError
-        If one is damaged or of another schema.
+        If one is damaged, of another schema, or names files that are not its own.
     """
     for path in sorted((root / layout.FILES).glob("*.json")):
         if not path.name.startswith("."):
             record = layout.read_json(path)
             layout.check_schema(record.get("schema"), path, "that wrote run.json")
+            check_record(record, path)
             yield record

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from motifgpu.core.csv_text import as_text
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 from motifgpu.structure.cells import MISSING, Content
@@ -238,7 +239,10 @@ def to_csv(hierarchy: Hierarchy, names: Sequence[str] | None = None) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(to_table(hierarchy, names))
+    for row in to_table(hierarchy, names):
+        writer.writerow(
+            {name: as_text(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        )
     return out.getvalue()
 
 

@@ -1,0 +1,254 @@
+"""Folders of runs that were made to do harm: nothing outside of them is written, removed or run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support.datasets import SIDE
+from support.report_page import browser
+
+from motifgpu import Run, StageError, dataset, simulate
+from motifgpu.core.csv_text import as_text
+from motifgpu.core.files import replacing
+from motifgpu.dataset.export import export
+from motifgpu.store import layout, tables
+
+SCRIPT = "<script>document.title='harm'</script><img src=x onerror=\"document.title='harm'\">"
+PAYLOAD = "payload"
+
+
+def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def _record(store: Path) -> Path:
+    """Return the record of a file that has a micrograph."""
+    return next(p for p in sorted((store / layout.FILES).glob("*.json")) if '"micrograph"' in p.read_text())
+
+
+def _key(store: Path, key: str) -> None:
+    _edit(_record(store), lambda record: record.update(key=key))
+
+
+def _name(store: Path, name: str) -> None:
+    _edit(_record(store), lambda record: record["micrographs"][0].update(micrograph=name))
+
+
+def _table_name(store: Path, name: str) -> None:
+    path = store / layout.MICROGRAPHS
+    rows = pq.read_table(path).to_pylist()
+    rows[0]["micrograph"] = name
+    tables.write_rows(path, rows, tables.MICROGRAPHS)
+
+
+def _link(store: Path, part: str, to: Path) -> None:
+    path = store / part
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(to)
+
+
+def _page(store: Path) -> str:
+    return f"{layout.PAGES}/{_record(store).stem}-0"
+
+
+# What is done to a store, given the folder that must stay as it is.
+CRAFTED: dict[str, Callable[[Path, Path], object]] = {
+    "key climbs": lambda store, _: _key(store, f"../../{PAYLOAD}/x"),
+    "key is absolute": lambda store, precious: _key(store, str(precious / "x")),
+    "key is a pattern": lambda store, _: _key(store, "*"),
+    "name climbs": lambda store, _: _name(store, f"../../{PAYLOAD}/x-0"),
+    "name is absolute": lambda store, precious: _name(store, str(precious / "x-0")),
+    "name in the table climbs": lambda store, _: _table_name(store, f"../../{PAYLOAD}/x-0"),
+    "run.json is a link": lambda store, precious: _link(store, layout.RUN, precious / "run.json"),
+    "report is a link": lambda store, precious: _link(store, layout.REPORT, precious / "x-0.json"),
+    "page is a link": lambda store, precious: _link(store, _page(store), precious),
+    "figures of a page are a link": lambda store, precious: _link(store, f"{_page(store)}/figures", precious),
+}
+FOLDERS = layout.COLUMNS, layout.MOMENTS, layout.DETAILS, layout.FILES, layout.LOCKS, layout.PAGES
+QUICK = "key climbs", "name in the table climbs", f"{layout.COLUMNS} is a link"
+
+
+def _folder_is_a_link(part: str) -> Callable[[Path, Path], object]:
+    return lambda store, precious: _link(store, part, precious)
+
+
+CRAFTED |= {f"{part} is a link": _folder_is_a_link(part) for part in FOLDERS}
+
+
+def _state(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.mark.usefixtures("little_drawn")
+@pytest.mark.parametrize(
+    "what", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CRAFTED]
+)
+def test_a_crafted_store_reaches_nothing_outside_its_folder(
+    what: str, scans: Path, undisturbed: Run, tmp_path: Path
+) -> None:
+    store, out = tmp_path / "theirs" / "store", tmp_path / "ours" / "out"
+    shutil.copytree(undisturbed.path, store)
+    precious = tmp_path / "ours" / PAYLOAD
+    theirs = store.parent / PAYLOAD
+    for folder in (precious, theirs):
+        folder.mkdir(parents=True)
+        for source in (_record(store), store / layout.RUN):
+            shutil.copy(source, folder)
+    shutil.copy(next((store / layout.COLUMNS).iterdir()), theirs / "x-0.parquet")
+    for name in ("x.json", "x-0.json"):
+        shutil.copy(next((store / layout.DETAILS).iterdir()), theirs / name)
+    CRAFTED[what](store, precious)
+    before = _state(precious)
+
+    def tried(action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except StageError:
+            return False
+        return True
+
+    name = _record(undisturbed.path).stem + "-0"
+    actions: list[Callable[[], object]] = [
+        lambda: dataset.merge([store], out),
+        lambda: Run(store).report(),
+        lambda: Run(store).report(name),
+        lambda: Run(store).moments(name),
+        lambda: export(Run(store), tmp_path / "columns.csv"),
+        lambda: dataset.merge(store),
+        lambda: dataset.run(scans, store, workers=1),
+    ]
+    done = [tried(action) for action in actions]
+    assert not all(done)
+    assert _state(precious) == before
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "*", "a\x00b"])
+def test_a_name_that_is_a_path_is_no_micrograph(undisturbed: Run, name: str) -> None:
+    for ask in (undisturbed.columns, undisturbed.moments, undisturbed.thumbnail, undisturbed.record):
+        with pytest.raises(StageError, match="has no micrograph"):
+            ask(name)
+
+
+def test_links_inside_a_micrographs_moments_are_not_followed(undisturbed: Run, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed.path, tmp_path / "store")
+    name = undisturbed.micrographs["micrograph"][0].as_py()
+    os.mkfifo(tmp_path / "pipe")
+    _link(tmp_path / "store", f"{layout.MOMENTS}/{name}/c/0/0", tmp_path / "pipe")
+    with pytest.raises(StageError, match="is a link or a device"):
+        Run(tmp_path / "store").moments(name)
+
+
+@pytest.mark.usefixtures("little_drawn")
+def test_text_of_a_store_is_text_in_its_report(undisturbed: Run, tmp_path: Path) -> None:
+    store = _scripted(undisturbed.path, tmp_path / "store")
+    text = Run(store).report().read_text()
+    assert "&lt;script&gt;document.title" in text
+    assert "<script>document.title" not in text
+    assert "<img src=x" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("little_drawn")
+def test_a_browser_runs_nothing_of_a_stores_text(undisturbed: Run, tmp_path: Path) -> None:
+    report = Run(_scripted(undisturbed.path, tmp_path / "store")).report()
+    with browser() as started:
+        page = started.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(report.as_uri())
+        page.wait_for_load_state("load")
+        assert "motifs of a run" in page.title()
+        assert "harm" not in page.title()
+        assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+
+
+def _scripted(run: Path, store: Path) -> Path:
+    """Copy a store with a script in all of its text that a report shows."""
+    shutil.copytree(run, store)
+    path = store / layout.MICROGRAPHS
+    rows = pq.read_table(path).to_pylist()
+    for row in rows:
+        row.update(source=f"{SCRIPT}/{SCRIPT}", title=SCRIPT, warnings=SCRIPT)
+    tables.write_rows(path, rows, tables.MICROGRAPHS)
+
+    def manifest(about: dict[str, Any]) -> None:
+        about["parameters"][SCRIPT] = about["versions"][SCRIPT] = SCRIPT
+        about.update(state=SCRIPT, begun=SCRIPT)
+
+    def hierarchy(content: dict[str, Any]) -> None:
+        content["warnings"] = [SCRIPT]
+        for cell in content["motif_cells"]:
+            cell["key"] = SCRIPT + cell["key"]
+
+    _edit(store / layout.RUN, manifest)
+    _edit(store / layout.HIERARCHY, hierarchy)
+    line = {"path": SCRIPT, "title": SCRIPT, "reason": SCRIPT, "status": SCRIPT}
+    (store / layout.QUARANTINE).write_text(json.dumps(line) + "\n")
+    return store
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1+1", "\n=1", "＝1+1", '=HYPERLINK("http://x")'],
+)
+def test_no_cell_of_text_is_a_formula(text: str) -> None:
+    assert as_text(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["scan 1=2", "", "a/b.npy", "'=1", "1-2", "µ"])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert as_text(text) == text
+
+
+def test_an_export_holds_no_formula(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "=1+1.npy", simulate.monolayer(shape=(SIDE, SIDE), counts=30).image)
+    run = dataset.run(tmp_path / "in", tmp_path / "out", workers=1, structure=False)
+    with export(run, tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["title"] for row in rows} == {"'=1+1"}
+    assert {row["micrograph"] for row in rows} == set(run.micrographs["micrograph"].to_pylist())
+    assert set(pq.read_table(export(run, tmp_path / "all.parquet"))["title"].to_pylist()) == {"=1+1"}
+
+
+def test_a_file_on_its_way_has_a_name_that_nobody_foresees_and_is_its_owners(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(3):
+        with replacing(tmp_path / "x.txt") as file:
+            [path] = tmp_path.glob(".*.part")
+            assert os.name != "posix" or path.stat().st_mode & 0o777 == 0o600
+            names.add(path.name)
+            file.write(b"x")
+    assert len(names) == 3
+    plain = tmp_path / "plain.txt"
+    plain.touch()
+    assert (tmp_path / "x.txt").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "x").symlink_to(tmp_path / "kept")
+    with replacing(tmp_path / "x") as file:
+        file.write(np.zeros(3).tobytes())
+    assert not (tmp_path / "x").is_symlink()
+    assert (tmp_path / "kept").read_text() == "kept"
