@@ -4,7 +4,12 @@ The public names stand in ``__init__.pyi``, for type checkers and for this file 
 is first used, so that importing the package is quick.
 """
 
-from __future__ import annotations
+# For ``python -m motifgpu`` the working directory stands before all packages, and this file is run first. A
+# stranger's numpy.py in it must not be run, so nothing but sys is imported before, `__future__` included.
+import sys
+
+if sys.argv[:1] == ["-m"] and {"motifgpu", "-mmotifgpu"} & {*sys.orig_argv} and not sys.flags.safe_path:
+    del sys.path[0]
 
 from typing import Any
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from motifgpu.core import device
+from motifgpu.core import device, processes
 from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.dataset.cluster import Cluster
@@ -133,22 +131,15 @@ class Processes:
 
     def _start(self, place: int) -> _Worker:
         own_gpu = device.gpu_environment(place) if self._on_gpu else {}
-        single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "motifgpu.dataset.worker"],
+            processes.python_module("motifgpu.dataset.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={
-                **os.environ,
-                **single,
-                **own_gpu,
-                "MOTIFGPU_THREADS": "1",
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            },
+            env=processes.environment(MOTIFGPU_THREADS="1", **own_gpu),
         )
         worker = _Worker(process)
         self._send(worker, self._job.to_json())

@@ -11,13 +11,13 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import replace
 from typing import IO, cast
 
 import numpy as np
 
+from motifgpu.core import processes
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.io.micrograph import Micrograph
 
@@ -95,14 +95,13 @@ class _Process:
 
     def __init__(self, path: str) -> None:
         """Start the process; `path` is the file it is for, which a failure is told about."""
-        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "motifgpu.io.formats.worker"],
+                processes.python_module("motifgpu.io.formats.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=processes.environment(),
             )
         except OSError as error:
             why = f"no process to read it in could be started ({error}); time_limit_s=None reads it here"
