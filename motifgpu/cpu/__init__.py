@@ -38,16 +38,22 @@ def run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> None:
     The function must release the interpreter lock to gain from it. When a task fails or the user interrupts,
     tasks that have not begun are dropped.
     """
-    workers = min(device.threads(), len(tasks))
+    run_rounds(function, [tasks])
+
+
+def run_rounds(function: Callable[..., Any], rounds: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+    """Do as `run` for the tasks of every round, each round after all of the round before."""
+    workers = min(device.threads(), max(map(len, rounds), default=0))
     if workers <= 1:
-        for task in tasks:
-            function(*task)
+        for tasks in rounds:
+            for task in tasks:
+                function(*task)
         return
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(function, *task) for task in tasks]
         try:
-            for future in futures:
-                future.result()
+            for tasks in rounds:
+                for future in [pool.submit(function, *task) for task in tasks]:
+                    future.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

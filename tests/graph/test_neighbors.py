@@ -92,6 +92,28 @@ def test_same_bits_alone_in_a_batch_and_for_any_number_of_threads(metric, monkey
         np.testing.assert_array_equal(alone.distances, results[0].distances[a:b])
 
 
+@pytest.mark.parametrize("apart", [0.0, 1.0, 30.0])
+def test_clusters_of_any_size_and_width_in_any_order(apart, monkeypatch):
+    rng = np.random.default_rng(4)
+    sizes, widths = (1500, 700, 190, 9, 1), (1.0, 0.2, 3.0, 1e-3, 0.0)
+    parts = [
+        apart * rng.normal(size=12) + width * rng.normal(size=(size, 12))
+        for size, width in zip(sizes, widths, strict=True)
+    ]
+    x = np.concatenate([*parts, parts[1][:40]]).astype(np.float32)  # 40 rows stand twice
+    monkeypatch.setenv("MOTIFGPU_THREADS", "3")
+    indices, distances = nearest_neighbors(x, 9, metric="euclidean")
+    wanted = oracles.DISTANCES["euclidean"](x)
+    np.testing.assert_allclose(distances, np.sort(wanted, axis=1)[:, :9], rtol=1e-4, atol=1e-5 * (1 + apart))
+    mixed = rng.permutation(len(x))
+    again = nearest_neighbors(x[mixed], 9, metric="euclidean")
+    np.testing.assert_array_equal(again.distances, distances[mixed])
+    alone = np.ones(len(x), bool)
+    alone[[*range(1500, 1540), *range(2400, 2440)]] = False
+    told = alone[mixed] & alone[indices].all(axis=1)[mixed]  # equal rows are told apart by their place
+    np.testing.assert_array_equal(mixed[again.indices[told]], indices[mixed][told])
+
+
 def test_scale_and_offset_of_a_row_do_not_matter():
     x = features(120)
     other = x.astype(np.float64) * np.linspace(0.1, 1e3, 120)[:, None] + np.linspace(-50, 50, 120)[:, None]
