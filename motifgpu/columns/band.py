@@ -124,12 +124,12 @@ class Band:
 
     def transform(self, grid: Array) -> Array:
         """Return the transform of values on the grid."""
-        return namespace.array_namespace(grid).fft.rfftn(grid, axes=(0, 1))
+        return namespace.fft(namespace.array_namespace(grid)).rfftn(grid, axes=(0, 1))
 
     def inverse(self, coefficients: Array) -> Array:
         """Return values on the grid (h, w) from their transform."""
         xp = namespace.array_namespace(coefficients)
-        return xp.fft.irfftn(coefficients, s=self.size, axes=(0, 1))
+        return namespace.fft(xp).irfftn(coefficients, s=self.size, axes=(0, 1))
 
     def autocorrelation(self, grid: Array) -> Array:
         """Return the periodic autocorrelation (h, w) of values on the grid, lag 0 first."""
@@ -146,7 +146,7 @@ class Band:
         """Return the band multiplied by `response` on the pixels of the image, (H, W)."""
         xp = namespace.array_namespace(self.coefficients)
         wide = _resize(self.coefficients * response, self.size, self.extended)
-        full = xp.fft.irfftn(wide, s=self.extended, axes=(0, 1))
+        full = namespace.fft(xp).irfftn(wide, s=self.extended, axes=(0, 1))
         (top, left), (rows, cols) = self.pad, self.shape
         return full[top : top + rows, left : left + cols]
 
@@ -199,7 +199,7 @@ def band_of(x: Array, cutoff: float, margin: float) -> Band:
         mirrored = _mirrored(np.arange(padded) - before, length)
         x = xp.take(x, namespace.from_numpy(mirrored, x), axis=axis)
     whole, small = (extended[0], extended[1]), (size[0], size[1])
-    coefficients = _resize(xp.fft.rfftn(x, axes=(0, 1)), whole, small)
+    coefficients = _resize(namespace.fft(xp).rfftn(x, axes=(0, 1)), whole, small)
     return Band(shape, cutoff, whole, small, (pad[0], pad[1]), coefficients)
 
 

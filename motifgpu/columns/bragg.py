@@ -146,7 +146,9 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
         there[beyond] = -there[beyond]
         row = (there[:, :, 0] + rows // 2) % rows
         col = np.clip(there[:, :, 1] + reach, 0, plane.shape[1] - 1)
-        middle: np.ndarray = np.median(at(plane, row * plane.shape[1] + col), axis=1) / math.log(2)
+        ordered = np.sort(at(plane, row * plane.shape[1] + col), axis=1)
+        half = ordered.shape[1] // 2
+        middle: np.ndarray = (ordered[:, half - 1] + ordered[:, half]) / (2 * math.log(2))
         return middle
 
     angles = np.arange(12) * (np.pi / 6)
@@ -168,16 +170,16 @@ def _noise_along(plane: Array, axis: int) -> Array:
     block = min(_BLOCK, length)
     number = length // block
     first = (length - number * block) // 2
-    ranked = xp.sort(xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1)
+    ranked = xp.sort(xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1, stable=False)
     lower = max(int(_QUANTILE * block) - 1, 0)
     # The mean of the order statistics of exponentially distributed values.
     share = sum(1 / (block - i) for i in range(lower + 1)) + 0.5 / (block - lower - 1)
     quantile = (ranked[:, lower, :] + ranked[:, lower + 1, :]) / (2 * share)
     position = (np.arange(length) - first) / block - 0.5
-    before = np.clip(np.floor(position).astype(np.int64), 0, number - 1)
-    after = np.clip(np.floor(position).astype(np.int64) + 1, 0, number - 1)
-    before, after = (xp.take(quantile, namespace.from_numpy(i, plane), axis=0) for i in (before, after))
-    noise = xp.maximum(before, after)
+    between = xp.maximum(quantile[1:, :], quantile[:-1, :])
+    between = xp.concat([quantile[:1, :], between, quantile[-1:, :]], axis=0)
+    nearest = namespace.from_numpy(np.floor(position).astype(np.int64) + 1, plane)
+    noise = xp.take(between, xp.clip(nearest, min=0, max=number), axis=0)
     return noise if axis == 0 else xp.permute_dims(noise, (1, 0))
 
 

@@ -327,4 +327,4 @@ def _ring(x: Array, flat: Array, reach: int) -> tuple[Array, Array]:
         far_row = xp.minimum(far_row, 2 * (height - 1) - far_row)
         far_col = xp.minimum(far_col, 2 * (width - 1) - far_col)
         ring.append(xp.take(values, far_row * width + far_col))
-    return xp.take(values, flat), xp.sort(xp.stack(ring, axis=1), axis=1)
+    return xp.take(values, flat), xp.sort(xp.stack(ring, axis=1), axis=1, stable=False)

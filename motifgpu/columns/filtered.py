@@ -102,7 +102,7 @@ class FilteredImage:
         """
         xp = self.xp
         some, known = (xp.reshape(a[::_SOME, ::_SOME], (-1,)) for a in (x, self.known))
-        ordered = xp.sort(namespace.take_rows(some, known > 0))
+        ordered = xp.sort(namespace.take_rows(some, known > 0), stable=False)
         usual = ordered[int(_USUAL * (ordered.shape[0] - 1))]
         return xp.minimum(x, _RARE * xp.maximum(usual, xp.zeros_like(usual)))
 

@@ -123,7 +123,7 @@ def _power(band: Band, detail: Array) -> Array:
     """Power spectrum of the tapered image, smoothed, zero in the middle."""
     xp = namespace.array_namespace(detail)
     tapered = detail * band.taper
-    transform = xp.fft.fftn(xp.astype(tapered, band.coefficients.dtype), axes=(0, 1))
+    transform = namespace.fft(xp).fftn(xp.astype(tapered, band.coefficients.dtype), axes=(0, 1))
     power = (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(band.taper**2)
     return _blur(xp.fft.fftshift(power), [_SMOOTHED, _SMOOTHED], xp)
 
@@ -132,9 +132,9 @@ def _blur(x: Array, sigma: list[float], xp: ModuleType) -> Array:
     """Convolve with a Gaussian, periodically; `sigma` is in pixels along rows and columns."""
     windows = [np.exp(-2 * (np.pi * np.fft.fftfreq(n) * s) ** 2) for n, s in zip(x.shape, sigma, strict=True)]
     half = windows[1][: x.shape[1] // 2 + 1]
-    transform = xp.fft.rfftn(x, axes=(0, 1))
+    transform = namespace.fft(xp).rfftn(x, axes=(0, 1))
     gauss = namespace.as_like(windows[0], x)[:, None] * namespace.as_like(half, x)[None, :]
-    return xp.fft.irfftn(transform * gauss, s=x.shape, axes=(0, 1))
+    return namespace.fft(xp).irfftn(transform * gauss, s=x.shape, axes=(0, 1))
 
 
 def _full_frequency(band: Band, like: Array, xp: ModuleType) -> Array:
@@ -165,7 +165,7 @@ def _annuli(band: Band, like: Array, xp: ModuleType) -> tuple[Array, Array]:
         order = xp.argsort(xp.reshape(xp.fft.fftshift(_full_frequency(band, like, xp)), (-1,)), stable=True)
         while len(_known_annuli) >= _KNOWN:
             _known_annuli.pop(next(iter(_known_annuli)))
-        _known_annuli[key] = order, xp.argsort(order)
+        _known_annuli[key] = order, xp.argsort(order, stable=False)
     return _known_annuli[key]
 
 
@@ -176,7 +176,7 @@ def _floor(band: Band, power: Array, xp: ModuleType) -> Array:
     members = max(_FEWEST, total // _ANNULI)
     annuli = total // members
     ranked = xp.take(xp.reshape(power, (-1,)), order[: annuli * members])
-    ranked = xp.sort(xp.reshape(ranked, (annuli, members)), axis=1)
+    ranked = xp.sort(xp.reshape(ranked, (annuli, members)), axis=1, stable=False)
     quantile = ranked[:, int(_QUANTILE * members)]
     annulus = xp.clip(place // members, max=annuli - 1)
     return xp.reshape(xp.take(quantile, annulus), power.shape)

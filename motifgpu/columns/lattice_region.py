@@ -113,7 +113,7 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
     extended = np.array(band.extended)
     spread = extended * lowest / (2 * math.pi * _WINDOW)
     half = [min(math.ceil(_HALF_WIDTH * s), n // 2 - 1) for s, n in zip(spread, band.size, strict=True)]
-    transform = xp.fft.fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
+    transform = namespace.fft(xp).fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
     peaks = np.concatenate([frequency, -frequency, np.zeros((1, 2))])
     total: Array = 0.0
     for one in frequency:
@@ -149,7 +149,7 @@ def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half
     taken = xp.take(xp.reshape(transform, (-1,)), xp.reshape(index, (-1,)))
     rows, cols = (namespace.as_like(w, xp.real(transform)) for w in windows)
     taken = xp.reshape(taken, index.shape) * (rows[:, :, None] * cols[:, None, :])
-    around = xp.fft.ifftn(xp.fft.ifftshift(taken, axes=(1, 2)), axes=(1, 2))
+    around = namespace.fft(xp).ifftn(xp.fft.ifftshift(taken, axes=(1, 2)), axes=(1, 2))
     return xp.real(around) ** 2 + xp.imag(around) ** 2
 
 

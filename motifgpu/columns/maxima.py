@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from types import ModuleType
 
 import numpy as np
@@ -21,33 +21,22 @@ def dilate(x: Array, radius: float = 1.5) -> Array:
         Of the disc, px; 1.5 is the square of 3 x 3.
     """
     xp = namespace.array_namespace(x)
-    if radius == 1.5:
-        for axis in (0, 1):
-            x = xp.maximum(x, xp.maximum(_shift(x, 1, axis, xp), _shift(x, -1, axis, xp)))
-        return x
-    result = x
-    for row, col in _disc(radius):
-        result = xp.maximum(result, _shift(_shift(x, row, 0, xp), col, 1, xp))
-    return result
+    height, width = x.shape
 
+    def beyond(rows: int, cols: int) -> Array:
+        return xp.full((rows, cols), -xp.inf, dtype=x.dtype, device=namespace.device(x))
 
-def _disc(radius: float) -> list[tuple[int, int]]:
-    reach = range(-int(radius), int(radius) + 1)
-    return [(r, c) for r, c in itertools.product(reach, reach) if 0 < r * r + c * c <= radius * radius]
-
-
-def _shift(x: Array, by: int, axis: int, xp: ModuleType) -> Array:
-    """Move an image by a few pixels along an axis, minus infinity moving in."""
-    if by == 0:
-        return x
-    length = x.shape[axis]
-    edge = list(x.shape)
-    edge[axis] = min(abs(by), length)
-    fill = xp.full(tuple(edge), -xp.inf, dtype=x.dtype, device=namespace.device(x))
-    rest = max(length - abs(by), 0)
-    kept = slice(0, rest) if by > 0 else slice(length - rest, length)
-    kept_part = x[kept, :] if axis == 0 else x[:, kept]
-    return xp.concat([fill, kept_part] if by > 0 else [kept_part, fill], axis=axis)
+    # Rows of the disc by their length, the shortest first: maxima along rows are made longer step by step.
+    result, along, reach = x, x, 0
+    for row in range(int(radius), -1, -1):
+        while reach < int(math.sqrt(radius**2 - row**2)):
+            wide = xp.concat([beyond(height, 1), along, beyond(height, 1)], axis=1)
+            along = xp.maximum(along, xp.maximum(wide[:, :width], wide[:, 2:]))
+            reach += 1
+        if row:
+            wide = xp.concat([beyond(row, width), along, beyond(row, width)], axis=0)
+            result = xp.maximum(result, xp.maximum(wide[:height, :], wide[2 * row :, :]))
+    return xp.maximum(result, along)
 
 
 def local_maxima(x: Array, radius: float = 1.5) -> Array:

@@ -34,7 +34,7 @@ def are_dark(image: FilteredImage) -> bool:
     seen = image.smoothed * image.known
     number = xp.sum(image.known)
     variance = xp.sum(seen**2) / number
-    if float(xp.sum(seen**3) / number) >= _BRIGHT * float(variance) ** 1.5:
+    if float(xp.sum(seen * seen * seen) / number) >= _BRIGHT * float(variance) ** 1.5:
         return False
     dark = _left_over(image, -image.smoothed)
     better = _MUCH_BETTER if _hexagonal(image.image.spectrum.bragg) else _BETTER

@@ -140,7 +140,7 @@ def _steadied(x: Array) -> Array:
 def _contrast(filtered: _Filtered) -> float:
     """How much further the strongest maxima are from the mean than the strongest minima."""
     xp = namespace.array_namespace(filtered.band.inside)
-    means = [xp.sum(xp.sort(e)[-_STRONGEST:]) / _STRONGEST for e in filtered.extremes]
+    means = [xp.sum(xp.sort(e, stable=False)[-_STRONGEST:]) / _STRONGEST for e in filtered.extremes]
     return float(means[0] - means[1])
 
 

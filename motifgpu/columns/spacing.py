@@ -59,7 +59,7 @@ def strongest_within(points: Array, strength: Array, shape: tuple[int, int], rad
     """
     xp = namespace.array_namespace(points)
     by_strength = xp.argsort(strength, stable=True)
-    rank = xp.argsort(by_strength)
+    rank = xp.argsort(by_strength, stable=False)
     # Of points on one pixel only the strongest is seen, and none of the others is the strongest.
     order = xp.take(by_strength, xp.argsort(xp.take(pixel_of(points, shape), by_strength), stable=True))
     pixel = xp.take(pixel_of(points, shape), order)

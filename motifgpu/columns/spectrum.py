@@ -95,7 +95,7 @@ def _power(x: Array) -> Array:
     xp = namespace.array_namespace(x)
     window = hann(x)
     x = (x - xp.sum(x * window) / xp.sum(window)) * window
-    transform = xp.fft.rfftn(x, axes=(0, 1))
+    transform = namespace.fft(xp).rfftn(x, axes=(0, 1))
     return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(window * window)
 
 

@@ -36,7 +36,7 @@ class Block:
         rows, cols = (np.cos(np.pi * _centred(length) / length) for length in x.shape)
         window = namespace.as_like(rows, x)[:, None] * namespace.as_like(cols, x)[None, :]
         x = (x - xp.sum(x * window) / xp.sum(window)) * window
-        half = xp.fft.rfftn(x, axes=(0, 1))[:, : across + 1]
+        half = namespace.fft(xp).rfftn(x, axes=(0, 1))[:, : across + 1]
         half = xp.concat([half[-down:, :], half[: down + 1, :]], axis=0)
         right = namespace.to_numpy(half).astype(np.complex128)
         whole = np.concatenate([np.conj(right[::-1, :0:-1]), right], axis=1)
