@@ -148,30 +148,43 @@ def _opened(mask: Array) -> Array:
     return square
 
 
+def _patches(mask: Array) -> tuple[Array, Array]:
+    """Number the patches of a mask (H, W), 0 where it is False, and count their pixels, 0 for number 0."""
+    xp = namespace.array_namespace(mask)
+    groups, count = label_touching(mask, xp)
+    sizes = namespace.bincount(xp.reshape(groups, (-1,)), None, count + 1)
+    return groups, xp.concat([xp.zeros_like(sizes[:1]), sizes[1:]])
+
+
 def _margin_of(equal: Array) -> Array | None:
     """Return the margin (H, W) bool of one value, `equal` where the image has it; None without one."""
     xp = namespace.array_namespace(equal)
     filters = namespace.ndimage(xp)
     pad = 3
+
+    def total(mask: Array) -> int:
+        return int(xp.count_nonzero(mask))
+
     beyond = equal
     for axis in (0, 1):  # so that a margin of one row is as solid as any
         edge = ~_false(beyond, axis, pad)
         beyond = xp.concat([edge, beyond, edge], axis=axis)
     solid = _opened(beyond)
-    groups, count = label_touching(solid, xp)
+    if total(solid[pad:-pad, pad:-pad]) < _LEAST_MARGIN:
+        return None
+    groups, sizes = _patches(solid)
     edge = groups[0, 0]
-    sizes = namespace.bincount(xp.reshape(xp.astype(groups, xp.int64), (-1,)), None, count + 1)
-    number = xp.arange(count + 1, dtype=xp.int64, device=namespace.device(equal))
-    inner = (number > 0) & (number != xp.astype(edge, xp.int64))
-    least = max(_LEAST_MARGIN, _LARGER * int(xp.max(xp.where(inner, sizes, xp.zeros_like(sizes)))))
-    parts, count = label_touching((groups == edge)[pad:-pad, pad:-pad], xp)
-    flat = xp.reshape(xp.astype(parts, xp.int64), (-1,))
-    large = namespace.bincount(flat, None, count + 1) >= math.ceil(least)
-    margin = xp.reshape(xp.take(large, flat), equal.shape) & (parts > 0)
-
-    def total(mask: Array) -> int:
-        return int(xp.sum(xp.astype(mask, xp.int64)))
-
+    number = xp.arange(sizes.shape[0], dtype=edge.dtype, device=namespace.device(equal))
+    inner = xp.where(number == edge, xp.zeros_like(sizes), sizes)
+    least = max(_LEAST_MARGIN, math.ceil(_LARGER * int(xp.max(inner))))
+    outer = (groups == edge)[pad:-pad, pad:-pad]
+    if total(outer) < least:
+        return None
+    parts, sizes = _patches(outer)
+    large = sizes >= least
+    if not bool(xp.any(large)):
+        return None
+    margin = xp.reshape(xp.take(large, xp.reshape(parts, (-1,))), equal.shape)
     at_frame = sum(total(side) for side in (margin[0, :], margin[-1, :], margin[:, 0], margin[:, -1]))
     bounds = total(margin[1:, :] != margin[:-1, :]) + total(margin[:, 1:] != margin[:, :-1])
     if not at_frame or at_frame < _AT_FRAME * (at_frame + bounds):
@@ -293,20 +306,17 @@ def _at_frame(shape: tuple[int, int], flat: Array, reach: int) -> Array:
 def _around(x: Array, reach: int) -> Array:
     """Return the mean of the four pixels `reach` rows and columns away, the image continued by reflection."""
     xp = namespace.array_namespace(x)
-    total = xp.zeros_like(x)
-    for wide in (_reflected(x, reach), xp.matrix_transpose(_reflected(xp.matrix_transpose(x), reach))):
-        height, width = x.shape
-        ahead = wide[:height, :width]
-        behind = wide[wide.shape[0] - height :, wide.shape[1] - width :]
-        total = total + ahead + behind
-    return total / 4
+    rows, cols = _reflected(x, reach, 0), _reflected(x, reach, 1)
+    far = 2 * reach
+    return (rows[:-far, :] + rows[far:, :] + cols[:, :-far] + cols[:, far:]) / 4
 
 
-def _reflected(x: Array, reach: int) -> Array:
-    """Return an image (H, W) with `reach` rows more at the top and the bottom, by reflection."""
-    xp = namespace.array_namespace(x)
-    above, below = x[1 : reach + 1, :], x[x.shape[0] - reach - 1 : x.shape[0] - 1, :]
-    return xp.concat([xp.flip(above, axis=0), x, xp.flip(below, axis=0)], axis=0)
+def _reflected(x: Array, reach: int, axis: int) -> Array:
+    """Return an image (H, W) with `reach` rows (axis 0) or columns more at either end, by reflection."""
+    xp, length = namespace.array_namespace(x), x.shape[axis]
+    ends = [slice(1, reach + 1), slice(length - reach - 1, length - 1)]
+    before, after = (xp.flip(x[end, :] if axis == 0 else x[:, end], axis=axis) for end in ends)
+    return xp.concat([before, x, after], axis=axis)
 
 
 def _ring(x: Array, flat: Array, reach: int) -> tuple[Array, Array]:
