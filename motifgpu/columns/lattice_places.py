@@ -19,16 +19,16 @@ from scipy.spatial import cKDTree
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
 from motifgpu.columns.refine import Peaks
-from motifgpu.columns.spacing import disc_of, four_around
+from motifgpu.columns.spacing import disc_of, sampled
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.cpu.lattice_places import nearest
 
 # Reach of the translations that are used and of the surroundings that are compared, in periods of the first
 # ring: two lattice constants, and the nearest columns.
 _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
 _COMPONENTS = 8  # that tell surroundings from others
-_MARKED = 2  # px of the grid around a place on which it is the nearest
 _STEP = 4  # px of the grid at which it is known where there is a lattice
 # Places this far beyond the image, px of the grid, are predicted: their columns are fitted by their rims.
 BEYOND = 1.5
@@ -170,7 +170,7 @@ def lattice_places(
     kept = fixed | (_share(links, kept, possible) >= _SUPPORT)
     places = _parted(steps, points[kept], ends[kept[owner]], area)
     ends, owner = steps.ends(places)
-    alone = ends[_nearest(places, ends)[0] > _TOLERANCE]
+    alone = ends[nearest(places, ends)[0] > _TOLERANCE]
     for _ in range(_ROUNDS):
         added = steps.agreed(alone, area, _SUPPORT_ADDED, _TOLERANCE)
         if len(added):
@@ -181,13 +181,13 @@ def lattice_places(
         ends, owner = np.concatenate([ends, more]), np.concatenate([owner, whose + len(places)])
         places = np.concatenate([places, added])
         alone = np.concatenate([alone, more])
-        alone = alone[_nearest(places, alone)[0] > _TOLERANCE]
+        alone = alone[nearest(places, alone)[0] > _TOLERANCE]
     return Places(places, _linked(places, ends, owner), surroundings)
 
 
 def _parted(steps: _Translations, places: np.ndarray, ends: np.ndarray, area: _Area) -> np.ndarray:
     """Replace sites that are two columns by these."""
-    alone = _nearest(places, ends)[0] > _BESIDE
+    alone = nearest(places, ends)[0] > _BESIDE
     halves = steps.agreed(ends[alone], area, _SUPPORT, _GROUP)
     if not len(halves):
         return places
@@ -209,30 +209,11 @@ def _parted(steps: _Translations, places: np.ndarray, ends: np.ndarray, area: _A
 
 def _linked(places: np.ndarray, ends: np.ndarray, owner: np.ndarray) -> sparse.csr_array:
     """Link places that a translation leads from one to another."""
-    distance, nearest = _nearest(places, ends)
+    distance, number = nearest(places, ends)
     met = distance <= _TOLERANCE
-    number = len(places)
-    links = sparse.csr_array((np.ones(met.sum()), (owner[met], nearest[met])), shape=(number, number))
+    shape = (len(places), len(places))
+    links = sparse.csr_array((np.ones(met.sum()), (owner[met], number[met])), shape=shape)
     return links.maximum(links.T)
-
-
-def _nearest(places: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return distance (m,) and number of the place nearest to each end, infinity where none is near.
-
-    Places are marked on the pixels around them, quicker than a tree for the many ends of translations.
-    """
-    low = np.floor(places.min(axis=0)).astype(np.int64) - 2 * _MARKED
-    shape = np.ceil(places.max(axis=0)).astype(np.int64) + 2 * _MARKED - low + 1
-    ground = np.full(shape, -1, dtype=np.int64)
-    pixel = np.round(places).astype(np.int64) - low
-    steps = np.arange(-_MARKED, _MARKED + 1)
-    around = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    for step in around[np.argsort(-(around**2).sum(axis=1), kind="stable")]:  # the nearest is written last
-        ground[tuple((pixel + step).T)] = np.arange(len(places))
-    row, col = np.clip(np.round(ends).astype(np.int64) - low, 0, shape - 1).T
-    number = ground[row, col]
-    distance = np.where(number >= 0, np.linalg.norm(ends - places[number], axis=1), np.inf)
-    return distance, number
 
 
 def _share(links: sparse.csr_array, members: np.ndarray, possible: np.ndarray) -> np.ndarray:
@@ -331,13 +312,8 @@ class _Surroundings:
     def _seen(self, points: Array) -> Array:
         """Sample the average around points (n, 2), less its mean there: (n, m)."""
         xp = namespace.array_namespace(points)
-        place = points[:, :, None] + self._around[None, :, :]
-        flat, total = xp.reshape(self._average, (-1,)), xp.zeros_like(place[:, 0, :])
-        shape = (self._average.shape[0], self._average.shape[1])
-        for pixel, share in four_around(place[:, 0, :], place[:, 1, :], shape):
-            there = xp.take(flat, xp.reshape(pixel, (-1,)))
-            total = total + share * xp.reshape(there, share.shape)
-        return total - xp.mean(total, axis=1, keepdims=True)
+        seen = sampled(self._average, points, self._around)
+        return seen - xp.mean(seen, axis=1, keepdims=True)
 
     def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
         """Say of which pairs of points the surroundings differ by less than a share of their contrast."""

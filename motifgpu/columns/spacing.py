@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import array_api_compat
 import numpy as np
 
 from motifgpu.columns.maxima import dilate, label_touching
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.cpu import spacing as on_host
 
 
 def pixel_of(points: Array, shape: tuple[int, int]) -> Array:
@@ -35,6 +37,20 @@ def four_around(row: Array, col: Array, shape: tuple[int, int]) -> Iterator[tupl
         )
     for (r, down), (c, right) in itertools.product(*sides):
         yield r * shape[1] + c, down * right
+
+
+def sampled(image: Array, points: Array, around: Array) -> Array:
+    """Return an image between its pixels, linearly, at steps (2, m) from points (n, 2): (n, m)."""
+    xp = namespace.array_namespace(points)
+    if array_api_compat.is_numpy_namespace(xp):
+        return on_host.sampled(image, points, around)
+    place = points[:, :, None] + around[None, :, :]
+    flat, total = xp.reshape(image, (-1,)), xp.zeros_like(place[:, 0, :])
+    shape = (image.shape[0], image.shape[1])
+    for pixel, share in four_around(place[:, 0, :], place[:, 1, :], shape):
+        there = xp.take(flat, xp.reshape(pixel, (-1,)))
+        total = total + share * xp.reshape(there, share.shape)
+    return total
 
 
 def disc_of(steps: np.ndarray) -> np.ndarray:
@@ -103,6 +119,9 @@ def _outranked(
     xp = namespace.array_namespace(points)
     if others.shape[0] == 0:
         return xp.zeros_like(rank, dtype=xp.bool)
+    if array_api_compat.is_numpy_namespace(xp):
+        here, there = pixel_of(points, shape), pixel_of(others, shape)
+        return on_host.outranked(points, here, rank, others, there, their_rank, shape, radius)
     numbers = xp.arange(1, others.shape[0] + 1, dtype=points.dtype, device=namespace.device(points))
     ground = namespace.bincount(pixel_of(others, shape), numbers, shape[0] * shape[1])
     ground = xp.astype(ground, xp.int64)

@@ -1,0 +1,91 @@
+"""Points near each other on an image, on the CPU: the loops of `motifgpu.columns.spacing`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from motifgpu import cpu
+
+
+def outranked(
+    points: np.ndarray,
+    pixel: np.ndarray,
+    rank: np.ndarray,
+    others: np.ndarray,
+    their_pixel: np.ndarray,
+    their_rank: np.ndarray,
+    shape: tuple[int, int],
+    radius: float,
+) -> np.ndarray:
+    """Say which points (n, 2) have one of `others` (m, 2) within `radius` that is of higher rank.
+
+    Parameters
+    ----------
+    points, others : (n, 2) and (m, 2) ndarray
+    pixel, their_pixel : (n,) and (m,) int64 ndarray
+        Flat index of the pixel under each; no two of the others share one.
+    rank, their_rank : (n,) and (m,) int64 ndarray
+    shape : (int, int)
+        Rows and columns that hold all points.
+    radius : float
+        px.
+    """
+    found = np.zeros(len(points), np.bool_)
+    ground = np.full(shape, -1, np.int32)
+    ground.reshape(-1)[their_pixel] = np.arange(len(others), dtype=np.int32)
+    _outranked(found, points, pixel, rank, others, their_rank, ground, int(radius + 1), radius * radius)
+    return found
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _outranked(
+    found: Any,
+    points: Any,
+    pixel: Any,
+    rank: Any,
+    others: Any,
+    their_rank: Any,
+    ground: Any,
+    reach: int,
+    most: float,
+) -> None:
+    height, width = ground.shape
+    for i in range(points.shape[0]):
+        row, col = pixel[i] // width, pixel[i] % width
+        for r in range(max(row - reach, 0), min(row + reach + 1, height)):
+            for c in range(max(col - reach, 0), min(col + reach + 1, width)):
+                j = ground[r, c]
+                if j >= 0 and their_rank[j] > rank[i]:
+                    down, right = others[j, 0] - points[i, 0], others[j, 1] - points[i, 1]
+                    if down * down + right * right <= most:
+                        found[i] = True
+
+
+def sampled(image: np.ndarray, points: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Return an image between its pixels, linearly, at steps (2, m) from points (n, 2): (n, m).
+
+    Beyond the image its outermost pixels stand.
+    """
+    values = np.empty((len(points), around.shape[1]), image.dtype)
+    _sample(values, image, points, around)
+    return values
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _sample(values: Any, image: Any, points: Any, around: Any) -> None:
+    last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
+    for i in range(points.shape[0]):
+        for k in range(around.shape[1]):
+            row, col = points[i, 0] + around[0, k], points[i, 1] + around[1, k]
+            top, left = np.floor(row), np.floor(col)
+            down, right = row - top, col - left
+            r0, c0 = int(top), int(left)
+            r1, c1 = min(max(r0 + 1, 0), last_row), min(max(c0 + 1, 0), last_col)
+            r0, c0 = min(max(r0, 0), last_row), min(max(c0, 0), last_col)
+            one = np.float32(1)
+            total = (one - down) * (one - right) * image[r0, c0]
+            total += (one - down) * right * image[r0, c1]
+            total += down * (one - right) * image[r1, c0]
+            values[i, k] = total + down * right * image[r1, c1]
