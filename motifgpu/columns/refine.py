@@ -20,8 +20,7 @@ _LONGEST = 0.7
 STEPS, LONGEST_MOVE = 4, 1.5
 # What is added to the normal matrices, where all pixels are known and where some may not be.
 _RIDGE, _RIDGE_UNKNOWN = 1e-6, 1e-4
-# Places of the unknowns of a column.
-_HEIGHT, _POSITION, _LEVEL, _WIDTH = 0, (1, 2), 3, 4
+_WIDTH = 4  # place of the logarithm of the width among a column's unknowns, the last
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,12 @@ def refine(
     start = peaks.points
     for _ in range(steps):
         fit = _fit(image, peaks, known)
-        moments, normal, whole = fit.project(image - fit.model(peaks.heights))
-        normal = _ridged(normal, whole, known, tether)
-        if tether:
-            away = tether * (peaks.points - start)
-            moments = xp.concat([moments[:, :1], moments[:, 1:3] - away, moments[:, 3:]], axis=1)
-        cross = normal[:, :_WIDTH, _WIDTH]
-        right = xp.stack([moments[:, :_WIDTH], cross], axis=2)
-        solved = xp.linalg.solve(normal[:, :_WIDTH, :_WIDTH], right)
-        change, coupled = solved[:, :, 0], solved[:, :, 1]
-        wider = moments[:, _WIDTH] - xp.sum(cross * change, axis=1)
-        wider = wider / (normal[:, _WIDTH, _WIDTH] - xp.sum(cross * coupled, axis=1))
+        away = peaks.points - start
+        change, wider = fit.step(image - fit.model(peaks.heights), _ridge(known), tether, away)
         middle = namespace.upper_median(peaks.heights)
         asked = namespace.upper_median(namespace.take_rows(wider, peaks.heights >= middle))
         move = xp.clip(change[:, 1:3], min=-_LONGEST, max=_LONGEST)
-        points, heights = peaks.points + move, peaks.heights + change[:, _HEIGHT]
+        points, heights = peaks.points + move, peaks.heights + change[:, 0]
         peaks = Peaks(
             xp.astype(points, start.dtype, copy=False),
             xp.astype(xp.maximum(heights, 0.02 * middle), start.dtype, copy=False),
@@ -249,13 +239,43 @@ class _Fit:
         flat = xp.take(xp.reshape(values, (-1,)), xp.reshape(self.windows, (-1,)))
         return xp.reshape(flat, (self.windows.shape[0], -1))
 
-    def project(self, residual: Array) -> tuple[Array, Array, Array]:
-        """Return inner products (n, 5), normal matrices (n, 5, 5), and their mean diagonal were all known."""
-        xp, by = self.xp, self._derivatives
+    def step(self, residual: Array, ridge: float, tether: float, away: Array) -> tuple[Array, Array]:
+        """Return a Gauss-Newton step of every column on what all leave of the image.
+
+        Parameters
+        ----------
+        residual : (H, W) array
+        ridge : float
+            Share of what the mean diagonal of a normal matrix is if all is known that is added to it. It
+            keeps columns of which little is known near where they are.
+        tether : float
+            See `refine`.
+        away : (n, 2) array
+            How far each is from where it started, px.
+
+        Returns
+        -------
+        change : (n, 4) array
+            Of height, row, column and level, at the same width.
+        wider : (n,) array
+            Of the logarithm of the width.
+        """
+        xp, by, width = self.xp, self._derivatives, _WIDTH
         weighted = by if self.known is None else by * self._there(self.known)[:, None, :]
         moments = xp.matmul(weighted, self._there(residual)[:, :, None])[:, :, 0]
-        matrix = xp.matmul(weighted, xp.matrix_transpose(by))
-        return moments, matrix, xp.mean(xp.sum(by * by, axis=2), axis=1)
+        normal = xp.matmul(weighted, xp.matrix_transpose(by))
+        unit = xp.eye(width + 1, dtype=normal.dtype, device=namespace.device(normal))
+        added = ridge * xp.mean(xp.sum(by * by, axis=2), axis=1)[:, None] + xp.zeros_like(unit[:1, :])
+        if tether:
+            moments = xp.concat([moments[:, :1], moments[:, 1:3] - tether * away, moments[:, 3:]], axis=1)
+            added = added + tether * xp.sum(unit[1:3, :], axis=0)
+        normal = normal + added[:, :, None] * unit
+        cross = normal[:, :width, width]
+        right = xp.stack([moments[:, :width], cross], axis=2)
+        solved = xp.linalg.solve(normal[:, :width, :width], right)
+        change, coupled = solved[:, :, 0], solved[:, :, 1]
+        wider = moments[:, width] - xp.sum(cross * change, axis=1)
+        return change, wider / (normal[:, width, width] - xp.sum(cross * coupled, axis=1))
 
 
 def _fit(image: Array, peaks: Peaks, known: Array | None = None) -> Any:
@@ -270,21 +290,11 @@ def _fit(image: Array, peaks: Peaks, known: Array | None = None) -> Any:
 def _height_and_level(fit: Any, known: Array | None) -> tuple[Array, Array, Array]:
     """Return the entries (n,) of the normal matrices by height, by both and by level."""
     a, b, c, whole = fit.height_and_level()
-    share = _RIDGE if known is None else _RIDGE_UNKNOWN
+    share = _ridge(known)
     # Where nothing is known both are small and not 0.
     return a + share * (whole + 1e-3), b, c + share * (2 * REACH + 1) ** 2
 
 
-def _ridged(matrix: Array, whole: Array, known: Array | None, tether: float) -> Array:
-    """Return normal matrices (n, 5, 5) with a share of what their mean diagonal is if all is known added.
-
-    It keeps columns of which little is known near where they are. Positions have `tether` added.
-    """
-    xp = namespace.array_namespace(matrix)
-    unit = xp.eye(matrix.shape[1], dtype=matrix.dtype, device=namespace.device(matrix))
-    share = _RIDGE if known is None else _RIDGE_UNKNOWN
-    added = xp.zeros_like(unit[0, :])[None, :] + share * whole[:, None]
-    if tether:
-        position = xp.any(xp.stack([unit[k, :] > 0 for k in _POSITION]), axis=0)
-        added = added + tether * xp.astype(position, matrix.dtype)
-    return matrix + added[:, :, None] * unit
+def _ridge(known: Array | None) -> float:
+    """Return the share that is added to normal matrices."""
+    return _RIDGE if known is None else _RIDGE_UNKNOWN

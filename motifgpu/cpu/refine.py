@@ -8,9 +8,6 @@ import numpy as np
 
 from motifgpu import cpu
 
-_UNKNOWNS = 5  # height, row, column, level, logarithm of the width
-
-
 class HostFit:
     """The windows of all columns, with the sums over their pixels that a fit needs.
 
@@ -67,14 +64,19 @@ class HostFit:
         _project_heights(sums, residual, self._known, self._corner, self._gauss)
         return sums
 
-    def project(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return inner products (n, 5), normal matrices (n, 5, 5), and their mean diagonal were all known."""
+    def step(
+        self, residual: np.ndarray, ridge: float, tether: float, away: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a Gauss-Newton step (n, 4) of every column, and the change (n,) of the logarithm of its width.
+
+        The parameters are those of the step in `motifgpu.columns.refine`.
+        """
         number = len(self._corner)
-        moments, matrix = np.zeros((number, _UNKNOWNS)), np.zeros((number, _UNKNOWNS, _UNKNOWNS))
-        whole = np.zeros(number)
-        slope = self._heights / self._sigma
-        _project(moments, matrix, whole, residual, self._known, self._corner, self._gauss, self._away, slope)
-        return moments, matrix, whole
+        change, wider = np.empty((number, 4)), np.empty(number)
+        slope, pull = self._heights / self._sigma, tether * away.astype(np.float64)
+        window = self._corner, self._gauss, self._away, slope
+        _step(change, wider, residual, self._known, *window, ridge, tether, pull)
+        return change, wider
 
 
 @cpu.compiled(nogil=True, error_model="numpy")
@@ -118,64 +120,110 @@ def _project_heights(sums: Any, residual: Any, known: Any, corner: Any, gauss: A
 
 
 @cpu.compiled(nogil=True, error_model="numpy")
-def _project(
-    moments: Any,
-    matrix: Any,
-    whole: Any,
+def _moments(m: Any, residual: Any, known: Any, corner: Any, gauss: Any, away: Any, slope: float) -> bool:
+    """Sum the residual times each derivative over a window into m (5,); say whether all of it is known."""
+    width, weighted, whole = gauss.shape[1], known.size > 1, True
+    m[:] = 0.0
+    for r in range(width):
+        total, drawn, by_col, by_width = 0.0, 0.0, 0.0, 0.0
+        for c in range(width):
+            value = np.float64(residual[corner[0] + r, corner[1] + c])
+            if weighted:
+                weight = known[corner[0] + r, corner[1] + c]
+                whole = whole and weight == 1
+                value *= weight
+            right = away[1, c]
+            total += value
+            value *= gauss[1, c]
+            drawn += value
+            by_col += value * right
+            by_width += value * right * right
+        row, down = gauss[0, r], away[0, r]
+        m[0] += row * drawn
+        m[1] += slope * row * down * drawn
+        m[2] += slope * row * by_col
+        m[3] += total
+        m[4] += slope * row * (down * down * drawn + by_width)
+    return whole
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _normal_whole(n: Any, gauss: Any, away: Any, slope: float) -> None:
+    """Sum products of derivatives over a window, the upper half of n (5, 5); they part into row and column."""
+    width = gauss.shape[1]
+    r, c, p, q = np.zeros(5), np.zeros(5), np.zeros(3), np.zeros(3)
+    for axis in range(2):
+        once, twice = (p, r) if axis == 0 else (q, c)
+        for k in range(width):
+            far, g = 1.0, gauss[axis, k]
+            for power in range(5):
+                twice[power] += g * g * far
+                if power < 3:
+                    once[power] += g * far
+                far *= away[axis, k]
+    t = slope * slope
+    n[0, 0], n[0, 1], n[0, 2] = r[0] * c[0], slope * r[1] * c[0], slope * r[0] * c[1]
+    n[0, 3], n[0, 4] = p[0] * q[0], slope * (r[2] * c[0] + r[0] * c[2])
+    n[1, 1], n[1, 2], n[1, 3] = t * r[2] * c[0], t * r[1] * c[1], slope * p[1] * q[0]
+    n[1, 4] = t * (r[3] * c[0] + r[1] * c[2])
+    n[2, 2], n[2, 3], n[2, 4] = t * r[0] * c[2], slope * p[0] * q[1], t * (r[2] * c[1] + r[0] * c[3])
+    n[3, 3], n[3, 4] = width * width, slope * (p[2] * q[0] + p[0] * q[2])
+    n[4, 4] = t * (r[4] * c[0] + 2 * r[2] * c[2] + r[0] * c[4])
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _normal_known(n: Any, known: Any, corner: Any, gauss: Any, away: Any, slope: float) -> None:
+    """The same, each pixel with its weight."""
+    n[:] = 0.0
+    by = np.empty(5)
+    for r in range(gauss.shape[1]):
+        for c in range(gauss.shape[1]):
+            weight = known[corner[0] + r, corner[1] + c]
+            if weight == 0:
+                continue
+            g = gauss[0, r] * gauss[1, c]
+            down, right = away[0, r], away[1, c]
+            by[0], by[1], by[2], by[3] = g, g * slope * down, g * slope * right, 1.0
+            by[4] = g * slope * (down * down + right * right)
+            for a in range(5):
+                for b in range(a, 5):
+                    n[a, b] += weight * by[a] * by[b]
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _step(
+    change: Any,
+    wider: Any,
     residual: Any,
     known: Any,
     corner: Any,
     gauss: Any,
     away: Any,
     slope: Any,
+    ridge: float,
+    tether: float,
+    pull: Any,
 ) -> None:
-    width, weighted = gauss.shape[2], known.size > 1
+    m, n = np.empty(5), np.empty((5, 5))  # of height, row, column, level, logarithm of the width
     for i in range(corner.shape[0]):
-        m0, m1, m2, m3, m4 = 0.0, 0.0, 0.0, 0.0, 0.0
-        n00, n01, n02, n03, n04 = 0.0, 0.0, 0.0, 0.0, 0.0
-        n11, n12, n13, n14 = 0.0, 0.0, 0.0, 0.0
-        n22, n23, n24 = 0.0, 0.0, 0.0
-        n33, n34, n44, square = 0.0, 0.0, 0.0, 0.0
-        for r in range(width):
-            row, down = corner[i, 0] + r, away[i, 0, r]
-            for c in range(width):
-                col, right = corner[i, 1] + c, away[i, 1, c]
-                w = np.float64(known[row, col]) if weighted else 1.0
-                value = w * residual[row, col]
-                g = gauss[i, 0, r] * gauss[i, 1, c]
-                steep = g * slope[i]
-                d1, d2 = steep * down, steep * right
-                d4 = steep * (down * down + right * right)
-                square += g * g + d1 * d1 + d2 * d2 + 1.0 + d4 * d4
-                m0 += g * value
-                m1 += d1 * value
-                m2 += d2 * value
-                m3 += value
-                m4 += d4 * value
-                wg, w1, w2, w4 = w * g, w * d1, w * d2, w * d4
-                n00 += wg * g
-                n01 += wg * d1
-                n02 += wg * d2
-                n03 += wg
-                n04 += wg * d4
-                n11 += w1 * d1
-                n12 += w1 * d2
-                n13 += w1
-                n14 += w1 * d4
-                n22 += w2 * d2
-                n23 += w2
-                n24 += w2 * d4
-                n33 += w
-                n34 += w4
-                n44 += w4 * d4
-        whole[i] = square / 5.0
-        m = moments[i]
-        m[0], m[1], m[2], m[3], m[4] = m0, m1, m2, m3, m4
-        n = matrix[i]
-        n[0, 0], n[0, 1], n[0, 2], n[0, 3], n[0, 4] = n00, n01, n02, n03, n04
-        n[1, 1], n[1, 2], n[1, 3], n[1, 4] = n11, n12, n13, n14
-        n[2, 2], n[2, 3], n[2, 4] = n22, n23, n24
-        n[3, 3], n[3, 4], n[4, 4] = n33, n34, n44
+        whole = _moments(m, residual, known, corner[i], gauss[i], away[i], slope[i])
+        _normal_whole(n, gauss[i], away[i], slope[i])
+        added = ridge * (n[0, 0] + n[1, 1] + n[2, 2] + n[3, 3] + n[4, 4]) / 5
+        if not whole:
+            _normal_known(n, known, corner[i], gauss[i], away[i], slope[i])
         for a in range(5):
-            for b in range(a):
-                n[a, b] = n[b, a]
+            n[a, a] += added
+        for a in range(2):
+            n[a + 1, a + 1] += tether
+            m[a + 1] -= pull[i, a]
+        for a in range(4):
+            for b in range(a + 1, 5):
+                share = n[a, b] / n[a, a]
+                m[b] -= share * m[a]
+                for c in range(b, 5):
+                    n[b, c] -= share * n[a, c]
+        wider[i] = m[4] / n[4, 4]
+        for a in range(3, -1, -1):
+            for b in range(a + 1, 4):
+                m[a] -= n[a, b] * change[i, b]
+            change[i, a] = m[a] / n[a, a]
