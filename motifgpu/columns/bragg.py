@@ -170,7 +170,9 @@ def _noise_along(plane: Array, axis: int) -> Array:
     block = min(_BLOCK, length)
     number = length // block
     first = (length - number * block) // 2
-    ranked = xp.sort(xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1, stable=False)
+    ranked = xp.sort(
+        xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1, stable=False
+    )
     lower = max(int(_QUANTILE * block) - 1, 0)
     # The mean of the order statistics of exponentially distributed values.
     share = sum(1 / (block - i) for i in range(lower + 1)) + 0.5 / (block - lower - 1)

@@ -305,7 +305,6 @@ def _at_frame(shape: tuple[int, int], flat: Array, reach: int) -> Array:
 
 def _around(x: Array, reach: int) -> Array:
     """Return the mean of the four pixels `reach` rows and columns away, the image continued by reflection."""
-    xp = namespace.array_namespace(x)
     rows, cols = _reflected(x, reach, 0), _reflected(x, reach, 1)
     far = 2 * reach
     return (rows[:-far, :] + rows[far:, :] + cols[:, :-far] + cols[:, far:]) / 4

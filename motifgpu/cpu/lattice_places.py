@@ -34,14 +34,14 @@ def _mark(ground: Any, places: Any, low: Any) -> None:
                 if r * r + c * c == far:
                     for i in range(places.shape[0]):
                         row, col = round(places[i, 0]) - low[0] + r, round(places[i, 1]) - low[1] + c
-                        ground[int(row), int(col)] = i
+                        ground[row, col] = i
 
 
 @cpu.compiled(nogil=True, error_model="numpy")
 def _look_up(distance: Any, number: Any, ground: Any, places: Any, ends: Any, low: Any) -> None:
     for i in range(ends.shape[0]):
-        row = min(max(int(round(ends[i, 0])) - low[0], 0), ground.shape[0] - 1)
-        col = min(max(int(round(ends[i, 1])) - low[1], 0), ground.shape[1] - 1)
+        row = min(max(round(ends[i, 0]) - low[0], 0), ground.shape[0] - 1)
+        col = min(max(round(ends[i, 1]) - low[1], 0), ground.shape[1] - 1)
         j = ground[row, col]
         number[i], distance[i] = j, np.inf
         if j >= 0:

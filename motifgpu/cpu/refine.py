@@ -8,6 +8,7 @@ import numpy as np
 
 from motifgpu import cpu
 
+
 class HostFit:
     """The windows of all columns, with the sums over their pixels that a fit needs.
 
@@ -67,7 +68,7 @@ class HostFit:
     def step(
         self, residual: np.ndarray, ridge: float, tether: float, away: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a Gauss-Newton step (n, 4) of every column, and the change (n,) of the logarithm of its width.
+        """Return a Gauss-Newton step (n, 4) of every column, and that (n,) of the logarithm of its width.
 
         The parameters are those of the step in `motifgpu.columns.refine`.
         """
@@ -149,7 +150,7 @@ def _moments(m: Any, residual: Any, known: Any, corner: Any, gauss: Any, away: A
 
 @cpu.compiled(nogil=True, error_model="numpy")
 def _normal_whole(n: Any, gauss: Any, away: Any, slope: float) -> None:
-    """Sum products of derivatives over a window, the upper half of n (5, 5); they part into row and column."""
+    """Sum products of derivatives over a window into the upper half of n (5, 5), by rows and columns."""
     width = gauss.shape[1]
     r, c, p, q = np.zeros(5), np.zeros(5), np.zeros(3), np.zeros(3)
     for axis in range(2):

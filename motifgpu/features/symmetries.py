@@ -299,7 +299,9 @@ def _dense(
             stop_col = min(col + cols, width)
             tile = _mirrored(image, row - window // 2, fft_rows, 0, xp)
             tile = _mirrored(tile, col - window // 2, fft_cols, 1, xp)
-            responses = namespace.fft(xp).irfftn(namespace.fft(xp).rfftn(tile)[None, :, :] * spectra, s=shape, axes=(1, 2))
+            responses = namespace.fft(xp).irfftn(
+                namespace.fft(xp).rfftn(tile)[None, :, :] * spectra, s=shape, axes=(1, 2)
+            )
             responses = responses[:, : stop_row - row, : stop_col - col]
             # What the FFT spills over from elsewhere in the tile is no structure of a flat place.
             rounding = 16.0 * float(xp.finfo(image.dtype).eps) * xp.max(xp.abs(tile))
