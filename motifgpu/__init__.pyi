@@ -16,6 +16,7 @@ from .columns.smoothing import smooth
 from .core.errors import MicrographReadError, StageError
 from .dataset import RunInterrupted, merge, run, watch
 from .dataset.results import Run
+from .decisions import Decision, read_decisions, write_decisions
 from .dictionary import Assignment, MotifDictionary
 from .estimators import (
     ForceRelaxation,
@@ -71,6 +72,7 @@ __all__ = [
     "Cells",
     "ClassAverages",
     "Columns",
+    "Decision",
     "Detection",
     "Domains",
     "ForceRelaxation",
@@ -120,6 +122,7 @@ __all__ = [
     "plan",
     "read",
     "read_all",
+    "read_decisions",
     "reconstruct",
     "reconstruct_patches",
     "relax",
@@ -135,6 +138,7 @@ __all__ = [
     "twist_angle",
     "voronoi_cells",
     "watch",
+    "write_decisions",
     "zernike_basis",
     "zernike_moments",
 ]

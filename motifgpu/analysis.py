@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from motifgpu.structure.hierarchy import Hierarchy
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from motifgpu.decisions import Decision
     from motifgpu.figures import Plots
     from motifgpu.occupancy.sites import SiteGrid
     from motifgpu.reconstruction.rebuild import Reconstruction
@@ -82,6 +83,9 @@ class Analysis:
         Seconds by stage.
     versions : dict of str to str or None
         Of this package and what it computed with.
+    decisions : tuple of Decision
+        What a person decided of its motifs and columns, in order; see `rename`, `merge`, `split`, `assign`,
+        `add_columns`, `remove_columns` and `apply`.
 
     Examples
     --------
@@ -116,6 +120,7 @@ class Analysis:
     parameters: Mapping[str, Any]
     timings: Mapping[str, float]
     versions: Mapping[str, str | None] = field(default_factory=lambda: vars(device.versions()))
+    decisions: tuple[Decision, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -148,6 +153,260 @@ class Analysis:
         height, width = self.micrograph.shape
         pixels = height * width if valid is None else int(to_numpy(valid).sum())
         return pixels * nm**2 if nm else None
+
+    def rename(self, names: Mapping[int, str]) -> Analysis:
+        """Return the analysis with names for some motifs, which figures, tables and the report then use.
+
+        Parameters
+        ----------
+        names : mapping of int to str
+            By the numbers of the motifs, which stay.
+
+        Returns
+        -------
+        Analysis
+
+        Raises
+        ------
+        StageError
+            If there is no such motif, a name is empty, cannot be printed, or is that of another motif.
+
+        Examples
+        --------
+        Name the motifs of a monolayer:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(96, 96), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False).rename({0: "Mo", 1: "Se2"})
+        >>> [motif["name"] for motif in analysis.summary()["motifs"]]
+        ['Mo', 'Se2']
+        """
+        from motifgpu.decisions.edit import rename
+
+        return rename(self, names)
+
+    def merge(self, motifs: Sequence[int], name: str | None = None) -> Analysis:
+        """Return the analysis with several motifs made one.
+
+        Parameters
+        ----------
+        motifs : sequence of int
+            Two or more; the first one keeps its number, and those of the others are free afterwards.
+        name : str, optional
+            Of the merged motif; by default the first that one of them has.
+
+        Returns
+        -------
+        Analysis
+            Averages, shells, cells and hierarchy are those of the merged motif. The confidence of its columns
+            rises by the doubt that was between the merged motifs.
+
+        Raises
+        ------
+        StageError
+            If a motif has no columns, or there are fewer than two.
+
+        Examples
+        --------
+        Vacancies are to count as what they are in:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0, vacancies=0.1)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> merged = analysis.merge([1, 2], "Se site")
+        >>> bool(merged.motifs.counts[1] == analysis.motifs.counts[1:].sum())
+        True
+        """
+        from motifgpu.decisions.edit import merge
+
+        return merge(self, motifs, name)
+
+    def split(
+        self, motif: int, by: Any = "intensity", *, parts: int | None = None, names: Sequence[str] = ()
+    ) -> Analysis:
+        """Return the analysis with a motif divided; the largest part keeps its number.
+
+        Parameters
+        ----------
+        motif : int
+        by : {"intensity", "environment", "domain", "layout"} or columns
+            Brightness in the middle of the patches; what the neighbours are; the grain, twin or phase; the
+            clusters of the layout; or the columns that become another motif, as for `assign`.
+        parts : int, optional
+            Into how many parts, by intensity (2 by default) and by layout (its clusters by default).
+        names : sequence of str
+            Of the new motifs, the largest first.
+
+        Returns
+        -------
+        Analysis
+            The new motifs have the numbers that follow; columns chosen by a person have the confidence 1.
+
+        Raises
+        ------
+        StageError
+            If there is one part only, or no chosen column is of the motif.
+
+        Examples
+        --------
+        Merged by mistake, and divided again by brightness:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0, vacancies=0.1)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> again = analysis.merge([1, 2]).split(1, by="intensity", names=["V_Se"])
+        >>> again.motifs.name(3), bool(again.motifs.counts[3] == analysis.motifs.counts[2])
+        ('V_Se', True)
+        """
+        from motifgpu.decisions.edit import split
+
+        return split(self, motif, by, parts, names)
+
+    def assign(self, columns: Any, to: str | int | None) -> Analysis:
+        """Return the analysis with another motif for some columns, such as those of a lasso.
+
+        Parameters
+        ----------
+        columns : (m,) bool array, (k,) int array or (k, 2) array_like
+            Which of `points`, or where they are, (row, col) px.
+        to : str, int or None
+            The motif by name or number; a name that no motif has makes a new one. None: they are of no motif,
+            such as dirt or a misread column.
+
+        Returns
+        -------
+        Analysis
+            Their confidence is 1: a person decided.
+
+        Raises
+        ------
+        StageError
+            If no column is chosen or there.
+
+        Examples
+        --------
+        Three columns that are something of their own:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(96, 96), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False).assign([4, 5, 6], "dirt")
+        >>> int(analysis.motifs.counts[-1]), analysis.motifs.name(2)
+        (3, 'dirt')
+        """
+        from motifgpu.decisions.edit import assign
+
+        return assign(self, columns, to)
+
+    def add_columns(self, points: Any) -> Analysis:
+        """Return the analysis with columns that were not found.
+
+        Parameters
+        ----------
+        points : (k, 2) array_like
+            Where they are, (row, col) px, as well as one sees it: they are fitted to the image.
+
+        Returns
+        -------
+        Analysis
+            Each has the motif of the columns that are most like it, and a place amid them in the layout as it
+            is; all other columns stay what and where they are.
+
+        Raises
+        ------
+        StageError
+            If there is a column at all of the places, or no data.
+
+        Examples
+        --------
+        A column is taken away and added again, near enough:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> place = analysis.points[abs(analysis.points - 64).sum(axis=1).argmin()]
+        >>> without = analysis.remove_columns([place])
+        >>> again = without.add_columns([place + 0.5])
+        >>> len(without.columns) == len(analysis.columns) - 1, len(again.columns) == len(analysis.columns)
+        (True, True)
+        >>> bool((again.motifs.counts == analysis.motifs.counts).all())
+        True
+        """
+        from motifgpu.decisions.edit import add_columns
+
+        return add_columns(self, points)
+
+    def remove_columns(self, columns: Any) -> Analysis:
+        """Return the analysis without columns that are none.
+
+        Parameters
+        ----------
+        columns : (m,) bool array, (k,) int array or (k, 2) array_like
+            As for `assign`; by their places also such as have no patch.
+
+        Returns
+        -------
+        Analysis
+            The others keep motif and place in the layout.
+
+        Raises
+        ------
+        StageError
+            If none of them is there.
+
+        Examples
+        --------
+        Without the columns of low prominence:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(96, 96), lattice_constant=16.0)
+        >>> analysis = motifgpu.analyze(made.image, structure=False)
+        >>> fewer = analysis.remove_columns(analysis.points[:2])
+        >>> len(analysis.points) - len(fewer.points)
+        2
+        """
+        from motifgpu.decisions.edit import remove_columns
+
+        return remove_columns(self, columns)
+
+    def apply(self, decisions: str | os.PathLike[str] | Iterable[Decision]) -> Analysis:
+        """Return the analysis after decisions that were made on it, or on another one of the micrograph.
+
+        Parameters
+        ----------
+        decisions : path-like or iterable of Decision
+            Carried out in their order. Those in the history already are not carried out again, so a file that
+            is applied twice changes nothing the second time.
+
+        Returns
+        -------
+        Analysis
+            Decisions that do not fit, such as on a column that is gone, are in the history with the reason as
+            their `misfit`, and in the warnings.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        StageError
+            If it is no file of decisions.
+
+        Examples
+        --------
+        The same names in another analysis of the micrograph:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(96, 96), lattice_constant=16.0)
+        >>> named = motifgpu.analyze(made.image, structure=False).rename({0: "Mo", 1: "Se2"})
+        >>> again = motifgpu.analyze(made.image, structure=False, seed=1).apply(named.decisions)
+        >>> again.motifs.names, again.apply(named.decisions) is again
+        (('Mo', 'Se2'), True)
+        """
+        from motifgpu.decisions.apply import apply
+        from motifgpu.decisions.files import read_decisions
+
+        if isinstance(decisions, str | os.PathLike):
+            decisions = read_decisions(decisions)
+        return apply(self, decisions)
 
     def summary(self) -> dict[str, Any]:
         """Return the main numbers as a dict that JSON can hold.

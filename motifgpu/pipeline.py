@@ -34,12 +34,10 @@ from motifgpu.graph.relaxation import pca_start, relax
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.motifs.averages import class_averages
 from motifgpu.motifs.cut_columns import with_cut_columns, with_cut_moments, with_cut_places
-from motifgpu.motifs.find import Motifs, find_motifs
+from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.shells import neighbor_shells
 from motifgpu.options import NAMES, Options
-from motifgpu.structure.cells import Cells, motif_cells
-from motifgpu.structure.hierarchy import Hierarchy, build_hierarchy
-from motifgpu.structure.lattice import fit_lattice
+from motifgpu.structure.composition import compose
 
 if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
@@ -111,29 +109,6 @@ def _with_data_alone(micrograph: Micrograph, pixels: Pixels) -> Micrograph:
     xp = namespace.array_namespace(pixels.values)
     image = xp.astype(pixels.values, xp.float32, copy=False)
     return replace(micrograph, image=image, valid=pixels.valid, left_out=dict(pixels.left_out))
-
-
-def _structure(points: Array, motifs: Motifs, chosen: Array) -> tuple[Cells | None, Hierarchy | None, str]:
-    """Return motif-cells and hierarchy of chosen columns; None where they form no lattice, and why not."""
-    points, identities, labels, domains = (
-        namespace.take_rows(x, chosen) for x in (points, motifs.identities, motifs.labels, motifs.domains)
-    )
-    try:
-        # Translations take columns onto equal ones, in whichever domain.
-        lattice = fit_lattice(points, labels=identities)
-    except StageError as error:
-        return None, None, error.problem
-    cells = motif_cells(lattice, labels)
-    return cells, build_hierarchy(cells, dominant=_dominant(cells, to_numpy(domains))), ""
-
-
-def _dominant(cells: Cells, domains: np.ndarray) -> float | None:
-    """Return the share of cells that the commonest kind of each of several domains has, the least of them."""
-    member = cells.members.max(axis=1)  # any column of the cell
-    inside = np.where(member >= 0, domains[member], -1)
-    kinds = [cells.types[inside == each] for each in range(int(domains.max(initial=0)) + 1)]
-    commonest = [np.bincount(types).argmax() for types in kinds if types.size]
-    return min(cells.counts[commonest]) / len(cells.types) if len(commonest) > 1 else None
 
 
 def sampling(side: float, order: int | None) -> tuple[int, int]:
@@ -258,7 +233,9 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
-            cells, hierarchy, no_lattice = _structure(inside, motifs, one.missing <= FIRM)
+            firm = one.missing <= FIRM
+            parts = (inside, motifs.labels, motifs.identities, motifs.domains)
+            cells, hierarchy, no_lattice = compose(*(namespace.take_rows(x, firm) for x in parts))
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,

@@ -20,6 +20,7 @@ COMMANDS = (
     "run",
     "merge",
     "report",
+    "edit",
     "export",
     "plan",
     "twist",

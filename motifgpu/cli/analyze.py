@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.cli import config
 from motifgpu.cli.analyzing import analyzed, noted
 from motifgpu.cli.options import (
+    ARCHIVE,
     DONE,
     FAILED,
     QUARANTINED,
@@ -120,7 +121,7 @@ def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
     if args.movie:
         analysis.movie(folder / "layout.gif")
     if args.save:
-        analysis.save(folder / "analysis.zip")
+        analysis.save(folder / ARCHIVE)
 
 
 def _describe(analysis: Analysis, folder: Path) -> str:
@@ -130,7 +131,7 @@ def _describe(analysis: Analysis, folder: Path) -> str:
         f"{summary['n_environments']} environments, {sum(summary['timings_s'].values()):.2f} s"
     ]
     lines += [
-        f"  motif {m['label']:>2}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %  {m['shell']}"
+        f"  {m['name']:<10}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %  {m['shell']}"
         for m in summary["motifs"]
     ]
     lines += [f"  note: {text}" for text in summary["warnings"]]

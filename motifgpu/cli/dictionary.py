@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli.analyzing import analyzed, noted
-from motifgpu.cli.options import DONE, QUARANTINED, AddCommand, add_options, print_json
+from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, add_options, print_json
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -21,11 +21,17 @@ def add(command: AddCommand) -> None:
     )
     parser.add_argument(
         "action",
-        choices=("learn", "extend", "show"),
-        help="learn: make the file; extend: add the motifs that it lacks; show: print its contents",
+        choices=("learn", "extend", "rename", "show"),
+        help="learn: make the file; extend: add the motifs that it lacks; rename: name motifs; show: print "
+        "its contents",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="file of the dictionary")
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="micrographs to learn from")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="micrographs to learn from, or saved analyses, whose names are kept; to rename, NUMBER=NAME",
+    )
     add_options(parser)
 
 
@@ -35,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from motifgpu.dictionary import MotifDictionary
 
     if (args.action == "show") == bool(args.paths):
-        wanted = "give no micrographs" if args.action == "show" else "give micrographs to learn from"
+        wanted = {"show": "give no micrographs", "rename": "give names as NUMBER=NAME"}.get(
+            args.action, "give micrographs to learn from"
+        )
         args.parser.error(f"{args.action}: {wanted}")
     if args.n_motifs is not None:
         args.parser.error("--motifs: a dictionary finds the number of its motifs itself")
@@ -43,11 +51,15 @@ def run(args: argparse.Namespace) -> int:
         raise StageError("dictionary", f"{args.file} exists", "extend it, or give another name")
     known = None if args.action == "learn" else MotifDictionary.load(args.file)
     failed: list[dict[str, str]] = []
-    if args.action != "show":
+    if args.action == "rename":
+        assert known is not None
+        known = known.renamed(dict(map(_named, args.paths)))
+        known.save(args.file)
+    elif args.action != "show":
         analyses: list[Analysis] = []
-        for path in args.paths:
+        for path in map(Path, args.paths):
             with noted(path, failed):
-                analyses.append(analyzed(path, args, dictionary=known, structure=False))
+                analyses.append(_analysis(path, args, known))
         known = MotifDictionary.learn(analyses) if known is None else known.extended(analyses)
         known.save(args.file)
     assert known is not None
@@ -56,6 +68,26 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_describe(known, args.file))
     return QUARANTINED if failed else DONE
+
+
+def _named(text: str) -> tuple[int, str]:
+    """Return number and name of a motif from ``NUMBER=NAME``."""
+    from motifgpu.core.errors import StageError
+
+    number, _, name = text.partition("=")
+    if not (number.isdecimal() and name):
+        raise StageError("dictionary", f"a name is given as {text!r}", "give it as NUMBER=NAME, 2=V_Se say")
+    return int(number), name
+
+
+def _analysis(path: Path, args: argparse.Namespace, known: MotifDictionary | None) -> Analysis:
+    """Return a saved analysis, or that of a micrograph."""
+    from motifgpu.analysis import Analysis
+
+    saved = path / ARCHIVE if path.is_dir() else path
+    if saved.suffix == Path(ARCHIVE).suffix:
+        return Analysis.load(saved)
+    return analyzed(path, args, dictionary=known, structure=False)
 
 
 def _summary(dictionary: MotifDictionary) -> dict[str, Any]:
@@ -83,4 +115,6 @@ def _describe(dictionary: MotifDictionary, file: Path) -> str:
         f"  {label:>3}  {name:<16}  {count:>9,}  {100 * count / total:5.1f} %"
         for label, (name, count) in enumerate(zip(dictionary.names, dictionary.counts.tolist(), strict=True))
     ]
-    return "\n".join([*lines, *(f"  left out, another crystal: {name}" for name in about["left_out"])])
+    lines += [f"  left out, another crystal: {name}" for name in about["left_out"]]
+    lost = about.get("not_learned", [])
+    return "\n".join([*lines, *(f"  no motif of its own, so not learned: {name}" for name in lost)])

@@ -35,8 +35,8 @@ def to_anndata(run: RunFolder) -> anndata.AnnData:
     Returns
     -------
     anndata.AnnData
-        ``X``: moments (N, n_moments) float32. ``obs``: the other columns of the table, motif and environment
-        as categories. ``obsm["spatial"]``: (col, row) px, x and y as plotting wants them;
+        ``X``: moments (N, n_moments) float32. ``obs``: the other columns of the table, motif, name
+        and environment as categories. ``obsm["spatial"]``: (col, row) px, x and y as plotting wants them;
         ``obsm["X_layout"]``: the layout. ``uns["motifgpu"]``: parameters and versions as JSON.
 
     Raises
@@ -67,8 +67,8 @@ def to_anndata(run: RunFolder) -> anndata.AnnData:
     table = pd.concat(parts, ignore_index=True) if parts else run.columns().to_pandas()
     obs = table.drop(columns=["row_px", "col_px", "layout_x", "layout_y"])
     obs.index = obs.index.astype(str)
-    for name in ("micrograph", "motif", "environment"):
-        values = obs[name] if name == "micrograph" else obs[name].astype("int32")
+    for name in ("micrograph", "name", "motif", "environment"):
+        values = obs[name].fillna("") if name in ("micrograph", "name") else obs[name].astype("int32")
         obs[name] = pd.Categorical(values)
     width = widths.pop() if widths else 0
     return anndata.AnnData(
@@ -201,6 +201,11 @@ def _export_columns(run: RunFolder, path: Path) -> None:
     with replacing(path) as file, write(file, schema) as writer:
         for row in names:
             table = run.columns(row["micrograph"])
+            if path.suffix == ".csv":
+                named = [text and as_text(text) for text in table["name"].to_pylist()]
+                table = table.set_column(
+                    table.column_names.index("name"), "name", pa.array(named, pa.string())
+                )
             for name, text in row.items():
                 text = as_text(text) if path.suffix == ".csv" else text
                 cells = pa.array([text] * len(table), pa.string())

@@ -25,9 +25,11 @@ from motifgpu.dictionary.chapter import Chapter
 from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.extension import extend
 from motifgpu.dictionary.learning import first_chapter
+from motifgpu.dictionary.names import Called, majority, names_of, taken_over
 from motifgpu.dictionary.naming import Assignment, assign_columns
 from motifgpu.dictionary.pooled import STAGE
 from motifgpu.motifs.find import Motifs
+from motifgpu.motifs.numbering import NUMBERED
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -141,6 +143,8 @@ class MotifDictionary:
         Returns
         -------
         MotifDictionary
+            Its motifs have the names that most of their columns have in the analyses; those of one name are
+            one motif. Names that none of its motifs has are in its provenance, as ``"not_learned"``.
 
         Raises
         ------
@@ -161,7 +165,8 @@ class MotifDictionary:
         True
         """
         moments, offsets, more = pooled.of_analyses(analyses)
-        return cls.learn_pooled(moments, offsets, min_size=min_size, sample=sample, seed=seed, **more)
+        called = names_of(pooled.listed(analyses))
+        return cls._learned(moments, offsets, called, min_size=min_size, sample=sample, seed=seed, **more)
 
     @classmethod
     def learn_pooled(
@@ -230,6 +235,33 @@ class MotifDictionary:
         >>> bool(dictionary.counts.sum() == offsets[-1])
         True
         """
+        return cls._learned(
+            moments,
+            offsets,
+            None,
+            min_size=min_size,
+            sample=sample,
+            seed=seed,
+            patch_nm=patch_nm,
+            sources=sources,
+            more=more,
+        )
+
+    @classmethod
+    def _learned(
+        cls,
+        moments: Any,
+        offsets: Any,
+        called: Called | None,
+        *,
+        min_size: int,
+        sample: int,
+        seed: int,
+        patch_nm: float | None,
+        sources: Sequence[str] | None,
+        more: Mapping[str, Any] | None,
+    ) -> MotifDictionary:
+        """Learn from columns, of which some may have names."""
         min_size = check_integer(min_size, STAGE, "min_size", 1)
         sample = check_integer(sample, STAGE, "sample", 1)
         limits = check_offsets(offsets, len(moments), STAGE)
@@ -241,6 +273,11 @@ class MotifDictionary:
             sublattice, labels = named.classified.sublattice, named.classified.labels
             known = np.maximum(named.intensity, named.pattern) <= 1.0
             labels = np.where(known, labels, -1)
+            names, lost = ("",) * chapter.motifs, list[str]()
+            if called is not None:
+                own = pooled.sampled(called.of_column, limits, sample, seed)
+                said = np.concatenate([own[k] for k, there in enumerate(pool.matched) if there])
+                chapter, labels, names, lost = taken_over(chapter, labels, said, called.names)
             environments = Environments.fit(pool.moments, sublattice, labels, chapter)
         counts = np.bincount(labels[labels >= 0], minlength=chapter.motifs)
         provenance = {
@@ -253,8 +290,9 @@ class MotifDictionary:
             "columns_looked_at": sum(map(len, samples)),
             **pooled.divided(sources, pool.matched),
             **(more or {}),
+            **({"not_learned": lost} if lost else {}),
         }
-        return cls((chapter,), environments, counts, _names(0, len(counts)), provenance)
+        return cls((chapter,), environments, counts, _numbered(names), provenance)
 
     def extended(self, analyses: Analysis | Sequence[Analysis], *, min_size: int = 3) -> MotifDictionary:
         """Return a dictionary that also has the motifs of further micrographs; see `extended_pooled`.
@@ -278,7 +316,15 @@ class MotifDictionary:
         """
         moments, offsets, more = pooled.of_analyses(analyses)
         pooled.check_patch(self.patch_nm, more["patch_nm"])
-        return self.extended_pooled(moments, offsets, min_size=min_size, sources=more["sources"])
+        found = self.extended_pooled(moments, offsets, min_size=min_size, sources=more["sources"])
+        called = names_of(pooled.listed(analyses))
+        if called is None:
+            return found
+        labels = namespace.to_numpy(found.assign(moments, offsets).labels)
+        new = majority(labels, np.concatenate(called.of_column), len(found.names))[len(self.names) :]
+        names = {k: called.names[name] for k, name in enumerate(new, len(self.names)) if name >= 0}
+        taken = {*self.names}
+        return found.renamed({k: name for k, name in names.items() if name not in taken})
 
     def extended_pooled(
         self,
@@ -331,7 +377,7 @@ class MotifDictionary:
             chapters=found.chapters,
             environments=found.environments,
             counts=added + found.counts,
-            names=self.names + _names(len(self.names), found.counts.size),
+            names=_numbered((*self.names, *[""] * (found.counts.size - len(self.names)))),
             provenance=provenance,
         )
 
@@ -468,6 +514,7 @@ class MotifDictionary:
                 found.environments >= 0, found.confidence, xp.zeros_like(found.confidence)
             ),
             notes=(),
+            names=tuple("" if NUMBERED.fullmatch(name) else name for name in self.names),
         )
 
     def patch_pixels(self, periods: float, pixel_size_nm: float | None) -> float:
@@ -584,5 +631,6 @@ class MotifDictionary:
         return cls(chapters, environments, counts, names, about["provenance"])
 
 
-def _names(first: int, end: int) -> tuple[str, ...]:
-    return tuple(f"motif {number}" for number in range(first, end))
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names, with their number for motifs that have none."""
+    return tuple(name or f"motif {number}" for number, name in enumerate(names))

@@ -43,6 +43,15 @@ def _sampled(number: int, total: int, sample: int, seed: int, place: int) -> np.
     return np.sort(np.random.default_rng([seed, place]).choice(number, share, replace=False))
 
 
+def sampled(values: Sequence[np.ndarray], limits: np.ndarray, sample: int, seed: int) -> list[np.ndarray]:
+    """Return values of the columns of each micrograph for those that `samples` reads."""
+    found = []
+    for place, own in enumerate(values):
+        rows = _sampled(len(own), int(limits[-1]), sample, seed, place)
+        found.append(own if rows is None else own[rows])
+    return found
+
+
 def samples(moments: Any, limits: np.ndarray, sample: int, seed: int) -> Iterator[np.ndarray]:
     """Read the sampled columns of one micrograph after another."""
     order = None
@@ -104,9 +113,14 @@ def patch_nm(analysis: Any) -> float | None:
     return analysis.patch_size.pixels * size if size else None
 
 
+def listed(analyses: Any) -> list[Any]:
+    """Return one analysis or several as a list."""
+    return [analyses] if hasattr(analyses, "moments") else list(analyses)
+
+
 def of_analyses(analyses: Any) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Return moments, offsets and provenance of analyses that can be compared."""
-    analyses = [analyses] if hasattr(analyses, "moments") else list(analyses)
+    analyses = listed(analyses)
     if not analyses:
         raise StageError(STAGE, "there are 0 analyses", "give one at least")
     for name in ("order", "remove_background", "rotation_invariant"):

@@ -17,6 +17,11 @@ TITLE: dict[str, Any] = {"fontsize": 10}
 NO_DATA = (0.85, 0.25, 0.2, 0.45)  # over what is no data
 
 
+def plain(text: str) -> str:
+    """Return a name as Matplotlib shows it as it is: no formula, and in legends too."""
+    return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
 def axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return `ax`, or the axes of a new figure of `size` inches that no global state knows."""
     return Figure(figsize=size, layout="constrained", dpi=150).add_subplot() if ax is None else ax

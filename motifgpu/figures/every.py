@@ -71,7 +71,8 @@ class Plots:
         from motifgpu.figures.cells import plot_cells
 
         cells, hierarchy = self._structure()
-        return plot_cells(cells, self._analysis.micrograph.image, hierarchy=hierarchy, names=names, ax=ax)
+        image, names = self._analysis.micrograph.image, names or self._names()
+        return plot_cells(cells, image, hierarchy=hierarchy, names=names, ax=ax)
 
     def hierarchy(
         self, ax: Axes | None = None, names: Sequence[str] | None = None, limit: int = 12, levels: int = 8
@@ -80,6 +81,7 @@ class Plots:
         from motifgpu.figures.hierarchy import plot_hierarchy
 
         cells, hierarchy = self._structure()
+        names = names or self._names()
         return plot_hierarchy(hierarchy, cells, names=names, limit=limit, levels=levels, ax=ax).axes[0]
 
     def growth(self, ax: Axes | None = None) -> Axes:
@@ -122,6 +124,11 @@ class Plots:
 
         grid = self._analysis.site_grid(filled, hollow)
         return plot_patterns(occupancy_statistics(grid.grid, level))
+
+    def _names(self) -> list[str] | None:
+        """Return what motifs are called, None where none has a name."""
+        motifs = self._analysis.motifs
+        return [motifs.name(label) for label in range(len(motifs.counts))] if any(motifs.names) else None
 
     def _structure(self) -> tuple[Cells, Hierarchy]:
         analysis = self._analysis

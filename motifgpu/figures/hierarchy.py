@@ -17,6 +17,7 @@ from matplotlib.patches import Polygon as PolygonPatch
 from matplotlib.path import Path
 
 from motifgpu.core.errors import StageError
+from motifgpu.figures.drawing import plain
 from motifgpu.figures.palette import motif_color
 from motifgpu.structure.cells import MISSING, Cells, Content
 from motifgpu.structure.hierarchy.build import Hierarchy
@@ -309,7 +310,7 @@ def motif_legend(ax: Axes, labels: Sequence[int], names: Sequence[str] | None) -
             markerfacecolor="white" if label == MISSING else motif_color(label),
             markeredgecolor=_INK,
             markeredgewidth=0.7,
-            label=motif_name(label, names),
+            label=plain(motif_name(label, names)),
         )
         for label in sorted(set(labels), key=lambda k: (k < 0, k))
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures.drawing import TITLE, axes, per_label
+from motifgpu.figures.drawing import TITLE, axes, per_label, plain
 from motifgpu.figures.palette import motif_color
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ def column_values(analysis: Analysis) -> dict[str, np.ndarray]:
 def no_label(color: str) -> str:
     """Return what a label of -1 says."""
     return "at a boundary" if color == "domain" else "unassigned"
+
+
+def _called(analysis: Analysis, color: str, label: int) -> str:
+    """Return what a label is called in a legend, whose title says what it is of."""
+    if label < 0:
+        return no_label(color)
+    names = analysis.motifs.names if color == "motif" else ()
+    return plain(names[label]) if label < len(names) and names[label] else str(label)
 
 
 def dot_area(n: int) -> float:
@@ -98,7 +106,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
                 c=motif_color(label),
                 linewidths=0,
                 rasterized=True,
-                label=f"{label if label >= 0 else no_label(color)} ({len(rows):,})",
+                label=f"{_called(analysis, color, label)} ({len(rows):,})",
                 zorder=2,
             )
         if kinds <= _MOST_NAMES:

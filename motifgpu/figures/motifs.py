@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 
 from motifgpu.core.namespace import to_numpy
 from motifgpu.features import disc
-from motifgpu.figures.drawing import TITLE, axes
+from motifgpu.figures.drawing import TITLE, axes, plain
 from motifgpu.figures.palette import motif_color
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDS = 2, 3, 4, 6
 _MOST = 24  # motifs drawn, the largest ones
+_SHORT = 4  # characters of a name that is not turned below a table
 _MOST_NUMBERS = 12  # motifs up to which the numbers are written into the cells
 
 
@@ -40,7 +42,8 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = _MOST
     matplotlib.figure.Figure
     """
     averages = analysis.averages
-    total = len(averages.counts)
+    there = np.flatnonzero(to_numpy(averages.counts))
+    total = len(there)
     shown = min(total, limit)
     across = max(1, min(columns, shown))
     down = max(1, math.ceil(shown / across))
@@ -51,15 +54,16 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = _MOST
         return figure
     patches, rebuilt = to_numpy(averages.patches), to_numpy(averages.reconstructions)
     counts, confidence = to_numpy(averages.counts), mean_confidence(analysis)
-    low, high = float(patches[:shown].min()), float(patches[:shown].max())
+    there = there[:shown]
+    low, high = float(patches[there].min()), float(patches[there].max())
     high = high if high > low else low + 1.0
     outside = np.ones_like(patches[0], dtype=bool)
     outside[disc.pixels(outside.shape[0], outside.shape[0])] = False
     cells = figure.subplots(2 * down, across, squeeze=False)
     for cell in cells.ravel():
         cell.axis("off")
-    for label in range(shown):
-        row, column = divmod(label, across)
+    for place, label in enumerate(there.tolist()):
+        row, column = divmod(place, across)
         for half, picture in enumerate((patches[label], rebuilt[label])):
             cell = cells[2 * row + half, column]
             cell.axis("on")
@@ -68,7 +72,8 @@ def plot_class_averages(analysis: Analysis, columns: int = 6, limit: int = _MOST
             cell.spines[:].set(color=to_rgb(motif_color(label)), linewidth=2.5)
             if half == 0:
                 cell.set_title(
-                    f"motif {label}\n{int(counts[label]):,} columns\nconfidence {confidence[label]:.2f}",
+                    f"{plain(analysis.motifs.name(label))}\n{int(counts[label]):,} columns\n"
+                    f"confidence {confidence[label]:.2f}",
                     fontsize=8,
                 )
     return figure
@@ -119,9 +124,10 @@ def plot_symmetry(analysis: Analysis, ax: Axes | None = None, limit: int = _MOST
     -------
     matplotlib.axes.Axes
     """
-    scores = symmetry_scores(analysis)[:limit]
+    there = np.flatnonzero(to_numpy(analysis.motifs.counts))[:limit]
+    scores = symmetry_scores(analysis)[there]
     ax = axes(ax, (4.4, 1.2 + 0.34 * max(len(scores), 1)))
-    _heat_map(ax, scores, 1.0, "{:.2f}")
+    _heat_map(ax, scores, 1.0, "{:.2f}", _called(analysis, there))
     ax.set_xticks(range(len(FOLDS) + 1), [*(f"{fold}-fold" for fold in FOLDS), "mirror"], fontsize=8)
     ax.set_title("symmetry of the mean of each motif", **TITLE)
     return ax
@@ -157,14 +163,16 @@ def plot_shells(analysis: Analysis, shell: int = 0, ax: Axes | None = None, limi
             f"there is no shell {shell}: {len(shells.mean)} were found",
             "choose one of those, from 0",
         )
-    mean = shells.mean[shell][:limit, :limit]
+    there = np.flatnonzero(to_numpy(analysis.motifs.counts))[:limit]
+    mean = shells.mean[shell][np.ix_(there, there)]
     side = 1.4 + 0.38 * max(len(mean), 3)
     ax = axes(ax, (side + 0.3, side))
-    _heat_map(ax, mean, None, "{:.1f}")
-    names = range(len(mean))
-    ax.set_xticks(names, [str(name) for name in names], fontsize=8)
-    for name, text in zip(names, ax.get_xticklabels(), strict=True):
-        text.set_color(motif_color(name))
+    called = _called(analysis, there)
+    _heat_map(ax, mean, None, "{:.1f}", called)
+    turned = 90 if max(map(len, called.values()), default=0) > _SHORT else 0
+    ax.set_xticks(range(len(mean)), [*called.values()], fontsize=8, rotation=turned)
+    for label, text in zip(called, ax.get_xticklabels(), strict=True):
+        text.set_color(motif_color(label))
         text.set_fontweight("bold")
     unit = analysis.micrograph.pixel_size_nm
     inner, outer = shells.radii[shell] * (unit or 1), shells.radii[shell + 1] * (unit or 1)
@@ -174,14 +182,22 @@ def plot_shells(analysis: Analysis, shell: int = 0, ax: Axes | None = None, limi
     return ax
 
 
-def _heat_map(ax: Axes, values: np.ndarray, most: float | None, style: str) -> None:
+def _called(analysis: Analysis, labels: np.ndarray) -> dict[int, str]:
+    """Return what motifs are called where there is little room: their names, else their numbers."""
+    names = analysis.motifs.names
+    return {k: plain(names[k]) if k < len(names) and names[k] else str(k) for k in labels.tolist()}
+
+
+def _heat_map(
+    ax: Axes, values: np.ndarray, most: float | None, style: str, called: Mapping[int, str]
+) -> None:
     """Draw one row per motif, its name in its colour, and the numbers where they can be read."""
     top = float(values.max(initial=0.0)) if most is None else most
     options: dict[str, Any] = {"cmap": "Blues", "vmin": 0.0, "vmax": top or 1.0, "aspect": "auto"}
     if values.size:
         ax.imshow(values, **options)
-    ax.set_yticks(range(len(values)), [str(label) for label in range(len(values))], fontsize=8)
-    for label, text in enumerate(ax.get_yticklabels()):
+    ax.set_yticks(range(len(values)), [*called.values()], fontsize=8)
+    for label, text in zip(called, ax.get_yticklabels(), strict=True):
         text.set_color(motif_color(label))
         text.set_fontweight("bold")
     if len(values) <= _MOST_NUMBERS:

@@ -76,7 +76,7 @@ def with_cut_columns(motifs: Motifs, moments: Array, seen: Seen, points: Array, 
         values = getattr(motifs, field.name)
         if field.name in of_cut:
             changed[field.name] = _joined(values, of_cut[field.name], whole)
-        elif field.name not in ("counts", "means", "notes"):
+        elif field.name not in ("counts", "means", "notes", "names"):
             # What else is said of a column follows from the motif and from where it is.
             host = to_numpy(values)
             given = host[like] if host.dtype.kind in "iu" else np.minimum(host[like], confidence)

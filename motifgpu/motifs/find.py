@@ -65,6 +65,8 @@ class Motifs:
         Probability of the environment, that of the label included.
     notes : tuple of str
         What was a close choice, and how the alternative is had.
+    names : tuple of str
+        Of the motifs, where a dictionary or a person gave them names; empty for those without.
 
     Examples
     --------
@@ -92,17 +94,38 @@ class Motifs:
     domain_confidence: Array
     environment_confidence: Array
     notes: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
     __repr__ = one_line
+
+    def name(self, label: int) -> str:
+        """Return what a motif is called: its name, or its number where it has none.
+
+        Examples
+        --------
+        Motifs have numbers until someone names them:
+
+        >>> import motifgpu
+        >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
+        >>> patches, _ = motifgpu.extract_patches(made.image, made.points, 28)
+        >>> motifgpu.find_motifs(motifgpu.zernike_moments(patches)).name(1)
+        'motif 1'
+        """
+        if label < 0:
+            return "unassigned"
+        return (self.names[label] if label < len(self.names) else "") or f"motif {label}"
 
     def _repr_html_(self) -> str:
         labels, environments = to_numpy(self.labels), to_numpy(self.environments)
         confidence = to_numpy(self.confidence)
         rows = []
         for motif, count in enumerate(to_numpy(self.counts).tolist()):
+            if not count:
+                continue
             member = labels == motif
             kinds = len(np.unique(environments[member & (environments >= 0)]))
-            rows.append((motif, count, count / len(labels), kinds, confidence[member].mean()))
+            called = self.name(motif) if any(self.names) else motif
+            rows.append((called, count, count / len(labels), kinds, confidence[member].mean()))
         head = ("motif", "columns", "fraction", "environments", "mean confidence")
         return notebook_table(f"{len(rows)} motifs of {len(labels):,} columns", head, rows)
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
+
+NUMBERED = re.compile(r"motif \d+|unassigned")  # what motifs without a name are called
+
+
+def names_by_label(names: Sequence[str], motifs: int) -> list[str]:
+    """Return the names of motifs 0 to `motifs` - 1, empty for those without, and as the last that of -1."""
+    return [*names[:motifs], *[""] * (motifs - len(names)), ""]
 
 
 def numbered(labels: np.ndarray, min_size: int) -> np.ndarray:

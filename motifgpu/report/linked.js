@@ -5,7 +5,8 @@ const said = section.querySelector("output");
 const picks = [...section.querySelectorAll("button.pick")];
 const motif = source.data.motif;
 const total = motif.length;
-const name = (label) => (label < 0 ? "unassigned" : `motif ${label}`);
+const names = new Map(picks.map((pick) => [Number(pick.dataset.motif), pick.querySelector("span + span").textContent]));
+const name = (label) => names.get(label);
 
 function held(indices) {
   const counts = new Map();

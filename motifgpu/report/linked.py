@@ -16,6 +16,7 @@ from motifgpu.figures.sample import LIMIT, drawn_columns
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
+    from motifgpu.motifs.find import Motifs
 
 _DESCRIBED = {
     "layout": "Force-relaxed layout: one dot per column; the area of a disc shows how many columns an "
@@ -82,17 +83,17 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     return LinkedView(
         # Of BokehJS the plots need the core alone, a third of all bundles.
         head=Resources(mode="inline", components=["bokeh"]).render_js(),
-        body=_body(labels, rows, places) + code,
+        body=_body(labels, rows, places, analysis.motifs) + code,
         drawn=len(rows),
     )
 
 
-def _body(labels: np.ndarray, rows: np.ndarray, places: dict[str, str]) -> str:
+def _body(labels: np.ndarray, rows: np.ndarray, places: dict[str, str], motifs: Motifs) -> str:
     kinds, counts = np.unique(labels, return_counts=True)
     chips = "".join(
         f'<button type="button" class="pick" data-motif="{label}" aria-pressed="false">'
         f'<span class="chip" style="background:{motif_color(label)}"></span>'
-        f"{'unassigned' if label < 0 else f'motif {label}'} <small>{count:,}</small></button>"
+        f"<span>{html.escape(motifs.name(label))}</span> <small>{count:,}</small></button>"
         for label, count in zip(kinds.tolist(), counts.tolist(), strict=True)
     )
     radio = '<label><input type="radio" name="color" value="{0}"{1}> {0}</label>'
@@ -112,18 +113,19 @@ def _body(labels: np.ndarray, rows: np.ndarray, places: dict[str, str]) -> str:
         '<button type="button" data-do="clear">Clear</button>'
         '<button type="button" data-do="csv">Save as CSV</button></div>'
         f"<noscript>{_NO_SCRIPT}</noscript>"
-        f'<div class="pair">{pictures}</div><p class="note">{html.escape(_counts_said(labels, rows))} Shift '
+        f'<div class="pair">{pictures}</div>'
+        f'<p class="note">{html.escape(_counts_said(labels, rows, motifs))} Shift '
         "adds to a selection, Escape clears it; the button of a motif selects all of it.</p></div>"
     )
 
 
-def _counts_said(labels: np.ndarray, rows: np.ndarray) -> str:
+def _counts_said(labels: np.ndarray, rows: np.ndarray, motifs: Motifs) -> str:
     if len(rows) == len(labels):
         return f"All {len(labels):,} columns with a patch are drawn."
     kinds, counts = np.unique(labels, return_counts=True)
     drawn = np.array([(labels[rows] == kind).sum() for kind in kinds])
     thinned = ", ".join(
-        f"{'unassigned' if kind < 0 else f'motif {kind}'} ({few:,} of {all_:,})"
+        f"{motifs.name(kind)} ({few:,} of {all_:,})"
         for kind, few, all_ in zip(kinds.tolist(), drawn.tolist(), counts.tolist(), strict=True)
         if few < all_
     )

@@ -42,7 +42,7 @@ def summary(analysis: Analysis) -> str:
         facts.append(f"{numbers['n_motif_cells']} motif-cells in {numbers['motif_cell_places']:,} places")
     motifs = "".join(
         f'<span style="margin-right:1em;white-space:nowrap"><span style="color:{motif_color(m["label"])}">'
-        f"&#9679;</span> {'unassigned' if m['label'] < 0 else m['label']}: {m['count']:,}</span>"
+        f"&#9679;</span> {html.escape(m['name'])}: {m['count']:,}</span>"
         for m in numbers["motifs"][:_MOST]
     )
     more = len(numbers["motifs"]) - _MOST

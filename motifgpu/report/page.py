@@ -75,7 +75,7 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
         shown = [f"{score:.2f}" for score in scores[label]] if label >= 0 else [""] * len(_FOLDS)
         row: list[Cell] = [
             ("", f'<span class="chip" style="background:{motif_color(label)}"></span>'
-             f"{'unassigned' if label < 0 else label}"),
+             f"{html.escape(_called(motif))}"),
             ("number", f"{motif['count']:,}"),
             ("number", f"{100 * motif['fraction']:.1f} %"),
             *(("number", _listed(motif[name])) for name in ("identities", "domains") if several),
@@ -88,6 +88,14 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
             row.insert(3, ("number", f"{motif['per_nm2']:.3g}"))
         rows.append(row)
     return table(head, rows)
+
+
+def _called(motif: Mapping[str, Any]) -> str:
+    """Return what a motif is called, with its number where it has a name of its own."""
+    label, name = motif["label"], motif["name"]
+    if label < 0 or name == f"motif {label}":
+        return str(label) if label >= 0 else str(name)
+    return f"{label} {name}"
 
 
 def _listed(labels: list[int]) -> str:
@@ -181,6 +189,7 @@ def render(
         _section("What the motifs leave unexplained", drawn.take("reconstruction") or _not_rebuilt(analysis)),
         _section("How sites are filled", drawn.take("occupancy")),
         _section("The twist of the layers", drawn.take("twist")),
+        _section("What was decided", _decided(summary["decisions"])),
         _section("Patch size and background", drawn.take("patch_size", "background")),
         _section("More", drawn.take(*drawn.rest())),
         _section(
@@ -211,6 +220,13 @@ def _where(view: LinkedView | None, drawn: _Pictures, said: bool) -> str:
         note,
         drawn.take("environments", "confidence"),
     )
+
+
+def _decided(decisions: list[str]) -> str:
+    """Return what a person decided, in its order."""
+    if not decisions:
+        return ""
+    return f"<ol>{''.join(f'<li>{html.escape(text)}</li>' for text in decisions)}</ol>"
 
 
 def _not_rebuilt(analysis: Analysis) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from motifgpu.core.namespace import to_numpy
 
@@ -23,9 +26,9 @@ def summary(analysis: Analysis) -> dict[str, Any]:
     Returns
     -------
     dict
-        A motif with its number, share, density in columns per nm², identities, domains (-1 for boundaries),
-        number of environments, mean confidence and nearest shell is an entry of ``"motifs"``, the unassigned
-        columns the last one, with label -1.
+        A motif that occurs with its number, name, share, density in columns per nm², identities, domains (-1
+        for boundaries), number of environments, mean confidence and nearest shell is an entry of
+        ``"motifs"``, the unassigned columns the last one, with label -1.
     """
     labels = to_numpy(analysis.motifs.labels)
     environments = to_numpy(analysis.motifs.environments)
@@ -34,12 +37,13 @@ def summary(analysis: Analysis) -> dict[str, Any]:
     area = analysis.area_nm2
     height, width = analysis.micrograph.shape
     motifs = []
-    for label in [*range(len(analysis.motifs.counts)), *([-1] if (labels < 0).any() else [])]:
+    for label in [*np.unique(labels[labels >= 0]).tolist(), *([-1] if (labels < 0).any() else [])]:
         member = labels == label
         inside = environments[member]
         motifs.append(
             {
                 "label": label,
+                "name": analysis.motifs.name(label),
                 "count": int(member.sum()),
                 "fraction": float(member.mean()),
                 "per_nm2": float(member.sum() / area) if area else None,
@@ -47,7 +51,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
                 "domains": sorted(set(domains[member].tolist())),
                 "environments": len(set(inside[inside >= 0].tolist())),
                 "confidence": float(confidence[member].mean()) if member.any() else 0.0,
-                "shell": nearest_shell(analysis.shells, label),
+                "shell": nearest_shell(analysis.shells, label, analysis.motifs.names),
             }
         )
     hierarchy = analysis.hierarchy
@@ -62,7 +66,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "undecided_sites": int(to_numpy(analysis.columns.undecided).sum()),
         "column_sigma_px": analysis.columns.sigma_px,
         "patch_size_px": analysis.patch_size.pixels,
-        "n_motifs": len(analysis.motifs.counts),
+        "n_motifs": sum(motif["label"] >= 0 for motif in motifs),
         "n_identities": int(identities.max(initial=-1)) + 1,
         "n_domains": int(domains.max(initial=-1)) + 1,
         "at_boundaries": int((domains < 0).sum()),
@@ -70,6 +74,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "motifs": motifs,
         "n_motif_cells": None if hierarchy is None else len(hierarchy.nodes),
         "motif_cell_places": None if hierarchy is None else len(hierarchy.occurrences),
+        "decisions": [str(decision) for decision in analysis.decisions],
         "warnings": analysis.warnings,
         "parameters": dict(analysis.parameters),
         "timings_s": dict(analysis.timings),
@@ -96,16 +101,21 @@ def warnings(analysis: Analysis) -> list[str]:
     tied = int(to_numpy(analysis.graph.tied).sum())
     if tied:
         found.append(f"{tied:,} columns have neighbours at equal distance, such as duplicates")
+    found += [f"a decision does not fit: {decision}" for decision in analysis.decisions if decision.misfit]
     return found
 
 
-def nearest_shell(shells: NeighborShells, label: int) -> str:
-    """Return what the nearest shell of a motif holds most often: ``"3 × 1 (87 %)"``, three of motif 1."""
+def nearest_shell(shells: NeighborShells, label: int, names: Sequence[str] = ()) -> str:
+    """Return what the nearest shell of a motif holds most often: ``"3 × 1 (87 %)"``, three of motif 1.
+
+    Motifs that have a name are called by it.
+    """
     if label < 0 or not shells.multisets or not shells.multisets[0][label]:
         return ""
     kinds = shells.multisets[0][label]
     members, number = kinds[0]
     held = {kind: members.count(kind) for kind in sorted(set(members))}
-    names = " + ".join(f"{count} × {'?' if kind < 0 else kind}" for kind, count in held.items())
+    called = {kind: (names[kind] if 0 <= kind < len(names) else "") or str(kind) for kind in held} | {-1: "?"}
+    text = " + ".join(f"{count} × {called[kind]}" for kind, count in held.items())
     share = number / sum(count for _, count in kinds)
-    return f"{names or 'nothing'} ({100 * share:.0f} %)"
+    return f"{text or 'nothing'} ({100 * share:.0f} %)"

@@ -27,13 +27,15 @@ from motifgpu.core.packing import pack, unpack
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
-SCHEMA = 2
+SCHEMA = 3
+_READ = (2, SCHEMA)  # schema 2 had no names of motifs and no decisions
 _CONTENTS = "analysis.json"
 _TYPES = {
     "graph.affinity": ("AffinityGraph",),
     "analysis": ("Analysis",),
     "motifs.averages": ("ClassAverages",),
     "structure.cells": ("Cells",),
+    "decisions.decision": ("Decision",),
     "columns.find": ("Columns",),
     "structure.hierarchy.build": ("Hierarchy", "Occurrences"),
     "structure.hierarchy.motif_cell": ("Context", "MotifCell"),
@@ -121,7 +123,7 @@ def load(path: str | os.PathLike[str]) -> Analysis:
             with zipfile.ZipFile(file) as archive:
                 content = json.loads(archive.read(_CONTENTS))
                 schema, writer = content["schema"], content["written_by"]
-                if schema == SCHEMA:
+                if schema in _READ:
                     arrays = functools.cache(functools.partial(_array, archive))
                     return _checked(unpack(content["analysis"], stored_types().values(), arrays))
         except Exception as error:  # zip, JSON and npy each fail in many ways, and all mean the same
@@ -135,7 +137,9 @@ def load(path: str | os.PathLike[str]) -> Analysis:
         remedy = f"load it with motifgpu {writer} or later"
     else:
         remedy = f"load it with motifgpu {writer}, or analyse the micrograph again"
-    raise StageError("archive", f"{path} has schema {schema!r} and this version reads {SCHEMA}", remedy)
+    raise StageError(
+        "archive", f"{path} has schema {schema!r} and this version reads {_READ[0]} to {SCHEMA}", remedy
+    )
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -16,10 +16,12 @@ from motifgpu.core.device import versions
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
+from motifgpu.motifs.numbering import names_by_label
 from motifgpu.store.layout import SCHEMA, STAGE, check_schema
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
+    from motifgpu.motifs.find import Motifs
 
 _KEY = b"motifgpu"
 # Rows of a row group of the tables over micrographs, and of one whose rows hold pictures.
@@ -62,6 +64,7 @@ COLUMNS = _schema(
         "",
         "identity and, where there are several, domain; -1 unassigned or not in the dictionary",
     ),
+    ("name", _TEXT, "", "of the motif, where a dictionary or a person named it; null without"),
     ("identity", _WHOLE, "", "what stands in the column; -1 unassigned"),
     ("domain", _WHOLE, "", "grain, side of a twin, stacking or phase; -1 at a boundary"),
     ("environment", _WHOLE, "", "finer partition of motifs, column with surroundings; -1 unassigned"),
@@ -149,6 +152,7 @@ def columns_table(name: str, analysis: Analysis) -> pa.Table:
             pa.array(to_numpy(analysis.columns.probability), _REAL),
             pa.array(row.astype(np.int32), mask=~mask),
             spread(motifs.labels, np.int32),
+            _names(motifs, mask),
             spread(motifs.identities, np.int32),
             spread(motifs.domains, np.int32),
             spread(motifs.environments, np.int32),
@@ -162,6 +166,15 @@ def columns_table(name: str, analysis: Analysis) -> pa.Table:
         ],
         schema=COLUMNS,
     )
+
+
+def _names(motifs: Motifs, mask: np.ndarray) -> pa.Array:
+    """Return the names of the motifs of all columns, null where there is none."""
+    names = names_by_label(motifs.names, len(motifs.counts))
+    every = pa.array([name or None for name in names], _TEXT)
+    labels = np.full(len(mask), -1)
+    labels[mask] = to_numpy(motifs.labels)
+    return every.take(pa.array(labels % len(every)))
 
 
 def write_table(path: Path, table: pa.Table) -> None:

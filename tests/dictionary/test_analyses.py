@@ -74,3 +74,43 @@ def test_patches_of_another_size_are_refused():
 def test_number_of_motifs_is_the_dictionary_s():
     with pytest.raises(StageError, match="dictionary: n_motifs is 3; leave it out"):
         analyze(np.zeros((64, 64)), dictionary=learned(), n_motifs=3)
+
+
+def test_names_of_a_person_are_learned_and_what_was_merged_is_one() -> None:
+    made = [
+        analyze(
+            simulate.monolayer(
+                "MoSe2", (200, 200), lattice_constant=16.0, vacancies=0.08, dopants={"W": 0.06}, seed=seed
+            ).image,
+            structure=False,
+        )
+        for seed in (1, 2)
+    ]
+    number = len(made[0].motifs.counts)
+    assert number == 4
+    brightness = made[0].motifs.means[:, 0]
+    first = made[0].rename(
+        {0: "Mo", 1: "Se2", 2: "V_Se", 3: "W"}
+        if brightness[3] > brightness[2]
+        else {0: "Mo", 1: "Se2", 2: "W", 3: "V_Se"}
+    )
+    known = MotifDictionary.learn([first, made[1]])
+    assert set(known.names) == {"Mo", "Se2", "V_Se", "W"}
+    other = analyze(made[1].micrograph.image, structure=False, dictionary=known)
+    assert {motif["name"] for motif in other.summary()["motifs"]} >= {"Mo", "Se2", "V_Se", "W"}
+    same = known.assign(made[0]).labels == [
+        known.names.index(first.motifs.name(k)) for k in first.motifs.labels
+    ]
+    assert same.mean() > 0.97
+
+    sites = first.merge([1, first.motifs.names.index("V_Se")], "Se site")
+    known = MotifDictionary.learn(sites)
+    assert len(known.names) == 3
+    labels = known.assign(sites).labels
+    assert ((labels == known.names.index("Se site")) == (sites.motifs.labels == 1)).mean() > 0.97
+    assert "not_learned" not in known.provenance
+
+    odd = first.assign(np.flatnonzero(first.motifs.labels == 0)[:4], "odd")
+    assert MotifDictionary.learn(odd).provenance["not_learned"] == ["odd"]
+    half = MotifDictionary.learn(made[0]).extended(first)
+    assert len(half.names) == number

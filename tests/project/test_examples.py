@@ -29,7 +29,8 @@ WRITTEN = {
 # Methods that have an example of their own. The others are shown by the example of their class, are the
 # counterpart of one that has, or need an optional package.
 METHODS = {
-    "Analysis": "figures movie plot reconstruct report save site_grid summary table",
+    "Analysis": "add_columns apply assign figures merge movie plot reconstruct remove_columns rename report "
+    "save site_grid split summary table",
     "Micrograph": "from_array of",
     "MotifDictionary": "assign extended learn learn_pooled motifs renamed save",
     "Run": "analysis columns moments report",

@@ -151,12 +151,12 @@ def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> Non
 def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
     analysis = without_first(analysis)
     head, first, *_ = analysis.table().split("\n")
-    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y,whole"
+    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y,whole,name"
     assert head == f"row_px,col_px,prominence,occupied,probability,{of_patch}"
     assert not analysis.mask[0]
     row, col = analysis.columns.points[0]
     probability = f"{analysis.columns.probability[0]:.4f}"
-    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,{probability},,,,,,,,"
+    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,{probability},,,,,,,,,"
     assert analysis.table().endswith("\n")
     assert "\r" not in analysis.table()
 

@@ -26,22 +26,23 @@ TRUTH = simulate.monolayer(
 )
 
 # What schema 2 stores: whoever changes a field here raises archive.SCHEMA.
-SCHEMA_2 = {
+SCHEMA_3 = {
     "AffinityGraph": "indptr indices weights sigma tied offsets",
     "Analysis": "micrograph columns mask points whole missing moments graph layout motifs averages shells "
-    "patch_size cells hierarchy no_lattice parameters timings versions",
+    "patch_size cells hierarchy no_lattice parameters timings versions decisions",
     "Cells": "contents types counts reading centers polygons members points labels indices slots lattice "
     "tiling",
     "ClassAverages": "patches reconstructions counts",
     "Columns": "points prominence occupied probability sigma_px notes",
     "Context": "symmetry neighborhood reading connect",
+    "Decision": "do motifs at columns names by parts misfit",
     "DriftMap": "degree centre scale coefficients",
     "Hierarchy": "nodes occurrences context contents dominant truncated dropped micrographs linking warnings",
     "Lattice": "points u v kind indices sublattice basis drift extent warnings",
     "Micrograph": "image pixel_size_nm source title valid offset left_out",
     "MotifCell": "key level cells sites orientations bonds count",
     "Motifs": "labels environments counts means confidence identities domains identity_confidence "
-    "domain_confidence environment_confidence notes",
+    "domain_confidence environment_confidence notes names",
     "NeighborShells": "radii columns mean multisets",
     "Occurrences": "node orientation micrograph positions offsets cells",
     "PatchSize": "pixels confidence frequency curve candidates",
@@ -163,9 +164,9 @@ def test_structures_that_analyze_does_not_make(analysis: Analysis, tmp_path: Pat
 
 
 def test_the_schema_says_what_is_stored() -> None:
-    assert archive.SCHEMA == 2
+    assert archive.SCHEMA == 3
     found = {name: " ".join(field_names(kind)) for name, kind in archive.stored_types().items()}
-    assert found == SCHEMA_2
+    assert found == SCHEMA_3
 
 
 @pytest.mark.parametrize(
@@ -173,8 +174,19 @@ def test_the_schema_says_what_is_stored() -> None:
 )
 def test_other_schemas_are_refused(saved: bytes, tmp_path: Path, schema: int, remedy: str) -> None:
     content = rewritten(saved, lambda tree: tree.update(schema=schema, written_by="9.9"))
-    with pytest.raises(StageError, match=rf"archive: .*given has schema {schema} and.* reads 2; .*{remedy}"):
+    with pytest.raises(
+        StageError, match=rf"archive: .*given has schema {schema} and.* reads 2 to 3; .*{remedy}"
+    ):
         opened(content, tmp_path)
+
+
+def test_archives_without_names_and_decisions_open(saved: bytes, analysis: Analysis, tmp_path: Path) -> None:
+    def older(tree: dict[str, Any]) -> None:
+        tree.update(schema=2)
+        tree["analysis"]["fields"].pop("decisions")
+        tree["analysis"]["fields"]["motifs"]["fields"].pop("names")
+
+    assert_same(analysis, opened(rewritten(saved, older), tmp_path))
 
 
 @pytest.mark.parametrize(

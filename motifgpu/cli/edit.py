@@ -1,0 +1,83 @@
+"""The command ``motifgpu edit``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, print_json
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+
+def add(command: AddCommand) -> None:
+    """Add the command to the parser."""
+    parser = command("edit", "name, merge, split and correct motifs and columns of a saved analysis")
+    parser.add_argument(
+        "analysis",
+        type=Path,
+        metavar="ANALYSIS",
+        help=f"{ARCHIVE} that analyze --save wrote, or the folder with it",
+    )
+    parser.add_argument(
+        "--apply",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="decisions that the report saved; may be given several times. Without it: show what was decided",
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write there, not over the analysis")
+    parser.add_argument("--decisions", type=Path, metavar="FILE", help="also write all decisions to a file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from motifgpu.analysis import Analysis
+    from motifgpu.core.errors import StageError
+    from motifgpu.decisions import read_decisions, write_decisions
+
+    path = args.analysis / ARCHIVE if args.analysis.is_dir() else args.analysis
+    if args.analysis.is_dir() and not path.exists():
+        raise StageError(
+            "edit", f"{args.analysis} holds no {ARCHIVE}", "analyse with --save, then edit the new folder"
+        )
+    given = [read_decisions(file) for file in args.apply]
+    analysis = before = Analysis.load(path)
+    for decisions in given:
+        analysis = analysis.apply(decisions)
+    new = analysis.decisions[len(before.decisions) :]
+    out = args.out or path
+    written = []
+    if new or args.out:
+        written.append(analysis.save(out))
+        report = out.parent / "report.html"
+        if report.exists():
+            linked = "linked" in report.read_text(encoding="utf-8")
+            written.append(analysis.report(out.parent, linked=linked))
+    if args.decisions:
+        written.append(write_decisions(args.decisions, analysis.decisions))
+    if args.json:
+        print_json(
+            {
+                "analysis": str(out),
+                "decisions": [str(decision) for decision in analysis.decisions],
+                "new": len(new),
+                "misfits": [str(decision) for decision in new if decision.misfit],
+                "known": sum(map(len, given)) - len(new),
+                "written": list(map(str, written)),
+            }
+        )
+    else:
+        print("\n".join(_described(analysis, len(new), sum(map(len, given)) - len(new), written)))
+    return QUARANTINED if any(decision.misfit for decision in new) else DONE
+
+
+def _described(analysis: Analysis, new: int, known: int, written: list[Path]) -> list[str]:
+    lines = [f"{analysis.micrograph.source}: {len(analysis.decisions)} decisions, {new} of them new"]
+    lines += [f"  {place:>3}  {decision}" for place, decision in enumerate(analysis.decisions, 1)]
+    if known:
+        lines.append(f"  {known} of those given were carried out before")
+    return [*lines, *(f"  written: {path}" for path in written)]

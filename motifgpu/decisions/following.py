@@ -1,0 +1,178 @@
+"""What follows from the labels of columns, brought up to date after some of them changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from motifgpu.columns.background import estimate_background
+from motifgpu.columns.pixels import Pixels
+from motifgpu.columns.standard_image import StandardImage
+from motifgpu.core import namespace
+from motifgpu.core.namespace import Array, from_numpy, take_rows, to_numpy
+from motifgpu.features.patches import PatchGrid
+from motifgpu.features.zernike import reconstruct_patches
+from motifgpu.motifs.averages import ClassAverages, class_averages, mean_rows
+from motifgpu.motifs.shells import neighbor_shells
+from motifgpu.structure.composition import compose
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+
+def standard_image(analysis: Analysis) -> StandardImage:
+    """Return the micrograph as its columns were searched in."""
+    micrograph = analysis.micrograph
+    return StandardImage.of(Pixels.of(micrograph.image, "columns", micrograph.valid), "columns")
+
+
+def patch_grid(analysis: Analysis, points: Array) -> PatchGrid:
+    """Return the patches of columns at `points` (n, 2), as those of the analysis were sampled."""
+    image = analysis.micrograph.image
+    if analysis.parameters["remove_background"]:
+        image = image - estimate_background(standard_image(analysis))
+    samples, side = analysis.parameters["patch_samples"], analysis.patch_size.pixels
+    return PatchGrid(image, points, samples, side, analysis.micrograph.valid)
+
+
+def with_labels(
+    analysis: Analysis,
+    labels: np.ndarray,
+    names: tuple[str, ...],
+    *,
+    identities: np.ndarray,
+    confidence: np.ndarray,
+) -> Analysis:
+    """Return an analysis with other labels, and all that follows from them.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    labels, identities : (m,) int ndarray
+        Numbers stay, so that those of motifs without columns are free.
+    names : tuple of str
+    confidence : (m,) ndarray
+        Of the labels.
+
+    Returns
+    -------
+    Analysis
+    """
+    motifs = analysis.motifs
+    kinds = max(int(labels.max(initial=-1)) + 1, len(to_numpy(motifs.counts)))
+    counts = np.bincount(labels[labels >= 0], minlength=kinds)
+    confidence = np.where(labels >= 0, confidence, 0.0)
+    whole = to_numpy(analysis.whole)
+    of_whole = np.bincount(labels[whole & (labels >= 0)], minlength=kinds)
+    ratio = np.minimum(confidence / np.maximum(to_numpy(motifs.confidence), 1e-9), 1.0)
+    changed = replace(
+        motifs,
+        labels=from_numpy(labels.astype(np.int32), motifs.labels),
+        environments=from_numpy(_refined(to_numpy(motifs.environments), labels), motifs.labels),
+        counts=from_numpy(counts, motifs.counts),
+        means=mean_rows(take_rows(analysis.moments, analysis.whole), labels[whole], of_whole),
+        confidence=namespace.as_like(confidence, motifs.confidence),
+        identities=from_numpy(identities.astype(np.int32), motifs.labels),
+        identity_confidence=namespace.as_like(
+            np.where(labels >= 0, np.maximum(to_numpy(motifs.identity_confidence) * ratio, confidence), 0.0),
+            motifs.confidence,
+        ),
+        environment_confidence=namespace.as_like(
+            np.where(labels >= 0, to_numpy(motifs.environment_confidence) * ratio, 0.0), motifs.confidence
+        ),
+        names=names,
+    )
+    shells = analysis.shells
+    radii = shells.radii.tolist() if len(shells.radii) > 1 else None
+    return with_structure(
+        replace(
+            analysis,
+            motifs=changed,
+            averages=_averages(analysis, labels[whole], of_whole, changed.means),
+            shells=neighbor_shells(analysis.points, changed.labels, radii=radii),
+        )
+    )
+
+
+def with_structure(analysis: Analysis) -> Analysis:
+    """Return an analysis whose motif-cells and hierarchy are those of its columns and motifs."""
+    if not analysis.parameters["structure"] or analysis.parameters["lattice"] == "none":
+        return analysis
+    motifs = analysis.motifs
+    parts = analysis.points, motifs.labels, motifs.identities, motifs.domains
+    cells, hierarchy, why = compose(*(take_rows(x, analysis.firm) for x in parts))
+    return replace(analysis, cells=cells, hierarchy=hierarchy, no_lattice=why)
+
+
+def with_averages(analysis: Analysis) -> Analysis:
+    """Return an analysis whose averages and shells are those of its columns, every patch sampled anew."""
+    chosen = np.zeros(len(to_numpy(analysis.mask)), bool)
+    chosen[to_numpy(analysis.mask)] = to_numpy(analysis.whole)
+    grid = patch_grid(analysis, analysis.columns.points)
+    moments, labels = (take_rows(x, analysis.whole) for x in (analysis.moments, analysis.motifs.labels))
+    kinds = len(to_numpy(analysis.motifs.counts))
+    patches = grid.sample(from_numpy(chosen, analysis.mask))
+    averages = class_averages(patches, moments, labels, n_classes=kinds)
+    return replace(
+        analysis, averages=averages, shells=neighbor_shells(analysis.points, analysis.motifs.labels)
+    )
+
+
+def _refined(environments: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return environments of which each is inside one motif; the largest part of one keeps its number."""
+    found = np.where(labels >= 0, environments, -1).astype(np.int32)
+    inside = np.flatnonzero(found >= 0)
+    pairs = np.stack([found[inside], labels[inside]], axis=1)
+    kinds, place, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    number = kinds[:, 0].copy() if len(kinds) else np.zeros(0, np.int64)
+    order = np.lexsort((-counts, number))
+    again = np.zeros(len(number), bool)
+    again[order[1:]] = number[order[1:]] == number[order[:-1]]
+    following = int(environments.max(initial=-1)) + 1
+    number[again] = following + np.arange(int(again.sum()))
+    found[inside] = number[place.reshape(-1)]
+    return found
+
+
+def _averages(analysis: Analysis, labels: np.ndarray, counts: np.ndarray, means: Array) -> ClassAverages:
+    """Return the averages of the whole columns, whose labels are given.
+
+    Of each old motif the columns that stay together are known by its mean; the others alone are sampled.
+    """
+    before, old = analysis.averages, to_numpy(analysis.motifs.labels)[to_numpy(analysis.whole)]
+    size = before.patches.shape[1]
+    heir = np.full(len(to_numpy(before.counts)) + 1, -1)  # the last one is that of no motif
+    for label in np.unique(old[old >= 0]):
+        now, often = np.unique(labels[old == label], return_counts=True)
+        heir[label] = now[often.argmax()]
+    known = to_numpy(before.patches).astype(np.float64) * to_numpy(before.counts)[:, None, None]
+    total = np.zeros((counts.size + 1, size, size))  # the last one takes what belongs to no motif
+    np.add.at(total, heir[:-1], known)
+    moved = np.flatnonzero(labels != heir[old])
+    if moved.size:
+        place = np.flatnonzero(to_numpy(analysis.mask))[np.flatnonzero(to_numpy(analysis.whole))[moved]]
+        points = namespace.array_namespace(analysis.points).take(
+            analysis.columns.points, from_numpy(place, analysis.points), axis=0
+        )
+        grid = patch_grid(analysis, points)
+        patches = grid.sample(namespace.array_namespace(points).ones_like(points[:, 0]) > 0)
+        for sign, which in ((1.0, labels[moved]), (-1.0, heir[old[moved]])):
+            total += sign * _sums(patches, which, counts.size)
+    mean = total[:-1] / np.maximum(counts, 1)[:, None, None]
+    mean[counts == 0] = 0.0
+    return ClassAverages(
+        patches=namespace.as_like(mean, before.patches),
+        reconstructions=reconstruct_patches(means, size),
+        counts=from_numpy(counts, before.counts),
+    )
+
+
+def _sums(patches: Array, labels: np.ndarray, kinds: int) -> np.ndarray:
+    """Return the sums (kinds + 1, s, s) of patches by label, the last one of those of no motif."""
+    counts = np.bincount(labels % (kinds + 1), minlength=kinds + 1)
+    rows = namespace.array_namespace(patches).reshape(patches, (patches.shape[0], -1))
+    means = to_numpy(mean_rows(rows, labels % (kinds + 1), counts)).astype(np.float64)
+    sums: np.ndarray = (means * counts[:, None]).reshape(kinds + 1, *patches.shape[1:])
+    return sums
