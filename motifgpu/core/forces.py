@@ -85,6 +85,10 @@ class Stage(NamedTuple):
         sweeps: int = round(self.sweeps * max(1.0, n / ENOUGH) ** 0.25)
         return sweeps
 
+    def steps(self, total: int) -> np.ndarray:
+        """Return the step (total,) float64 of each of `total` sub-sweeps, which falls linearly to zero."""
+        return self.gamma * (1 - np.arange(total) / max(total, 1)) / SUBSWEEPS
+
     def laws(self, clip: float) -> tuple[Law, Law]:
         """Return the laws of attraction and of repulsion, in the simplest form that holds both."""
         plain = self.scale == 1 and self.power == 0 and self.softening is None
@@ -186,9 +190,8 @@ class Forces:
                 factors = [2.0, self.n_repulsions / SAMPLES, self.n_repulsions / max(n, 1)]
                 spans: list[Span] = []
                 for stage, laws, fractions, total in zip(self.stages, self.laws(), samples, own, strict=True):
-                    gamma = stage.gamma * (1 - np.arange(total) / max(total, 1)) / SUBSWEEPS
                     begin = spans[-1].end if spans else 0
-                    strengths = (gamma[:, None] * factors).astype(np.float32)
+                    strengths = (stage.steps(total)[:, None] * factors).astype(np.float32)
                     spans.append(Span(*laws, begin, begin + total, fractions[:total], strengths))
                 known[n] = spans
         return [known[n] for n in counts.tolist()]

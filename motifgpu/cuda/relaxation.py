@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core import namespace
-from motifgpu.core.forces import EXTENT, GOLDEN, SAMPLES, SUBSWEEPS, TINY, Forces, Law
+from motifgpu.core.forces import EXTENT, GOLDEN, SAMPLES, TINY, Forces, Law, sample_fractions
 from motifgpu.core.namespace import Array
 from motifgpu.cuda import loader
 
@@ -18,14 +18,15 @@ STAGE = "relaxation"
 THREADS = 256  # of a block of the form for one large graph
 MOST_THREADS = 1024  # of a block that relaxes a graph by itself
 VERTEX_BYTES = 16  # two copies of a position in shared memory
-PLAN_BYTES = 4 * (SAMPLES + 5)  # what all vertices need to know of a sub-sweep, in shared memory
+REGISTERS = 64  # of a thread, at most: 65,536 are there for the threads of all blocks of a multiprocessor
+RESERVED = 1024  # bytes of shared memory that each block takes besides its own
+PLAN_BYTES = 4 * (SAMPLES + 4)  # what all vertices need to know of a sub-sweep, in shared memory
 CONSTANTS: dict[str, int | str] = {
     "THREADS": THREADS,
     "MOST_THREADS": MOST_THREADS,
     "VERTEX_BYTES": VERTEX_BYTES,
     "PLAN_BYTES": PLAN_BYTES,
     "SAMPLES": SAMPLES,
-    "SUBSWEEPS": SUBSWEEPS,
     "GOLDEN": f"{GOLDEN}u",
     "TINY": loader.single(TINY),
     "LAW": len(Law._fields),
@@ -34,9 +35,21 @@ CONSTANTS: dict[str, int | str] = {
 _log = logging.getLogger("motifgpu")
 
 
-def _threads(n: int) -> int:
-    """Return how many threads relax a graph of n vertices: about two vertices each, in whole warps."""
-    return min(MOST_THREADS, max(32, -(-n // 64) * 32))
+def _threads(n: int, graphs: int) -> int:
+    """Return how many threads relax a graph of n vertices, so that the most vertices move at a time.
+
+    A multiprocessor holds as many blocks as its registers and its shared memory allow and as there are graphs
+    for; a block moves its vertices in rounds of its threads.
+    """
+    gpu = loader.current_device()
+    shared = 2 * PLAN_BYTES + VERTEX_BYTES * n + RESERVED
+
+    def merit(warps: int) -> tuple[float, int, int]:
+        room = min(65536 // (32 * warps * REGISTERS), max(1, gpu.shared_bytes // shared))
+        blocks = min(room, -(-graphs // gpu.multiprocessors))
+        return blocks * n / -(-n // (32 * warps)), -blocks * warps, warps
+
+    return 32 * max(range(1, MOST_THREADS // 32 + 1), key=merit)
 
 
 def _largest() -> int:
@@ -66,15 +79,21 @@ class _Run:
         self.offsets, self.counts = offsets, np.diff(offsets)
         lengths = forces.subsweeps(self.counts)
         self.totals = lengths.sum(axis=1)
-        self.lengths = self.device(lengths)
-        self.plan = (
-            self.device(np.array([stage.gamma for stage in forces.stages], dtype=np.float64)),
-            self.device(np.array(forces.laws(), dtype=np.float32)),
-            np.float64(forces.n_repulsions),
-            np.uint64(forces.seed),
-        )
+        self.spans, self.sizes = np.unique(lengths, axis=0, return_inverse=True)
+        longest = int(lengths.max(initial=0))
+        samples = [sample_fractions(forces.seed, s, longest) for s in range(len(forces.stages))]
+        steps = np.zeros((*self.spans.shape, longest))
+        for size, spans in enumerate(self.spans.tolist()):
+            for number, (stage, total) in enumerate(zip(forces.stages, spans, strict=True)):
+                steps[size, number, :total] = stage.steps(total)
+        laws = forces.laws()
+        self.fractions, self.steps = self.device(np.stack(samples)), self.device(steps)
+        self.width, self.repulsions = np.int32(longest), np.float64(forces.n_repulsions)
+        self.laws = self.device(np.array(laws, dtype=np.float32))
+        whole = (f"{{{int(pull.whole)},{int(push.whole)}}}" for pull, push in laws)
         self.constants = CONSTANTS | {
             "STAGES": len(forces.stages),
+            "EXPONENTS": ",".join(whole),
             "INDEX": "long long" if wide else "int",
         }
         self.positions = loader.dense(self.xp.asarray(start, copy=True), self.xp.float32)
@@ -106,13 +125,13 @@ class _Run:
             largest = int(self.counts[self.small[0]])
             shared = 2 * PLAN_BYTES + VERTEX_BYTES * largest
             loader.check_shared(STAGE, shared, f"a graph of {largest} vertices", "relax it alone")
-            order = self.small.astype(np.int32), self.offsets.astype(np.int32)
-            graphs, offsets = (self.device(a) for a in order)
+            numbers = self.offsets, self.small, self.sizes.reshape(-1), self.spans
             self.kernel("relax_graphs")(
                 (self.small.size,),
-                (_threads(largest),),
+                (_threads(largest, self.small.size),),
                 (
-                    *(self.positions, *self.graph, offsets, graphs, self.lengths, *self.plan),
+                    *(self.positions, *self.graph, *(self.device(a.astype(np.int32)) for a in numbers)),
+                    *(self.fractions, self.steps, self.width, self.laws, self.repulsions),
                     *(np.int32(self.done), np.int32(until)),
                 ),
                 shared,
@@ -130,10 +149,14 @@ class _Run:
         now = self.xp.asarray(self.positions[first : first + n, :], copy=True)
         then = self.xp.empty_like(now)
         step = self.kernel("relax_graph_step")
+        size = int(self.sizes.reshape(-1)[graph])
         rows = np.int32(first), np.int32(n)
-        for q in range(self.done, until):
-            arguments: tuple[Any, ...] = (now, then, *self.graph, *rows, self.lengths[graph, :], *self.plan)
-            step((-(-n // THREADS),), (THREADS,), (*arguments, np.int32(q)), PLAN_BYTES)
+        plan = self.fractions, self.steps[size, :, :], self.width, self.laws, self.repulsions
+        turns = [(s, turn) for s, total in enumerate(self.spans[size].tolist()) for turn in range(total)]
+        for stage, turn in turns[self.done : until]:
+            when = np.int32(stage), np.int32(turn)
+            arguments: tuple[Any, ...] = (now, then, *self.graph, *rows, *when, *plan)
+            step((-(-n // THREADS),), (THREADS,), arguments, PLAN_BYTES)
             now, then = then, now
         self.positions[first : first + n, :] = now
 

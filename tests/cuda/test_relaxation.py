@@ -170,6 +170,15 @@ def test_start_is_that_of_the_cpu() -> None:
     np.testing.assert_allclose(namespace.to_numpy(mine), cpu.pca_start(x, offsets), atol=1e-4)
 
 
+@pytest.mark.parametrize(("graphs", "blocks", "rounds"), [(1, 1, 2), (264, 2, 3), (1000, 4, 5)])
+def test_many_small_graphs_share_a_multiprocessor(graphs: int, blocks: int, rounds: int) -> None:
+    with loader.running_on(device.HostDevice(multiprocessors=132)):
+        threads = cuda._threads(1200, graphs)
+    assert threads % 32 == 0
+    assert -(-1200 // threads) == rounds
+    assert blocks * threads * cuda.REGISTERS <= 65536
+
+
 def test_a_graph_that_does_not_fit_is_said(caplog: pytest.LogCaptureFixture) -> None:
     graph, offsets, start = graphs([30, 8])
     with caplog.at_level(logging.INFO, "motifgpu"):

@@ -437,3 +437,9 @@ static inline unsigned __float_as_uint(float f) { unsigned i; memcpy(&i, &f, 4);
 static inline float __uint_as_float(unsigned i) { float f; memcpy(&f, &i, 4); return f; }
 static inline int __float_as_int(float f) { int i; memcpy(&i, &f, 4); return i; }
 static inline float __int_as_float(int i) { float f; memcpy(&f, &i, 4); return f; }
+// The GPU's units for 1 / x and 1 / sqrt(x) are right to an ulp or two, and not the same ones on every GPU.
+static inline float host_inexact(float exact, float given) {
+  return __float_as_uint(given) & 1 ? nextafterf(exact, 2 * exact) : exact;
+}
+static inline float __fdividef(float a, float b) { return host_inexact(a / b, b); }
+static inline float rsqrtf(float x) { return host_inexact(1 / sqrtf(x), x); }
