@@ -48,16 +48,16 @@ constexpr int WHOLE[STAGES][2] = {EXPONENTS};
 
 // A law is: strength, scale, exponent m, power p, softening (or negative), clip, m once more if whole (or negative).
 // Where m is whole it is known here, M, and the strength is left to the caller. 1 / x and 1 / sqrt(x) are those of the
-// special function unit, right to an ulp or two; squared is not zero.
+// special function unit, right to an ulp or two, and powers to 1e-5; squared is not zero.
 template <int M>
 __device__ __forceinline__ float coefficient(float squared, const float* __restrict__ law) {
   if (M >= 0) {  // 1 / (1 + d^m)
     const float even = M >= 4 ? squared * squared : M >= 2 ? squared : 1.0f;
     return __fdividef(1.0f, M & 1 ? fmaf(even, squared * rsqrtf(squared), 1.0f) : 1.0f + even);
   }
-  float c = law[0] / (1.0f + law[1] * powf(squared, 0.5f * law[2]));
-  if (law[3] != 0.0f) c *= powf(squared, 0.5f * law[3]);
-  if (law[4] >= 0.0f) c /= squared + law[4];
+  float c = __fdividef(law[0], 1.0f + law[1] * __powf(squared, 0.5f * law[2]));
+  if (law[3] != 0.0f) c *= __powf(squared, 0.5f * law[3]);
+  if (law[4] >= 0.0f) c = __fdividef(c, squared + law[4]);
   return fminf(c, law[5] * rsqrtf(squared));
 }
 
@@ -114,7 +114,8 @@ __device__ __forceinline__ void move_all(const float2* now, float2* next, int v,
     float push_x = 0.0f, push_y = 0.0f, stiff = 0.0f;
 #pragma unroll
     for (int k = 0; k < SAMPLES; ++k) {
-      const float dx = self.x - samples[k].x, dy = self.y - samples[k].y;
+      const float2 sample = PUSH < 0 ? now[plan.sample[k]] : samples[k];  // a general law needs its registers
+      const float dx = self.x - sample.x, dy = self.y - sample.y;
       const float c = coefficient<PUSH>(square(dx, dy), push);
       push_x = fmaf(c, dx, push_x);
       push_y = fmaf(c, dy, push_y);

@@ -442,4 +442,6 @@ static inline float host_inexact(float exact, float given) {
   return __float_as_uint(given) & 1 ? nextafterf(exact, 2 * exact) : exact;
 }
 static inline float __fdividef(float a, float b) { return host_inexact(a / b, b); }
+#define __powf host_powf  // glibc has a __powf of its own
+static inline float host_powf(float x, float y) { return powf(x, y) * (__float_as_uint(x) & 1 ? 1.00001f : 1.0f); }
 static inline float rsqrtf(float x) { return host_inexact(1 / sqrtf(x), x); }
