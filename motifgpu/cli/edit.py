@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         written.append(analysis.save(out))
         report = out.parent / "report.html"
         if report.exists():
-            linked = "linked" in report.read_text(encoding="utf-8")
+            linked = 'id="linked"' in report.read_text(encoding="utf-8")
             written.append(analysis.report(out.parent, linked=linked))
     if args.decisions:
         written.append(write_decisions(args.decisions, analysis.decisions))

@@ -221,6 +221,7 @@ def _assigned(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
     else:
         number = len(to_numpy(motifs.counts))
         there = [k for k in range(number) if decision.names and motifs.name(k) == decision.names[0]]
+        there.sort(key=lambda k: not (labels == k).any())  # one without columns may have had the name before
         target = decision.motifs[0] if decision.motifs else there[0] if there else number
         if target < number:
             identities = _identities(analysis, rows, target)

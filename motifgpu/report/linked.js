@@ -1,85 +1,319 @@
 // Run once by BokehJS when the two plots are drawn. `source` holds the columns, right and down in units of
 // `scale` to a pixel; `mappers` has the colours by what they show; `plots` are the layout and the micrograph.
 const section = document.getElementById("linked");
-const said = section.querySelector("output");
-const picks = [...section.querySelectorAll("button.pick")];
-const motif = source.data.motif;
-const total = motif.length;
-const names = new Map(picks.map((pick) => [Number(pick.dataset.motif), pick.querySelector("span + span").textContent]));
-const name = (label) => names.get(label);
+const find = (what) => section.querySelector(what);
+const about = JSON.parse(section.dataset.about);
+const said = find("output");
+const box = find(".picks");
+const field = find("input[name=called]");
+const data = source.data;
+const total = data.motif.length;
+const places = [...data.motif.keys()].map((i) => [data.down[i] / scale, data.right[i] / scale]);
+const number = (value) => value.toLocaleString("en");
+const view = makeDecisions({
+  labels: data.motif,
+  names: about.names,
+  motifs: about.motifs,
+  typical: data.typical,
+  confidence: data.confidence,
+  place: (i) => places[i],
+});
+const { state, name } = view;
+const hidden = new Set();
+const dots = plots[0].renderers.find((renderer) => renderer.data_source === source);
+const rings = plots[1].renderers.find((renderer) => renderer.data_source === source);
+const picture = plots[1].renderers.find((renderer) => renderer.glyph.type === "ImageURL");
+const pixels = readPicture(picture.data_source.data.url[0], about.width);
+let saved = 0; // decisions that are in a file
 
 function held(indices) {
   const counts = new Map();
-  for (const i of indices) counts.set(motif[i], (counts.get(motif[i]) ?? 0) + 1);
+  for (const i of indices) counts.set(state.labels[i], (counts.get(state.labels[i]) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
 }
 
-const whole = new Map(held(motif.map((_, i) => i)));
-
-function say() {
-  const indices = source.selected.indices;
-  const counts = held(indices);
-  const parts = counts.slice(0, 6).map(([label, n]) => `${n.toLocaleString("en")} ${name(label)}`);
-  if (counts.length > 6) parts.push(`${counts.length - 6} more motifs`);
-  said.textContent = indices.length
-    ? `${indices.length.toLocaleString("en")} of ${total.toLocaleString("en")} selected: ${parts.join(", ")}`
-    : section.dataset.hint;
-  const only = counts.length === 1 && counts[0][1] === whole.get(counts[0][0]) ? counts[0][0] : null;
-  for (const pick of picks) pick.setAttribute("aria-pressed", String(Number(pick.dataset.motif) === only));
+function shown(indices) {
+  return indices.filter((i) => state.labels[i] !== NO_COLUMN && !hidden.has(state.labels[i]));
 }
 
 function select(indices) {
   source.selected.indices = indices;
 }
 
-function color(kind) {
-  const paint = { field: kind, transform: mappers[kind] };
-  for (const plot of plots) {
-    for (const renderer of plot.renderers) {
-      if (renderer.data_source !== source) continue;
-      for (const glyph of [renderer.glyph, renderer.selection_glyph]) {
-        glyph.fill_color = paint;
-        if (plot.name === "micrograph") glyph.line_color = paint;
-      }
-    }
-  }
-  section.querySelector(".key").hidden = kind !== "confidence";
+// Motifs all of whose columns are selected.
+function whole(counts) {
+  const all = view.counts();
+  return counts.filter(([label, n]) => label >= 0 && n === all.get(label)).map(([label]) => label);
 }
 
-function csv() {
-  const chosen = source.selected.indices.length ? [...source.selected.indices] : [...motif.keys()];
-  const { column, down, right, x, y } = source.data;
-  const kinds = Object.keys(mappers);
-  const heads = ["column", "row_px", "col_px", ...kinds, "layout_x", "layout_y"];
-  const lines = chosen
-    .sort((a, b) => a - b)
-    .map((i) => [column[i], down[i] / scale, right[i] / scale, ...kinds.map((kind) => source.data[kind][i]), x[i], y[i]])
-    .map((values) => values.map((value) => Number(value.toPrecision(7))).join(","));
+function say() {
+  const indices = source.selected.indices;
+  const visible = shown(indices);
+  if (visible.length < indices.length) {
+    select(visible); // which says it again
+    return;
+  }
+  const counts = held(indices);
+  const parts = counts.slice(0, 6).map(([label, n]) => `${number(n)} ${name(label)}`);
+  if (counts.length > 6) parts.push(`${counts.length - 6} more motifs`);
+  said.textContent = indices.length
+    ? `${number(indices.length)} of ${number(total)} selected: ${parts.join(", ")}`
+    : section.dataset.hint;
+  const full = whole(counts);
+  const only = full.length === counts.length ? full : [];
+  for (const pick of box.querySelectorAll(".pick")) {
+    pick.setAttribute("aria-pressed", String(only.includes(Number(pick.dataset.motif))));
+  }
+  for (const button of section.querySelectorAll("[data-needs]")) {
+    button.disabled = button.dataset.needs === "two" ? full.length < 2 : !indices.length;
+  }
+  if (document.activeElement !== field) {
+    field.value = full.length === 1 && only.length === 1 ? (state.names.get(full[0]) ?? "") : "";
+  }
+  describe(indices);
+}
+
+async function describe(indices) {
+  const chosen = some(indices);
+  const sure = indices.reduce((sum, i) => sum + data.confidence[i], 0) / indices.length;
+  const shell = about.complete && usualShell(places, state.labels, chosen, about.shell, name);
+  const share = shell ? `${Math.round(100 * shell[1])} %` : "";
+  find("[data-say=shell]").textContent = shell ? `${shell[0]} (around ${share} of them)` : "–";
+  find("[data-say=confidence]").textContent = indices.length ? sure.toFixed(2) : "–";
+  const read = await pixels;
+  if (indices !== source.selected.indices) return; // another selection came meanwhile
+  drawPatch(find("canvas"), meanPatch(read, chosen.map((i) => places[i]), about.side));
+}
+
+function color(kind) {
+  const paint = { field: kind, transform: mappers[kind] };
+  for (const renderer of [dots, rings]) {
+    for (const glyph of [renderer.glyph, renderer.selection_glyph]) {
+      glyph.fill_color = paint;
+      if (renderer === rings) glyph.line_color = paint;
+    }
+  }
+  find(".key").hidden = kind !== "confidence";
+}
+
+function paintOf(label) {
+  const { palette, low } = mappers.motif;
+  return palette[Math.min(Math.max(label - Math.ceil(low), 0), palette.length - 1)];
+}
+
+// The colour of a place in a palette, which BokehJS may hold as a number.
+function css(value) {
+  return typeof value === "string" ? value : `#${(value >>> 8).toString(16).padStart(6, "0")}`;
+}
+
+function chip(label, count) {
+  const group = document.createElement("span");
+  const pick = document.createElement("button");
+  pick.type = "button";
+  pick.className = "pick";
+  pick.dataset.motif = label;
+  const dot = document.createElement("span");
+  dot.className = "chip";
+  dot.style.background = css(paintOf(label));
+  const text = document.createElement("span");
+  text.textContent = name(label);
+  const small = document.createElement("small");
+  small.textContent = number(count);
+  pick.append(dot, text, " ", small);
+  pick.addEventListener("click", (event) => {
+    const own = [...state.labels.keys()].filter((i) => state.labels[i] === label);
+    const chosen = source.selected.indices;
+    const rest = event.shiftKey ? chosen.filter((i) => state.labels[i] !== label) : [];
+    const on = pick.getAttribute("aria-pressed") === "true" && (event.shiftKey || chosen.length === own.length);
+    select(on ? rest : [...rest, ...own]);
+  });
+  const eye = document.createElement("button");
+  eye.type = "button";
+  eye.className = "eye";
+  eye.dataset.hide = label;
+  eye.setAttribute("aria-pressed", String(hidden.has(label)));
+  eye.title = eye.ariaLabel = `${hidden.has(label) ? "Show" : "Hide"} ${name(label)}`;
+  eye.textContent = hidden.has(label) ? "show" : "hide";
+  eye.addEventListener("click", () => {
+    if (!hidden.delete(label)) hidden.add(label);
+    redraw();
+    box.querySelector(`[data-hide="${label}"]`).focus();
+  });
+  group.className = "motif";
+  group.append(pick, eye);
+  return group;
+}
+
+// Bring all that is shown up to date after a decision, or after a motif was hidden.
+function redraw() {
+  const counts = [...view.counts()].filter(([label]) => label !== NO_COLUMN);
+  counts.sort((a, b) => (a[0] < 0) - (b[0] < 0) || a[0] - b[0]);
+  box.replaceChildren(...counts.map(([label, count]) => chip(label, count)));
+  data.motif = Int32Array.from(state.labels, (label) => Math.max(label, NO_MOTIF));
+  data.called = Array.from(state.labels, name);
+  const visible = Float32Array.from(state.labels, (label) => (label === NO_COLUMN || hidden.has(label) ? 0 : 1));
+  data.dot = visible;
+  data.faint = visible.map((value) => value * 0.25);
+  data.ring = visible.map((value, i) => value * about.rings[counts.length && common(state.labels[i]) ? 0 : 1]);
+  source.change.emit();
+  const left = view.made.length - saved;
+  find("[data-do=undo]").disabled = !view.made.length;
+  find("[data-do=save]").disabled = !view.made.length;
+  find("[data-say=made]").textContent = view.made.length
+    ? `${view.made.length} decision${view.made.length === 1 ? "" : "s"}${left > 0 ? ", not saved" : ", saved"}`
+    : "";
+  say();
+}
+
+let usual = new Set(); // motifs of many columns, whose rings are faint
+function common(label) {
+  return usual.has(label);
+}
+
+function decided(what) {
+  view.decide(what);
+  usual = usualMotifs();
+  redraw();
+}
+
+function usualMotifs() {
+  return new Set([...view.counts()].filter(([, n]) => n > about.common * total).map(([label]) => label));
+}
+
+function refuse(text) {
+  said.textContent = text;
+}
+
+const acts = {
+  name() {
+    const text = field.value.trim();
+    const indices = source.selected.indices;
+    const wrong = wrongName(text);
+    if (wrong || !indices.length) return refuse(wrong || "Select the columns to be named first.");
+    const counts = held(indices);
+    const [full] = whole(counts);
+    const known = view.called(text);
+    field.blur();
+    if (counts.length === 1 && full !== undefined) {
+      if (known === full) return say();
+      if (known !== null) return decided({ do: "merge", motifs: [known, full] });
+      return decided({ do: "rename", motifs: [full], names: [text] });
+    }
+    return decided({ do: "assign", rows: [...indices].sort((a, b) => a - b), names: [text] });
+  },
+  merge() {
+    const full = whole(held(source.selected.indices));
+    if (full.length > 1) decided({ do: "merge", motifs: full });
+  },
+  split() {
+    const rows = [...source.selected.indices].sort((a, b) => a - b);
+    const counts = held(rows);
+    if (!rows.length) return refuse("Select the columns to be split off first.");
+    if (counts.length > 1 || counts[0][0] < 0) return refuse("Select columns of one motif, or name them.");
+    if (whole(counts).length) return refuse("All columns of this motif are selected: name it instead.");
+    return decided({ do: "split", motifs: [counts[0][0]], rows, by: "columns" });
+  },
+  wrong() {
+    const rows = [...source.selected.indices].sort((a, b) => a - b);
+    if (rows.length) decided({ do: "assign", rows });
+  },
+  remove() {
+    const rows = [...source.selected.indices].sort((a, b) => a - b);
+    if (rows.length) decided({ do: "remove", rows });
+  },
+  undo() {
+    view.undo();
+    saved = Math.min(saved, view.made.length);
+    usual = usualMotifs();
+    redraw();
+  },
+  save() {
+    download(toToml(view.made, about.source), "application/toml", `${about.stem}-decisions.toml`);
+    saved = view.made.length;
+    redraw();
+    said.textContent = `Saved. To carry them out: motifgpu edit FOLDER --apply ${about.stem}-decisions.toml`;
+  },
+  zoom() {
+    const chosen = source.selected.indices.length ? source.selected.indices : [...data.motif.keys()];
+    frame(plots[0], chosen.map((i) => [data.x[i], data.y[i]]), false);
+    frame(plots[1], chosen.map((i) => [data.right[i], data.down[i]]), true);
+  },
+  clear() {
+    select([]);
+  },
+  csv,
+};
+
+// Show places (x, y) in a plot whose pixels are as wide as they are high.
+function frame(plot, points, down) {
+  let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const [x, y] of points) {
+    [left, right] = [Math.min(left, x), Math.max(right, x)];
+    [low, high] = [Math.min(low, y), Math.max(high, y)];
+  }
+  const least = plot === plots[1] ? 3 * about.side * scale : 1e-3 * Math.abs(right) + 1;
+  const ratio = plot.inner_height / plot.inner_width;
+  const half = 0.55 * Math.max(right - left, (high - low) / ratio, least);
+  const [x, y] = [(left + right) / 2, (low + high) / 2];
+  const tall = (down ? -1 : 1) * half * ratio;
+  plot.x_range.setv({ start: x - half, end: x + half });
+  plot.y_range.setv({ start: y - tall, end: y + tall });
+}
+
+function download(text, type, file) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([[heads.join(","), ...lines, ""].join("\n")], { type: "text/csv" }));
-  link.download = "selected-columns.csv";
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.download = file;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-source.selected.properties.indices.change.connect(say);
-for (const pick of picks) {
-  pick.addEventListener("click", () => {
-    const label = Number(pick.dataset.motif);
-    const off = pick.getAttribute("aria-pressed") === "true";
-    select(off ? [] : [...motif.keys()].filter((i) => motif[i] === label));
-  });
+// A text in a cell of a CSV, in quotes, with an apostrophe where a spreadsheet would compute it.
+function cell(text) {
+  const inert = /^[ \u00a0]*[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }
+
+function csv() {
+  const chosen = source.selected.indices.length ? [...source.selected.indices] : [...data.motif.keys()];
+  const { column, down, right, x, y } = data;
+  const kinds = Object.keys(mappers);
+  const heads = ["column", "row_px", "col_px", ...kinds, "layout_x", "layout_y", "name"];
+  const lines = chosen
+    .sort((a, b) => a - b)
+    .filter((i) => state.labels[i] !== NO_COLUMN)
+    .map((i) => {
+      const values = [column[i], down[i] / scale, right[i] / scale, ...kinds.map((kind) => data[kind][i]), x[i], y[i]];
+      const known = state.names.get(state.labels[i]) ?? "";
+      return [...values.map((value) => Number(value.toPrecision(7))), cell(known)].join(",");
+    });
+  download([heads.join(","), ...lines, ""].join("\n"), "text/csv", "selected-columns.csv");
+}
+
+source.selected.properties.indices.change.connect(say);
 for (const radio of section.querySelectorAll("input[name=color]")) {
   radio.addEventListener("change", () => color(radio.value));
 }
-const rings = plots[1].renderers.find((renderer) => renderer.data_source === source);
-section.querySelector("input[name=rings]").addEventListener("change", (event) => {
+find("input[name=rings]").addEventListener("change", (event) => {
   rings.visible = event.target.checked;
 });
-section.querySelector("[data-do=clear]").addEventListener("click", () => select([]));
-section.querySelector("[data-do=csv]").addEventListener("click", csv);
+for (const button of section.querySelectorAll("[data-do]")) {
+  button.addEventListener("click", () => acts[button.dataset.do]());
+}
+field.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") acts.name();
+});
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") select([]);
+  const undo = (event.ctrlKey || event.metaKey) && event.key === "z" && document.activeElement !== field;
+  if (undo && view.made.length) {
+    event.preventDefault();
+    acts.undo();
+  }
 });
-window.linkedView = { source, plots };
+window.addEventListener("beforeunload", (event) => {
+  if (view.made.length > saved) event.preventDefault();
+});
+usual = usualMotifs();
+redraw();
+window.linkedView = { source, plots, decisions: view, canvas: find("canvas") };

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import html
+import json
+import re
 from dataclasses import dataclass
 from importlib import resources, util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.layout import COLORS
-from motifgpu.figures.palette import motif_color
 from motifgpu.figures.sample import LIMIT, drawn_columns
 
 if TYPE_CHECKING:
@@ -26,6 +28,17 @@ _DESCRIBED = {
 }
 _NO_SCRIPT = "These two pictures need JavaScript; without it see the folder figures beside this file."
 _HINT = "Drag on a picture, tap a column or choose a motif."
+_SCRIPTS = "decisions.js", "selection.js", "linked.js"  # one after the other
+_COMMON = 0.2  # share of the columns from which on a motif's rings are faint
+_CROWDED = 2500  # columns from which on faint rings are drawn, lest they bury the atoms
+_FAINT = 0.4
+# What is done to a selection: the act, what it needs, and the words.
+_ACTS = (
+    ("merge", "two", "Merge", "Make the selected motifs one"),
+    ("split", "some", "Split off", "Make the selected columns a motif of their own"),
+    ("wrong", "some", "Wrong motif", "The selected columns belong to no motif"),
+    ("remove", "some", "No column", "What is selected is no atom column: take it away"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,8 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     document = Document()
     for plot in view.plots.values():
         document.add_root(plot)
-    script = resources.files("motifgpu.report").joinpath("linked.js").read_text(encoding="utf-8")
+    folder = resources.files("motifgpu.report")
+    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS)
     known = {"source": view.source, "scale": view.scale, "plots": list(view.plots.values())}
     ready = CustomJS(args=known | {"mappers": view.mappers}, code=script)
     document.js_on_event("document_ready", ready)
@@ -83,19 +97,32 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     return LinkedView(
         # Of BokehJS the plots need the core alone, a third of all bundles.
         head=Resources(mode="inline", components=["bokeh"]).render_js(),
-        body=_body(labels, rows, places, analysis.motifs) + code,
+        body=_body(analysis, labels, rows, places) + code,
         drawn=len(rows),
     )
 
 
-def _body(labels: np.ndarray, rows: np.ndarray, places: dict[str, str], motifs: Motifs) -> str:
-    kinds, counts = np.unique(labels, return_counts=True)
-    chips = "".join(
-        f'<button type="button" class="pick" data-motif="{label}" aria-pressed="false">'
-        f'<span class="chip" style="background:{motif_color(label)}"></span>'
-        f"<span>{html.escape(motifs.name(label))}</span> <small>{count:,}</small></button>"
-        for label, count in zip(kinds.tolist(), counts.tolist(), strict=True)
+def _about(analysis: Analysis, rows: np.ndarray) -> str:
+    """Return what the scripts need to know beside the columns, as JSON."""
+    motifs, source = analysis.motifs, analysis.micrograph.source
+    stem = re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("_.") or "micrograph"
+    return json.dumps(
+        {
+            "source": source,
+            "stem": stem,
+            "width": analysis.micrograph.shape[1],
+            "side": analysis.patch_size.pixels,
+            "motifs": len(motifs.counts),
+            "names": [[label, name] for label, name in enumerate(motifs.names[: len(motifs.counts)]) if name],
+            "complete": len(rows) == len(analysis.points),
+            "shell": analysis.shells.radii[:2].tolist(),
+            "common": _COMMON,
+            "rings": [_FAINT if len(rows) > _CROWDED else 1.0, 1.0],
+        }
     )
+
+
+def _body(analysis: Analysis, labels: np.ndarray, rows: np.ndarray, places: dict[str, str]) -> str:
     radio = '<label><input type="radio" name="color" value="{0}"{1}> {0}</label>'
     switch = "".join(radio.format(kind, " checked" if kind == COLORS[0] else "") for kind in COLORS)
     pictures = "".join(
@@ -103,19 +130,34 @@ def _body(labels: np.ndarray, rows: np.ndarray, places: dict[str, str], motifs: 
         f"<figcaption>{html.escape(text)}</figcaption></figure>"
         for name, text in _DESCRIBED.items()
     )
+    acts = "".join(
+        f'<button type="button" data-do="{act}" data-needs="{needs}" title="{text}" disabled>{name}</button>'
+        for act, needs, name, text in _ACTS
+    )
     return (
-        f'<div id="linked" data-hint="{_HINT}">'
+        f'<div id="linked" data-hint="{_HINT}" data-about="{html.escape(_about(analysis, rows))}">'
         f'<div class="bar"><fieldset><legend>Colour</legend>{switch}</fieldset>'
         '<span class="key" hidden>0 <span class="ramp"></span> 1</span>'
         '<label><input type="checkbox" name="rings" checked> rings on the micrograph</label></div>'
-        f'<div class="bar picks" role="group" aria-label="Select a motif">{chips}</div>'
-        f'<div class="bar"><output aria-live="polite">{_HINT}</output>'
+        '<div class="bar picks" role="group" aria-label="Select a motif"></div>'
+        '<div class="selection" role="group" aria-label="What is selected">'
+        '<canvas width="48" height="48" role="img" aria-label="Mean patch of the selected columns"></canvas>'
+        f'<div><output aria-live="polite">{_HINT}</output><dl>'
+        '<div><dt>confidence</dt><dd data-say="confidence">–</dd></div>'
+        '<div><dt>nearest neighbours</dt><dd data-say="shell">–</dd></div></dl>'
+        '<div class="bar"><input name="called" maxlength="60" placeholder="Name" aria-label="Name of what is '
+        'selected" autocomplete="off" spellcheck="false"><button type="button" data-do="name" '
+        f'data-needs="some" disabled>Name</button>{acts}<button type="button" data-do="zoom">Zoom</button>'
         '<button type="button" data-do="clear">Clear</button>'
         '<button type="button" data-do="csv">Save as CSV</button></div>'
+        '<div class="bar"><button type="button" data-do="undo" disabled>Undo</button>'
+        '<button type="button" data-do="save" disabled>Save decisions</button>'
+        '<small data-say="made"></small></div></div></div>'
         f"<noscript>{_NO_SCRIPT}</noscript>"
         f'<div class="pair">{pictures}</div>'
-        f'<p class="note">{html.escape(_counts_said(labels, rows, motifs))} Shift '
-        "adds to a selection, Escape clears it; the button of a motif selects all of it.</p></div>"
+        f'<p class="note">{html.escape(_counts_said(labels, rows, analysis.motifs))} Shift '
+        "adds to a selection, Escape clears it, Ctrl Z takes a decision back; the button of a motif selects "
+        "all of it.</p></div>"
     )
 
 

@@ -42,6 +42,7 @@ _QUALITY = 72
 _RING = 0.33  # of the distance to the next column, so that rings stay apart
 _TICKS = [step * 10.0**power for power in range(5) for step in (1, 2, 5)]  # lengths of a scale bar in pixels
 _WIDTH = 600  # px of a plot before it takes the width of its place
+_SPARE = 32  # further motifs that a person may make on the page
 _DISC = 130  # px across, of an environment that held every column
 _DIM = "#8A94A3"  # of columns that are not selected: on a pile of them no transparency would tell
 
@@ -113,6 +114,11 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             "column": np.flatnonzero(to_numpy(analysis.mask))[rows].astype(np.int32),
             "right": (points[:, 1] * scale).astype(np.float32),
             "down": (points[:, 0] * scale).astype(np.float32),
+            "typical": _typical(analysis)[rows],
+            "called": [analysis.motifs.name(label) for label in values["motif"][rows].tolist()],
+            "dot": np.ones(len(rows), np.float32),
+            "faint": np.full(len(rows), 0.25, np.float32),
+            "ring": np.ones(len(rows), np.float32),
             "x": layout[:, 0].astype(np.float32),
             "y": layout[:, 1].astype(np.float32),
             **{
@@ -123,7 +129,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
     )
     ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 64))]
     mappers = {
-        **{kind: _label_mapper(values[kind]) for kind in PLURALS},
+        **{kind: _label_mapper(values[kind], _SPARE if kind == "motif" else 0) for kind in PLURALS},
         "confidence": LinearColorMapper(palette=ramp, low=0.0, high=1.0),
     }
     color = {"field": "motif", "transform": mappers["motif"]}
@@ -137,7 +143,8 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             HoverTool(
                 renderers=[r for r in plot.renderers if getattr(r, "data_source", None) is source],
                 tooltips=[
-                    *((kind, f"@{kind}") for kind in PLURALS),
+                    ("motif", "@called"),
+                    *((kind, f"@{kind}") for kind in PLURALS if kind != "motif"),
                     ("confidence", "@confidence{0.00}"),
                     (f"right, down ({unit})", "@right{0.[00]}, @down{0.[00]}"),
                 ],
@@ -147,8 +154,20 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
     return LinkedPlots(source, scale, mappers, plots)
 
 
-def _label_mapper(labels: np.ndarray) -> LinearColorMapper:
-    most = int(labels.max(initial=0))
+def _typical(analysis: Analysis) -> np.ndarray:
+    """Return 1 for the column that is most like its motif, of each: (m,) uint8."""
+    moments, labels = to_numpy(analysis.moments), to_numpy(analysis.motifs.labels)
+    found = np.zeros(len(labels), np.uint8)
+    for label, rows in per_label(labels):
+        if label >= 0:
+            apart = moments[rows] - moments[rows].mean(axis=0)
+            found[rows[(apart * apart).sum(axis=1).argmin()]] = 1
+    return found
+
+
+def _label_mapper(labels: np.ndarray, spare: int) -> LinearColorMapper:
+    """Return the colours of labels, and of further ones that a person may add."""
+    most = int(labels.max(initial=0)) + spare
     palette = [motif_color(label) for label in range(-1, most + 1)]
     return LinearColorMapper(palette=palette, low=-1.5, high=most + 0.5)
 
@@ -200,10 +219,11 @@ def _layout_plot(analysis: Analysis, source: ColumnDataSource, color: Any) -> An
         source=source,
         size=float(np.clip(300 / np.sqrt(len(layout)), 3.0, 8.0)),
         fill_color=color,
+        fill_alpha="dot",
         line_color=None,
-        selection_fill_alpha=1.0,
+        selection_fill_alpha="dot",
         nonselection_fill_color=_DIM,
-        nonselection_fill_alpha=0.25,
+        nonselection_fill_alpha="faint",
     )
     return plot
 
@@ -231,11 +251,13 @@ def _micrograph_plot(
         fill_color=color,
         line_color=color,
         fill_alpha=0.0,
+        line_alpha="ring",
         line_width=1.2,
         selection_fill_alpha=0.55,
+        selection_line_alpha="dot",
         nonselection_fill_alpha=0.0,
         nonselection_line_color=_DIM,
-        nonselection_line_alpha=0.25,
+        nonselection_line_alpha="faint",
     )
     # BokehJS has no units of one's own choice but through ImperialLength.
     pixels = ImperialLength(basis={"px": (1.0, "px")}, ticks=_TICKS)
