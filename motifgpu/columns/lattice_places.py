@@ -22,7 +22,7 @@ from motifgpu.columns.refine import Peaks
 from motifgpu.columns.spacing import disc_of, sampled
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
-from motifgpu.cpu.lattice_places import nearest
+from motifgpu.cpu.spacing import Nearest
 
 # Reach of the translations that are used and of the surroundings that are compared, in periods of the first
 # ring: two lattice constants, and the nearest columns.
@@ -170,7 +170,7 @@ def lattice_places(
     kept = fixed | (_share(links, kept, possible) >= _SUPPORT)
     places = _parted(steps, points[kept], ends[kept[owner]], area)
     ends, owner = steps.ends(places)
-    alone = ends[nearest(places, ends)[0] > _TOLERANCE]
+    alone = ends[Nearest(places).to(ends)[0] > _TOLERANCE]
     for _ in range(_ROUNDS):
         added = steps.agreed(alone, area, _SUPPORT_ADDED, _TOLERANCE)
         if len(added):
@@ -181,13 +181,13 @@ def lattice_places(
         ends, owner = np.concatenate([ends, more]), np.concatenate([owner, whose + len(places)])
         places = np.concatenate([places, added])
         alone = np.concatenate([alone, more])
-        alone = alone[nearest(places, alone)[0] > _TOLERANCE]
+        alone = alone[Nearest(places).to(alone)[0] > _TOLERANCE]
     return Places(places, _linked(places, ends, owner), surroundings)
 
 
 def _parted(steps: _Translations, places: np.ndarray, ends: np.ndarray, area: _Area) -> np.ndarray:
     """Replace sites that are two columns by these."""
-    alone = nearest(places, ends)[0] > _BESIDE
+    alone = Nearest(places).to(ends)[0] > _BESIDE
     halves = steps.agreed(ends[alone], area, _SUPPORT, _GROUP)
     if not len(halves):
         return places
@@ -209,7 +209,7 @@ def _parted(steps: _Translations, places: np.ndarray, ends: np.ndarray, area: _A
 
 def _linked(places: np.ndarray, ends: np.ndarray, owner: np.ndarray) -> sparse.csr_array:
     """Link places that a translation leads from one to another."""
-    distance, number = nearest(places, ends)
+    distance, number = Nearest(places).to(ends)
     met = distance <= _TOLERANCE
     shape = (len(places), len(places))
     links = sparse.csr_array((np.ones(met.sum()), (owner[met], number[met])), shape=shape)

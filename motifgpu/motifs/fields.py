@@ -63,10 +63,12 @@ def flattened(moments: Array, points: np.ndarray, order: int, domain: np.ndarray
         scale = np.maximum(scale, 1e-300)
         usual = float(scale[kind].mean())
         levels.append((rows, float(base[kind].mean()), usual))
+        count = min(_AROUND, len(rows))
+        near = cKDTree(points[rows]).query(points[rows], [*range(1, count + 1)])[1]
         for number, (field, values) in enumerate(
             ((background, (dark[rows] - base[kind]) / usual), (gain, height[rows] / scale[kind]))
         ):
-            smooth, real = _smooth(values, points[rows])
+            smooth, real = _smooth(values, points[rows], near)
             field[rows] = smooth
             found[number] |= real
     if not (found.any() or steps):
@@ -127,10 +129,18 @@ def _read(moments: Array, order: int, part: np.ndarray) -> tuple[np.ndarray, np.
     return dark, height
 
 
-def _smooth(values: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return local planes through values, outliers aside, and whether they are more than noise."""
-    count = min(_AROUND, len(values))
-    near = cKDTree(points).query(points, [*range(1, count + 1)])[1]
+def _smooth(values: np.ndarray, points: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return local planes through values, outliers aside, and whether they are more than noise.
+
+    Parameters
+    ----------
+    values : (n,) ndarray
+    points : (n, 2) ndarray
+        Positions, px.
+    near : (n, k) int64 ndarray
+        The nearest columns of each, itself included.
+    """
+    count = near.shape[1]
     middle = np.median(values[near], axis=1)
     noise = 1.4826 * float(np.median(np.abs(values - middle)))
     usual = np.clip(values, middle - _OUTLIER * noise, middle + _OUTLIER * noise)[near]

@@ -22,6 +22,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from motifgpu.cpu.mixture import expectation_maximization
+
 _ITERATIONS = 40
 # Pseudo-observations that draw a component's covariance to the mean one: a class of ten columns has no
 # covariance of its own, one of a thousand keeps it.
@@ -108,13 +110,7 @@ def fit_mixtures(
 
     fits: list[Mixture] = []
     while True:
-        for _ in range(_ITERATIONS):
-            log_joint = _log_joint(x, weights, means, covariances)
-            joint = np.exp(log_joint - log_joint.max(axis=0))
-            weights, means, scatter = _moments(x, joint / joint.sum(axis=0) * counts, total)
-            pooled = scatter.sum(axis=0) / total + floor
-            members = (weights * total)[:, None, None]
-            covariances = (scatter + _PRIOR * pooled) / (members + _PRIOR) + floor
+        weights, means, covariances, pooled = _fitted(x, counts, (weights, means, covariances), floor)
         log_joint = _log_joint(x, weights, means, covariances)
         cost = float(_cost(log_joint, counts)) + _prior_cost(covariances, pooled)
         parameters = len(means) * (1 + d + d * (d + 1) // 2) - 1
@@ -122,6 +118,30 @@ def fit_mixtures(
         if len(means) == 1:
             return fits[::-1]
         weights, means, covariances = _merged(x, counts, log_joint, weights, means, covariances)
+
+
+def _fitted(
+    x: np.ndarray,
+    counts: np.ndarray,
+    mixture: tuple[np.ndarray, np.ndarray, np.ndarray],
+    floor: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights, means and covariances after expectation maximisation, and the mean covariance."""
+    if x.shape[1] == 1:
+        flat = mixture[0], mixture[1][:, 0], mixture[2][:, 0, 0]
+        weights, means, variances, pooled = expectation_maximization(
+            x[:, 0], counts, flat, float(floor[0, 0]), _PRIOR, _ITERATIONS
+        )
+        return weights, means[:, None], variances[:, None, None], np.array([[pooled]])
+    (weights, means, covariances), total = mixture, counts.sum()
+    for _ in range(_ITERATIONS):
+        log_joint = _log_joint(x, weights, means, covariances)
+        joint = np.exp(log_joint - log_joint.max(axis=0))
+        weights, means, scatter = _moments(x, joint / joint.sum(axis=0) * counts, total)
+        mean = scatter.sum(axis=0) / total + floor
+        members = (weights * total)[:, None, None]
+        covariances = (scatter + _PRIOR * mean) / (members + _PRIOR) + floor
+    return weights, means, covariances, mean
 
 
 def fit_mixture(

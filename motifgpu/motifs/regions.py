@@ -73,11 +73,23 @@ def divided(
     def second(rows: np.ndarray) -> np.ndarray | None:
         near = cKDTree(points[rows]).query(points[rows], _AVERAGED)[1]
         averaged = np.concatenate(
-            [np.median(patterns[rows[near[i : i + _ROWS]]], axis=1) for i in range(0, len(rows), _ROWS)]
+            [_middle(patterns[rows], near[i : i + _ROWS]) for i in range(0, len(rows), _ROWS)]
         )
         return gap(features(averaged)[:, part], near, too)
 
     return separated(label, second)
+
+
+def _middle(x: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Return the medians (m, k) of the rows of x (n, k) that are `near` (m, odd) to each."""
+    least: list[np.ndarray] = []  # the lower half, in order
+    for column in near.T:
+        value = x[column]
+        for i, low in enumerate(least):
+            least[i], value = np.minimum(low, value), np.maximum(low, value)
+        if len(least) <= near.shape[1] // 2:
+            least.append(value)
+    return least[-1]
 
 
 def separated(label: np.ndarray, halved: Callable[[np.ndarray], np.ndarray | None]) -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import cKDTree
 
+from motifgpu.cpu.spacing import Nearest
 from motifgpu.motifs.regions import SMALLEST, gap, separated, valley
 
 _AXES = 8  # principal components of the patterns that are compared
@@ -72,9 +73,8 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
     """Return the translations that take many columns onto others."""
     tree = cKDTree(points)
     some = np.arange(0, len(points), max(1, len(points) // _SAMPLE))
-    near = tree.query_ball_point(points[some], _LONGEST * reach)
-    first = np.repeat(some, [len(n) for n in near])
-    step = points[np.concatenate(near).astype(np.int64)] - points[first]
+    near = cKDTree(points[some]).sparse_distance_matrix(tree, _LONGEST * reach, output_type="ndarray")
+    step = points[near["j"]] - points[some[near["i"]]]
     length = np.hypot(step[:, 0], step[:, 1])
     # One of each pair of opposite ones.
     kept = (length > _SHORTEST * reach) & ((step[:, 0] > 0) | ((step[:, 0] == 0) & (step[:, 1] > 0)))
@@ -88,17 +88,22 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
         cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1], return_index=True, return_counts=True
     )
     often = counts > _COMMON / 4 * len(some)  # the displacements of one translation may meet in four cells
-    steps, middles = cKDTree(step), np.empty((0, 2))
-    for middle in step[first[often]][np.argsort(-counts[often], kind="stable")]:
+    candidates = step[first[often]][np.argsort(-counts[often], kind="stable")]
+    step, middles = step[np.argsort(step[:, 0])], np.empty((0, 2))
+    scale = 1.5 / (2 * _SAME * spacing)  # to the reach of what finds the nearest
+    columns = Nearest(points * scale)
+    for middle in candidates:
         for _ in range(2):
-            members = steps.query_ball_point(middle, _SAME * spacing)
-            middle = step[members].mean(axis=0)
+            reached = np.searchsorted(step[:, 0], middle[0] + _SAME * spacing * np.array([-1, 1]))
+            members = step[slice(*reached)]
+            members = members[np.hypot(*(members - middle).T) <= _SAME * spacing]
+            middle = members.mean(axis=0)
         known = (np.linalg.norm(middles - middle, axis=1) < 2 * _SAME * spacing).any()
         if known or len(members) < _COMMON * len(some):
             continue
         middles = np.append(middles, middle[None], axis=0)
-        apart, other = tree.query(points + middle, distance_upper_bound=2 * _SAME * spacing)
-        pairs = np.flatnonzero(np.isfinite(apart))
+        apart, other = columns.to((points + middle) * scale)
+        pairs = np.flatnonzero(apart < 1.5)
         found.append(_Translation(pairs, other[pairs]))
         if len(found) == _MOST:
             break

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
+from motifgpu.cpu.mixture import expectation_maximization
 from motifgpu.motifs.mixture import Classes, fit_classes, fit_mixture, fit_mixtures
 
 
@@ -207,3 +208,26 @@ def test_equal_numbers_are_one_class_too(n):
     found = chosen_classes(np.full(n, 3.0))
     assert isinstance(found, Classes)
     assert found.posterior(np.full(n, 3.0)) == pytest.approx(np.ones((n, 1)))
+
+
+def test_numbers_are_fitted_by_the_definition_of_expectation_maximisation():
+    rng = np.random.default_rng(4)
+    x = np.concatenate([rng.normal(0, 1, 60), rng.normal(5, 0.7, 30)])
+    counts = rng.integers(1, 4, x.size).astype(np.float64)
+    weights, means, variances = (
+        np.array([0.5, 0.3, 0.2]),
+        np.array([0.5, 2.0, 6.0]),
+        np.array([1.0, 1.0, 2.0]),
+    )
+    floor, prior = 1e-3, 5.0
+    found = expectation_maximization(x, counts, (weights, means, variances), floor, prior, 15)
+    for _ in range(15):
+        joint = weights * norm(means, np.sqrt(variances)).pdf(x[:, None])
+        share = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
+        members = share.sum(axis=0)
+        means = (share * x[:, None]).sum(axis=0) / members
+        scatter = (share * (x[:, None] - means) ** 2).sum(axis=0)
+        pooled = scatter.sum() / counts.sum() + floor
+        weights, variances = members / counts.sum(), (scatter + prior * pooled) / (members + prior) + floor
+    for one, other in zip(found, (weights, means, variances, pooled), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
