@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as text that any table, page and terminal of UTF-8 can hold, a different one for each.
+
+    POSIX allows any bytes in a name. Those that are no UTF-8 come as ``\xb5``, and a backslash is doubled;
+    `real_path` finds the path again.
+    """
+    text = os.fspath(path)
+    if os.name != "posix":
+        return text
+    return os.fsencode(text.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+def real_path(shown: str) -> str:
+    """Return the path of which `shown_path` made a text."""
+    if os.name != "posix":
+        return shown
+
+    def byte(found: re.Match[bytes]) -> bytes:
+        return b"\\" if found[1] == b"\\" else bytes([int(found[1][1:], 16)])
+
+    return os.fsdecode(_ESCAPED.sub(byte, shown.encode()))
 
 
 def hidden_beside(path: Path) -> Path:

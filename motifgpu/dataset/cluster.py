@@ -21,12 +21,15 @@ unless configured, and goes into quarantine.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 import queue
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.core.device import versions
 from motifgpu.core.errors import StageError
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.memory import peak_bytes
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 AHEAD = 2  # batches per thread of a worker, so that none waits for the scheduler
+TRIES = 5  # of a batch whose result is lost
 _PATIENCE = 10.0  # s, that a lost connection may take to come back
 
 
@@ -53,16 +57,20 @@ class Cluster:
 
     def __init__(self, job: Job, client: Client) -> None:
         self._job, self._client = job.to_json(), client
+        self._batches: dict[int, tuple[str, ...]] = {}
         self._futures: dict[int, Future[dict[str, Any]]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._tries: dict[int, int] = {}
         self.peak_bytes = 0
-        self.sharers = max(1, self._threads())
+        self.sharers = 1
+        self._count()
+        if self._client.status != "running":
+            raise self._lost()
 
-    def _threads(self) -> int:
-        try:
-            return sum(self._client.nthreads().values())
-        except (OSError, TimeoutError) as error:
-            raise self._lost() from error
+    def _count(self) -> None:
+        """See how many threads the workers have; the number of before stays while the scheduler is busy."""
+        with contextlib.suppress(Exception):
+            self.sharers = max(1, sum(self._client.nthreads().values()))
 
     def has_room(self, alone: bool) -> bool:
         """Say whether `submit` may be called now."""
@@ -70,9 +78,13 @@ class Cluster:
 
     def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
         """Take a batch on."""
-        future = self._client.submit(
-            _process, list(paths), self._job, pure=False, key=f"motifgpu-{os.urandom(8).hex()}"
-        )
+        self._batches[number] = tuple(paths)
+        try:
+            future = self._client.submit(
+                _process, list(paths), self._job, _ours(), pure=False, key=f"motifgpu-{os.urandom(8).hex()}"
+            )
+        except Exception as error:  # whatever a client says that was closed meanwhile
+            raise self._lost() from error
         self._futures[number] = future
         future.add_done_callback(lambda _: self._done.put(number))
 
@@ -82,40 +94,80 @@ class Cluster:
         Raises
         ------
         StageError
-            If the scheduler is gone.
+            If the scheduler or the client is gone, or workers cannot work.
+        """
+        while True:
+            number = self._next()
+            future = self._futures.pop(number)
+            self._count()
+            try:
+                answer = future.result(_PATIENCE)
+            except Exception as error:  # of Dask, of its connections, or of a worker
+                if self._was_killed(error):
+                    return number, None
+                self._give_again(number, error)
+                continue
+            finally:
+                with contextlib.suppress(Exception):
+                    future.release()
+            if answer.get("refused"):
+                raise StageError(
+                    "run",
+                    f"a worker of the Dask cluster, {answer['refused']}, has other versions than this "
+                    f"process: {answer['versions']}",
+                    "give all workers the versions of this process, and run the same command again",
+                )
+            self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
+            return number, answer["files"]
+
+    @staticmethod
+    def _was_killed(error: Exception) -> bool:
+        """Say whether Dask gave a batch up because its workers died of it."""
+        return type(error).__name__ == "KilledWorker"
+
+    def _give_again(self, number: int, error: Exception) -> None:
+        """Give a batch to the cluster again whose result was lost, as when its worker left with it.
+
+        Raises
+        ------
+        StageError
+            If there is no scheduler any more, or the batch fails every time.
         """
         from concurrent.futures import CancelledError
 
-        from distributed.scheduler import KilledWorker
+        self._wait_for_connection()
+        self._tries[number] = self._tries.get(number, 0) + 1
+        lost = isinstance(error, (CancelledError, TimeoutError, OSError))
+        if not lost or self._tries[number] >= TRIES:
+            raise StageError(
+                "run",
+                f"workers of the Dask cluster cannot work: {type(error).__name__}: {error}",
+                "repair what it names and run the same command again; workers need motifgpu, and see the input "
+                "files and the folder of the run under the same paths",
+            ) from error
+        self.submit(number, self._batches[number], alone=True)
 
-        number = self._next()
-        future = self._futures.pop(number)
-        self.sharers = max(1, self._threads())
-        try:
-            answer = future.result(_PATIENCE)
-        except KilledWorker:
-            return number, None
-        except (CancelledError, TimeoutError, OSError) as error:
-            raise self._lost() from error
-        finally:
-            future.release()
-        self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
-        return number, answer["files"]
+    def _wait_for_connection(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while self._client.status != "running":
+            if time.monotonic() > end or self._client.status == "closed":
+                raise self._lost()
+            time.sleep(0.1)
 
     def _next(self) -> int:
-        silent_since = None
         while True:
             try:
                 return self._done.get(timeout=1.0)
             except queue.Empty:
-                if self._client.status == "running":
-                    silent_since = None
-                    continue
-            silent_since = silent_since or time.monotonic()
-            if time.monotonic() - silent_since > _PATIENCE or self._client.status == "closed":
-                raise self._lost()
+                self._wait_for_connection()
 
     def _lost(self) -> StageError:
+        if self._client.status == "closed":
+            return StageError(
+                "run",
+                "the client of the Dask cluster was closed",
+                "make a client and run the same command again; finished results are kept",
+            )
         return StageError(
             "run",
             "the scheduler of the Dask cluster is gone",
@@ -130,8 +182,18 @@ class Cluster:
             self._client.cancel(waiting, force=True)
 
 
-def _process(paths: list[str], job: str) -> dict[str, Any]:
-    """Do a batch on a worker of the cluster."""
+def _ours() -> dict[str, str | None]:
+    """Return the versions that results depend on: of this package and of what computes."""
+    found = vars(versions())
+    return {name: found[name] for name in ("motifgpu", "numpy", "scipy", "numba")}
+
+
+def _process(paths: list[str], job: str, wanted: dict[str, str | None]) -> dict[str, Any]:
+    """Do a batch on a worker of the cluster, if it has the versions that run.json names."""
+    other = {name: version for name, version in _ours().items() if version != wanted.get(name)}
+    if other:
+        said = ", ".join(f"{name} {version}, not {wanted.get(name)}" for name, version in other.items())
+        return {"refused": f"process {os.getpid()} on {platform.node()}", "versions": said}
     os.environ.setdefault("MOTIFGPU_THREADS", "1")  # the cluster's threads share the processors
     return {"files": process(paths, Job.from_json(job)), "peak_bytes": peak_bytes()}
 

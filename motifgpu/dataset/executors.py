@@ -142,17 +142,26 @@ class Processes:
             env=processes.environment(MOTIFGPU_THREADS="1", **own_gpu),
         )
         worker = _Worker(process)
-        self._send(worker, self._job.to_json())
-        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        try:
+            self._send(worker, self._job.to_json())
+            threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         return worker
 
     def _listen(self, worker: _Worker) -> None:
         assert worker.process.stdout
-        for line in worker.process.stdout:
-            with contextlib.suppress(ValueError):  # a worker that was killed may leave half a line
-                self._answers.put((worker, json.loads(line)))
-        worker.process.wait()
-        self._answers.put((worker, None))
+        try:
+            for line in worker.process.stdout:
+                with contextlib.suppress(ValueError):  # a worker that was killed may leave half a line
+                    self._answers.put((worker, json.loads(line)))
+        finally:  # nobody hears a worker whose listener failed, so it must not live on
+            with contextlib.suppress(OSError):
+                worker.process.kill()
+            worker.process.wait()
+            self._answers.put((worker, None))
 
     def _send(self, worker: _Worker, line: str) -> None:
         assert worker.process.stdin

@@ -35,14 +35,15 @@ def to_anndata(run: RunFolder) -> anndata.AnnData:
     Returns
     -------
     anndata.AnnData
-        ``X``: moments (N, n_moments) float32. ``obs``: the other columns of the table, motif, name
-        and environment as categories. ``obsm["spatial"]``: (col, row) px, x and y as plotting wants them;
-        ``obsm["X_layout"]``: the layout. ``uns["motifgpu"]``: parameters and versions as JSON.
+        ``X``: moments (N, n_moments) float32, of the orders that all micrographs have. ``obs``: the other
+        columns of the table, motif, name and environment as categories. ``obsm["spatial"]``: (col, row) px, x
+        and y as plotting wants them; ``obsm["X_layout"]``: the layout. ``uns["motifgpu"]``: parameters and
+        versions as JSON.
 
     Raises
     ------
     StageError
-        If anndata is not installed, or micrographs have moments of different orders.
+        If anndata is not installed.
     """
     try:
         import anndata
@@ -57,20 +58,16 @@ def to_anndata(run: RunFolder) -> anndata.AnnData:
         frame = run.columns(name).to_pandas()
         parts.append(frame[frame.moments_row.notna()].sort_values("moments_row"))
         moments.append(run.moments(name))
-    widths = {values.shape[1] for values in moments}
-    if len(widths) > 1:
-        raise StageError(
-            "export",
-            f"the micrographs have {', '.join(map(str, sorted(widths)))} moments, by their sampling",
-            "run with order= to have the same number everywhere",
-        )
+    # Coarsely sampled patches have moments of lower orders alone, which are the first ones of the others.
+    width = min((values.shape[1] for values in moments), default=0)
+    moments = [values[:, :width] for values in moments]
     table = pd.concat(parts, ignore_index=True) if parts else run.columns().to_pandas()
     obs = table.drop(columns=["row_px", "col_px", "layout_x", "layout_y"])
     obs.index = obs.index.astype(str)
     for name in ("micrograph", "name", "motif", "environment"):
-        values = obs[name].fillna("") if name in ("micrograph", "name") else obs[name].astype("int32")
+        text = name in ("micrograph", "name")
+        values = obs[name].fillna("") if text else obs[name].fillna(-1).astype("int32")
         obs[name] = pd.Categorical(values)
-    width = widths.pop() if widths else 0
     return anndata.AnnData(
         X=np.concatenate(moments) if moments else np.zeros((0, width), np.float32),
         obs=obs,

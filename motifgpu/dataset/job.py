@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from motifgpu.core.device import gpu_problem, select, versions
 from motifgpu.core.errors import StageError
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.options import NAMES, Options
-from motifgpu.store.layout import DICTIONARY, SCHEMA
+from motifgpu.store.layout import DICTIONARY, result_key
 
 SECONDS = 60.0  # that reading a file may take
 
-_OF_ONE = ("points", "mask", "region")  # options that are of one micrograph
+OF_ONE = ("points", "mask", "region")  # options that are of one micrograph
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,12 @@ class Job:
 
     def parameters(self) -> dict[str, Any]:
         """Return what the results depend on, beside the files and the version."""
-        options = {name: value for name, value in asdict(self.options).items() if name not in _OF_ONE}
+        options = {name: value for name, value in asdict(self.options).items() if name not in OF_ONE}
         return {**options, "signal": self.signal, "dictionary": self.digest}
 
-    def key(self, sha256: str) -> str:
+    def key(self, path: str, sha256: str) -> str:
         """Return the name that results of a file of this content stand under: 20 hexadecimal digits."""
-        made_of = [SCHEMA, versions().motifgpu, self.parameters(), sha256]
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
+        return result_key(path, sha256, self.parameters(), versions().motifgpu)
 
     def to_json(self) -> str:
         """Return the job as one line."""
@@ -112,7 +111,7 @@ def make_options(given: dict[str, Any]) -> Options:
     GpuMissingError
         If a GPU is requested and none is usable.
     """
-    known = [name for name in NAMES if name not in ("dictionary", *_OF_ONE)]
+    known = [name for name in NAMES if name not in ("dictionary", *OF_ONE)]
     for name in given:
         if name not in known:
             raise StageError("run", f"there is no option {name!r}", f"choose from {', '.join(known)}")
@@ -132,6 +131,19 @@ def make_job(
     """Return the job of a run in a folder, which any process finds under the same path."""
     digest = dictionary.digest if dictionary else None
     return Job(str(root.absolute()), options, signal, seconds, digest)
+
+
+def job_of(root: Path, about: Mapping[str, Any]) -> Job:
+    """Return the job of a run from what its run.json says.
+
+    Raises
+    ------
+    StageError
+        If this version has not all of its options.
+    """
+    parameters = dict(about["parameters"])
+    signal, digest = parameters.pop("signal"), parameters.pop("dictionary")
+    return Job(str(root.absolute()), make_options(parameters), signal, digest=digest)
 
 
 def check_motifs(options: Options) -> None:

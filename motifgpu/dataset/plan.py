@@ -24,6 +24,7 @@ from motifgpu.dataset.memory import peak_bytes
 from motifgpu.dataset.schedule import batch_size, batches
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.store import layout
+from motifgpu.store.entries import DONE
 
 PROBES = 3
 _START = 3.0  # s until a worker is ready
@@ -118,7 +119,7 @@ def plan_run(
     StageError
         As `motifgpu.run`, and if none of the probed files can be analysed.
     """
-    files = expand(paths, Path(out))
+    files = expand(paths, Path(out)).files
     if dictionary is not None and not isinstance(dictionary, MotifDictionary):
         dictionary = MotifDictionary.load(dictionary)
     with tempfile.TemporaryDirectory() as folder:
@@ -132,13 +133,13 @@ def plan_run(
         sizes = np.array([os.path.getsize(path) for path in files])
         chosen = [files[k] for k in _probes(sizes, check_integer(probes, "plan", "probes", 1))]
         tasks.process(chosen[:1], job)  # compiles and fills caches
-        (root / layout.FILES).rename(root / "warm")
+        (root / layout.RESULTS).rename(root / "warm")
         layout.make_folders(root)
         begun = time.process_time()
         found = [tasks.process([path], job)[0] for path in chosen]
         cpu = time.process_time() - begun
         written = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    unreadable = tuple(one["path"] for one in found if one["status"] != tasks.DONE)
+    unreadable = tuple(one["path"] for one in found if one["status"] != DONE)
     if len(unreadable) == len(found):
         problem = f"none of {len(found)} files can be analysed, because of {found[0]['path']}: "
         raise StageError("plan", problem + found[0]["reason"], "repair that, or give other files")

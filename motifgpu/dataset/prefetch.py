@@ -24,10 +24,13 @@ class Prefetcher:
     job : Job
     done : callable
         Called as ``done(number, summaries)`` from the writing thread when a batch is on the disk.
+    failed : callable, optional
+        Called from the writing thread with whatever else ends the writing of a batch, so that somebody who
+        waits for batches hears of it; `step` and `flush` raise it.
     """
 
-    def __init__(self, job: Job, done: Done) -> None:
-        self._job, self._done = job, done
+    def __init__(self, job: Job, done: Done, failed: Callable[[BaseException], None] | None = None) -> None:
+        self._job, self._done, self._failed = job, done, failed
         self._reader = ThreadPoolExecutor(1, "read-ahead")
         self._writer = ThreadPoolExecutor(1, "write-behind")
         self._waiting: deque[tuple[int, Sequence[str]]] = deque()
@@ -73,4 +76,9 @@ class Prefetcher:
             self._reading = number, self._reader.submit(tasks.load, paths, self._job)
 
     def _save(self, number: int, computed: list[Loaded]) -> None:
-        self._done(number, tasks.save(computed, self._job))
+        try:
+            self._done(number, tasks.save(computed, self._job))
+        except BaseException as error:
+            if self._failed is not None:
+                self._failed(error)
+            raise

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from motifgpu.analysis import Analysis
 from motifgpu.core.errors import MicrographReadError
+from motifgpu.core.files import real_path
 from motifgpu.dataset import tasks
-from motifgpu.dataset.job import Job, make_options
+from motifgpu.dataset.job import Job, job_of
 from motifgpu.io.micrograph import Micrograph
+from motifgpu.store.entries import DONE
 from motifgpu.store.read import RunFolder
 
 
@@ -34,15 +36,14 @@ def reanalyze(run: RunFolder, micrograph: str) -> Analysis:
 
 def _read(run: RunFolder, micrograph: str) -> tuple[tasks.Loaded, Job]:
     """Return the file of a micrograph, with this one alone, and the job of the run."""
-    record = run.record(micrograph)
-    parameters = dict(run.about["parameters"])
-    signal, digest = parameters.pop("signal"), parameters.pop("dictionary")
-    job = Job(str(run.path.absolute()), make_options(parameters), signal, digest=digest)
-    loaded = tasks.read_file(record["path"], job)
-    if loaded.status != tasks.DONE:
-        raise MicrographReadError(record["path"], loaded.reason)
-    key, _, place = micrograph.rpartition("-")
+    found = run.find(micrograph)
+    path = real_path(found.source)
+    job = job_of(run.path, run.about)
+    loaded = tasks.read_file(path, job)
+    if loaded.status != DONE:
+        raise MicrographReadError(path, loaded.reason)
+    key, _, place = found.key.rpartition("-")
     if loaded.key != key:
-        raise MicrographReadError(record["path"], "its content is another than in the run; run again")
+        raise MicrographReadError(path, "its content is another than in the run; run again")
     loaded.micrographs = loaded.micrographs[int(place) : int(place) + 1]
     return loaded, job

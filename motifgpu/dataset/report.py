@@ -123,7 +123,7 @@ def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], s
 def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
     rows: list[Iterable[Cell]] = []
     for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
-        page = Path(layout.PAGES) / row["micrograph"] / "report.html"
+        page = Path(layout.PAGES) / row["key"] / "report.html"
         # Microscopes call files alike in every folder.
         name, title = html.escape("/".join(Path(row["source"]).parts[-2:])), html.escape(row["title"])
         thumb = data_uri("png", run.thumbnail(row["micrograph"]))
@@ -132,7 +132,7 @@ def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
         rows.append(
             [
                 ("", f'<img class="thumb" src="{thumb}" alt="{title}">'),
-                ("wide", f"{name}<br><small>{title}<br>{html.escape(row['micrograph'])}</small>"),
+                ("wide", f"{name}<br><small>{title}</small>"),
                 ("number", f"{row['explained']:.3f}"),
                 ("number", f"{row['unassigned']:,} of {row['points']:,}"),
                 ("number", str(row["motifs"])),
@@ -147,8 +147,8 @@ def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
     return _section(
         f"Micrographs explained least, {len(rows):,} of {len(micrographs):,}",
         table(head, rows),
-        f'<p class="note">A page of any micrograph: <code>{html.escape(command)}</code>, NAME being the last '
-        "line of its cell. All of them are in micrographs.parquet.</p>",
+        f'<p class="note">A page of any micrograph: <code>{html.escape(command)}</code>, NAME being the end '
+        "of its path, as much of it as tells it from the others. All of them are in micrographs.parquet.</p>",
         picture(runs.plot_explained(micrographs), "explained", _CAPTIONS["explained"]),
     )
 

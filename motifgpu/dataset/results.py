@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.dataset.migration import migrate
 from motifgpu.store.layout import PAGES
 from motifgpu.store.read import RunFolder
 
@@ -28,7 +30,8 @@ class Run(RunFolder):
     Raises
     ------
     StageError
-        If the folder holds no run, or one of another schema.
+        If the folder holds no run, one of a newer schema, or one of an older schema that cannot be made one
+        of the present schema where it is.
 
     Examples
     --------
@@ -50,8 +53,17 @@ class Run(RunFolder):
     True
     """
 
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        migrate(Path(path))
+        super().__init__(path)
+
     def analysis(self, micrograph: str) -> Analysis:
         """Analyse one micrograph again, from its file and as in the run; the result is the same.
+
+        Parameters
+        ----------
+        micrograph : str
+            Named as for `columns`.
 
         Raises
         ------
@@ -87,7 +99,7 @@ class Run(RunFolder):
         Parameters
         ----------
         micrograph : str, optional
-            Name of a micrograph, whose page goes to ``pages/<name>/report.html``.
+            A micrograph, named as for `columns`, whose page goes to ``pages/<key>/report.html``.
 
         Examples
         --------
@@ -105,7 +117,7 @@ class Run(RunFolder):
         'report.html'
         """
         if micrograph is not None:
-            return self.analysis(micrograph).report(self.path / PAGES / micrograph)
+            return self.analysis(micrograph).report(self.path / PAGES / self.find(micrograph).key)
         from motifgpu.dataset.report import write_report
 
         return write_report(self)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.files import shown_path
 from motifgpu.dataset.inputs import expand, share
 from motifgpu.dataset.job import SECONDS, Job, check_motifs, load_dictionary, make_job, make_options
 from motifgpu.dataset.pooled import MICROGRAPHS, learn_from_run, sampled
 from motifgpu.dataset.results import Run
 from motifgpu.dataset.session import Progress, open_session
+from motifgpu.dataset.shards import Shard, shard_of
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.store import layout
 
@@ -33,6 +35,7 @@ def run(
     pooled: bool = False,
     workers: int | None = None,
     retry: bool = False,
+    verify: bool = False,
     signal: str | None = None,
     seconds: float = SECONDS,
     progress: Progress | None = None,
@@ -40,10 +43,11 @@ def run(
 ) -> Run:
     """Analyse many micrographs and keep what was found in one folder.
 
-    A file that cannot be analysed is put on the quarantine list and does not stop the run. Results are stored
-    under a key of the content of the file, the parameters and the version. A run that ended early, in any
-    way, therefore continues with what is missing when it is called again, and calling it again when all is
-    done takes little time.
+    A file that cannot be analysed is put on the quarantine list and does not stop the run. Every file is a
+    row of the tables; its results are stored under a key of its content, the parameters and the version,
+    which files of equal content share. A run that ended early, in any way, therefore continues with what is
+    missing when it is called again. Everything in the folder has a checksum: calling a run again reads it
+    and makes again what is damaged.
 
     Parameters
     ----------
@@ -69,6 +73,9 @@ def run(
         GPUs where those compute; each then has a GPU of its own.
     retry : bool
         Try again the files that are in quarantine.
+    verify : bool
+        Read all files again to see whether their content changed. Otherwise that is seen from size, times and
+        inode.
     signal : str, optional
         Which image, where a file holds several; all of them by default.
     seconds : float
@@ -115,17 +122,20 @@ def run(
     ['notes.npy']
     """
     root = Path(out)
-    everything = expand(paths, root)
-    files = share(everything, shard)
+    given = expand(paths, root)
+    files = share(given.files, shard)
     chosen = make_options(options)
+    for folder in given.left_out:
+        if progress:
+            progress(f"{shown_path(folder)} is left out: it holds results of motifgpu", 0.0)
     if pooled:
         _check_pooled(root, dictionary, shard)
         check_motifs(chosen)
         dictionary = own = root / layout.DICTIONARY
-        if not own.exists():
+        if not _is_dictionary(own):
             sample = root / _SAMPLE
             job = make_job(sample, replace(chosen, structure=False), signal, seconds)
-            part = sampled(everything, MICROGRAPHS, chosen.seed)
+            part = sampled(given.files, MICROGRAPHS, chosen.seed)
             _analyze(part, job, client=client, workers=workers, progress=_of_sample(progress))
             learn_from_run(Run(sample), chosen.seed).save(own)
     motifs = load_dictionary(dictionary, chosen)
@@ -136,8 +146,10 @@ def run(
         client=client,
         workers=workers,
         progress=progress,
-        shard=shard,
+        shard=None if shard is None else shard_of(shard, given.files),
         retry=retry,
+        verify=verify,
+        left_out=given.left_out,
         dictionary=motifs,
     )
     return Run(root)
@@ -150,19 +162,31 @@ def _analyze(
     client: Client | None,
     workers: int | None,
     progress: Progress | None,
-    shard: tuple[int, int] | None = None,
+    shard: Shard | None = None,
     retry: bool = False,
+    verify: bool = False,
+    left_out: Sequence[str] = (),
     dictionary: MotifDictionary | None = None,
 ) -> None:
     """Work in the folder of a job until all files are done."""
     with open_session(
         job, client=client, workers=workers, shard=shard, progress=progress, dictionary=dictionary
     ) as session:
-        session.work(files, retry)
+        session.leave_out(left_out)
+        session.work(files, retry=retry, verify=verify)
         if shard is None:
             session.finish()
         else:
-            session.leave()
+            session.leave(shard)
+
+
+def _is_dictionary(path: Path) -> bool:
+    """Say whether a dictionary is there and not damaged, so that it need not be learned again."""
+    try:
+        MotifDictionary.load(path)
+    except (FileNotFoundError, StageError):
+        return False
+    return True
 
 
 def _of_sample(progress: Progress | None) -> Progress | None:
@@ -175,7 +199,7 @@ def _of_sample(progress: Progress | None) -> Progress | None:
 def _check_pooled(root: Path, dictionary: object, shard: tuple[int, int] | None) -> None:
     if dictionary is not None:
         raise StageError("run", "pooled is True and there is a dictionary", "leave one of them out")
-    if shard is not None and not (root / layout.DICTIONARY).exists():
+    if shard is not None and not _is_dictionary(root / layout.DICTIONARY):
         raise StageError(
             "run",
             f"shards cannot learn a dictionary together, and {root / layout.DICTIONARY} is not there",

@@ -13,8 +13,10 @@ from motifgpu.core.errors import StageError
 from motifgpu.dataset.executors import Executor
 from motifgpu.dataset.job import Job
 from motifgpu.dataset.records import Records
-from motifgpu.dataset.tasks import DONE, QUARANTINED, STOP, Loaded, Summary, facts_of, save
+from motifgpu.dataset.tasks import GONE, STOP, Loaded, Summary, facts_of, save
+from motifgpu.store.entries import DONE, QUARANTINED, UNREAD
 
+PASSES = 3  # over files that are replaced while a run works
 DEATHS = 3  # of workers that had only this file, after which it is left out
 MOST_BYTES = 2**26  # of files in a batch
 _BATCH, _GPU_BATCH = 4, 64  # files; a GPU needs many micrographs in a launch, a core's cache few
@@ -66,35 +68,69 @@ class Schedule:
     job : Job
     report : callable, optional
         Called as ``report(text, fraction)`` with rate, time left and how many are in quarantine.
+    may_go : bool
+        Whether a file whose folder is gone is left out, and does not end the run.
     """
 
-    def __init__(self, executor: Executor, records: Records, job: Job, report: Report | None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        records: Records,
+        job: Job,
+        report: Report | None,
+        may_go: bool = False,
+    ) -> None:
         self._executor, self._records, self._job, self._report = executor, records, job, report
+        self._may_go = may_go
         self._number = 0  # of the last batch
         self.missing = 0  # files that the last call of `work` found to do
         self.analysed = 0  # files, in all calls
         self._points = 0
         self._seconds = 0.0
 
-    def work(self, files: Sequence[str], retry: bool = False) -> None:
-        """Do those of the files that are not done; with `retry` those in quarantine too.
+    def work(self, files: Sequence[str], *, retry: bool = False, verify: bool = False) -> list[str]:
+        """Do those of the files that are not done.
+
+        Parameters
+        ----------
+        files : sequence of str
+        retry : bool
+            Do those in quarantine too.
+        verify : bool
+            Read all files again, and do those whose content changed.
+
+        Returns
+        -------
+        list of str
+            The files whose folder is gone.
 
         Raises
         ------
         StageError
             If something is wrong that is no file's fault. What was finished is kept.
         """
-        missing = [path for path in files if not self._records.settled(path, retry)]
+        missing = [path for path in files if not self._records.settled(path, retry=retry, verify=verify)]
         if retry:
             for path in missing:
                 self._records.forget(path)
+        gone: list[str] = []
+        for _ in range(PASSES):
+            gone += self._pass(missing, len(files))
+            missing = [path for path in missing if path not in gone and self._records.replaced(path)]
+            if not missing:
+                break
+        return gone
+
+    def _pass(self, missing: Sequence[str], files: int) -> list[str]:
+        """Do files, once each; return those whose folder is gone."""
+        gone: list[str] = []
         self.missing = len(missing)
         waiting = deque(
             _Batch(paths) for paths in batches(missing, batch_size(self._job), self._executor.sharers)
         )
         flying: dict[int, _Batch] = {}
         begun, done = time.monotonic(), 0
-        self._say(len(files), done, 0.0)
+        self._say(files, done, 0.0)
         while waiting or flying:
             while waiting and self._executor.has_room(waiting[0].alone):
                 self._number += 1
@@ -109,10 +145,14 @@ class Schedule:
                     continue
                 summaries = [self._killer(path, deaths) for path in batch.paths]
             for summary in summaries:
-                self._take(summary)
+                if summary["status"] == GONE and self._may_go:
+                    gone.append(summary["path"])
+                else:
+                    self._take(summary)
             done += len(summaries)
             self._seconds = time.monotonic() - begun
-            self._say(len(files), done, self._seconds)
+            self._say(files, done, self._seconds)
+        return gone
 
     def summary(self) -> dict[str, Any]:
         """Return what was done so far: files, points, seconds of the last call, most bytes of a worker."""
@@ -124,13 +164,13 @@ class Schedule:
         }
 
     def _take(self, summary: Summary) -> None:
-        if summary["status"] == STOP:
+        if summary["status"] in (STOP, GONE):
             raise StageError(
                 "run",
                 summary["reason"],
                 "repair that and run the same command again; what is finished is kept",
             )
-        self._records.take(summary)
+        self._records.take(summary["path"])
         self.analysed += summary["status"] in (DONE, QUARANTINED)
         self._points += summary["points"]
 
@@ -141,7 +181,9 @@ class Schedule:
             facts = facts_of(path)
         except OSError as error:
             reason, facts = error.strerror or str(error), {}
-        key = self._job.key(facts["sha256"]) if facts else ""
+        if not facts:
+            return save([Loaded(path, UNREAD, reason)], self._job)[0]
+        key = self._job.key(path, facts["sha256"])
         return save([Loaded(path, QUARANTINED, reason, key, facts)], self._job)[0]
 
     def _say(self, files: int, done: int, seconds: float) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from motifgpu.core.files import shown_path
 from motifgpu.dataset import manifest
 from motifgpu.dataset.executors import Executor, choose_executor
 from motifgpu.dataset.job import Job
-from motifgpu.dataset.lock import locked
-from motifgpu.dataset.records import Records, sweep
+from motifgpu.dataset.records import Records, clear_leftovers
 from motifgpu.dataset.schedule import Schedule
-from motifgpu.store import layout
+from motifgpu.dataset.shards import Shard, forget_shards, write_shard
+from motifgpu.store.lock import locked
 from motifgpu.store.within import check_links
 
 if TYPE_CHECKING:
@@ -52,14 +54,23 @@ class RunInterrupted(KeyboardInterrupt):
 class Session:
     """Works on files, as often as asked; `open_session` makes one."""
 
-    def __init__(self, job: Job, executor: Executor, progress: Progress | None, complete: bool) -> None:
-        self._root, self._records = job.root, Records(job.root)
-        self._schedule = Schedule(executor, self._records, job, progress)
+    def __init__(
+        self,
+        job: Job,
+        executor: Executor,
+        records: Records,
+        progress: Progress | None,
+        complete: bool,
+        may_go: bool = False,
+    ) -> None:
+        self._root, self._records = job.root, records
+        self._schedule = Schedule(executor, records, job, progress, may_go)
         self._progress = progress
-        self._complete = complete  # whether the tables hold all that is known
+        self._left_out: list[str] = []
+        self._complete = complete  # whether the tables hold all that was known when the session began
 
-    def work(self, files: Sequence[str], retry: bool = False) -> None:
-        """Do those of the files that are not done.
+    def work(self, files: Sequence[str], *, retry: bool = False, verify: bool = False) -> list[str]:
+        """Do those of the files that are not done; see `Schedule.work`.
 
         Raises
         ------
@@ -70,7 +81,7 @@ class Session:
         """
         schedule, before = self._schedule, self._schedule.analysed
         try:
-            schedule.work(files, retry)
+            return schedule.work(files, retry=retry, verify=verify)
         except KeyboardInterrupt:
             self._end("interrupted")
             raise RunInterrupted(
@@ -81,24 +92,30 @@ class Session:
             with suppress(OSError):  # on a full disk the reason that is on its way says more
                 self._end("stopped")
             raise
-        self._complete &= schedule.analysed == before
+
+    def leave_out(self, folders: Sequence[str]) -> None:
+        """Say in run.json which folders of earlier results were left out of the inputs."""
+        self._left_out = [shown_path(folder) for folder in folders]
 
     def finish(self) -> None:
         """Make the tables, unless they hold all that is known."""
-        found = None
-        if self._records.name_by_first_path() or not self._complete:
+        self._records.tidy()
+        forget_shards(self._root)
+        if not self._complete or self._records.changed or self._records.damaged():
             if self._progress:
                 self._progress("putting the tables together", 1.0)
-            found = manifest.make_tables(self._root)
-        self._end("complete", found)
-        self._complete = True
+            manifest.make_tables(self._root, self._records)
+        self._end("complete")
+        self._complete, self._records.changed = True, False
 
-    def leave(self) -> None:
+    def leave(self, shard: Shard) -> None:
         """End a shard's work, without tables."""
+        write_shard(self._root, replace(shard, done=True))
         self._end("sharded")
 
-    def _end(self, state: str, found: dict[str, int] | None = None) -> None:
-        manifest.end(self._root, state, self._schedule.summary(), found)
+    def _end(self, state: str) -> None:
+        did = {**self._schedule.summary(), "left_out": self._left_out}
+        manifest.end(self._root, state, did, self._records)
 
 
 @contextmanager
@@ -107,11 +124,19 @@ def open_session(
     *,
     client: Client | None = None,
     workers: int | None = None,
-    shard: tuple[int, int] | None = None,
+    shard: Shard | None = None,
     progress: Progress | None = None,
     dictionary: MotifDictionary | None = None,
+    may_go: bool = False,
 ) -> Iterator[Session]:
     """Lock the folder of a run, make what is missing in it, and end the workers in the end.
+
+    Parameters
+    ----------
+    job, client, workers, shard, progress, dictionary
+        As `motifgpu.run` has them.
+    may_go : bool
+        As `motifgpu.dataset.schedule.Schedule` has it.
 
     Raises
     ------
@@ -123,12 +148,15 @@ def open_session(
     root = job.root
     root.mkdir(parents=True, exist_ok=True)
     check_links(root)
-    with locked(root, shard):
-        if shard is None and (root / layout.FILES).is_dir():
-            sweep(root)
+    with locked(root, None if shard is None else (shard.i, shard.n)):
         executor = choose_executor(job, client, workers)
         try:
             complete = manifest.begin(root, job, dictionary)
-            yield Session(job, executor, progress, complete)
+            if shard is None:
+                clear_leftovers(root)
+            else:
+                write_shard(root, shard)
+            records = Records(root, whole=shard is None)
+            yield Session(job, executor, records, progress, complete, may_go)
         finally:
             executor.close()

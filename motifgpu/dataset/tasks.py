@@ -6,26 +6,40 @@ it can run in this process, in another, or on another machine that sees the same
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from motifgpu.analysis import Analysis
 from motifgpu.core.device import GpuMissingError
 from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.files import shown_path
 from motifgpu.dataset.job import Job
 from motifgpu.io.formats.guard import read_guarded
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.options import Options
 from motifgpu.pipeline import analyze_batch
-from motifgpu.store import layout
-from motifgpu.store.write import save_micrograph, save_record
+from motifgpu.store.entries import (
+    DONE,
+    QUARANTINED,
+    UNREAD,
+    Entry,
+    Result,
+    is_whole,
+    kept_title,
+    read_result,
+    write_entry,
+    write_result,
+)
+from motifgpu.store.write import copy_columns, save_micrograph
 
-# What became of a file: done, quarantined for what it holds, unread because it could not be opened (which a
-# rerun tries again), or known from before. STOP is no file's fault and ends the run.
-DONE, QUARANTINED, UNREAD, KNOWN, STOP = "done", "quarantined", "unread", "known", "stop"
+# What became of a file, beside what its entry says: known from before, in a folder that is gone, or STOP,
+# which is no file's fault and ends the run.
+KNOWN, GONE, STOP = "known", "gone", "stop"
 _AT_ONCE = 64  # micrographs whose patches are held at once, for files that hold hundreds
 Summary = dict[str, Any]
 Found = Analysis | MicrographReadError | StageError
@@ -55,7 +69,7 @@ def process(paths: Sequence[str], job: Job) -> list[Summary]:
     Returns
     -------
     list of dict
-        What became of each file: ``path``, ``status``, ``key``, ``reason`` and how many ``micrographs``,
+        What became of each file: ``path``, ``status``, ``reason`` and how many ``micrographs``,
         ``columns`` and ``points``, which are columns with a patch, it has.
     """
     return save(compute(load(paths, job), job), job)
@@ -73,42 +87,73 @@ def read_file(path: str, job: Job, *, skip_known: bool = False) -> Loaded:
     except OSError as error:
         folder = os.path.dirname(path)
         if isinstance(error, FileNotFoundError) and not os.path.isdir(folder):
-            return Loaded(path, STOP, f"the input folder {folder} is gone")
+            return Loaded(path, GONE, f"the input folder {shown_path(folder)} is gone")
         return Loaded(path, UNREAD, error.strerror or str(error))
-    key = job.key(facts["sha256"])
-    if skip_known and (job.root / layout.FILES / f"{key}.json").exists():
+    key = job.key(path, facts["sha256"])
+    if skip_known and is_whole(job.root, key):
         return Loaded(path, KNOWN, key=key, facts=facts)
     try:
         micrographs = read_guarded(path, job.signal, seconds=job.seconds)
+        found = Loaded(path, DONE, "", key, facts, micrographs)
     except MicrographReadError as error:
-        if _changed(path, facts):
-            return Loaded(path, UNREAD, "it changed while it was read")
-        return Loaded(path, QUARANTINED, error.why, key, facts)
-    if _changed(path, facts):
-        return Loaded(path, UNREAD, "it changed while it was read")
-    return Loaded(path, DONE, "", key, facts, micrographs)
+        found = Loaded(path, QUARANTINED, error.why, key, facts)
+    except Exception as error:  # of this process, such as too little memory for the pixels
+        return Loaded(path, UNREAD, f"it could not be read here ({type(error).__name__}: {error})")
+    return Loaded(path, UNREAD, _CHANGED, facts=facts) if _changed(path, facts) else found
+
+
+_CHANGED = "it changed while it was read"
+_NO_FILES = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
 
 
 def facts_of(path: str) -> dict[str, Any]:
-    """Return what tells one content of a file from another.
+    """Return what tells one content of a file from another, and the file from others.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If it cannot be read, or is no file: whoever opens a pipe waits for ever, and a device has no end.
     """
-    before = os.stat(path)
-    with open(path, "rb") as file:
+    _check_is_file(path, os.stat(path))
+    with open(path, "rb", opener=_open_at_once) as file:
+        before = os.fstat(file.fileno())
+        _check_is_file(path, before)  # again, of what was opened
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"sha256": sha256, "bytes": before.st_size, "mtime_ns": before.st_mtime_ns}
+    return {"sha256": sha256, **facts_of_state(before)}
+
+
+def _check_is_file(path: str, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        kind = _NO_FILES.get(stat.S_IFMT(state.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind} and no file", path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def facts_of_state(state: os.stat_result) -> dict[str, Any]:
+    """Return what an entry keeps of the state of a file; it changes with the file, even at equal times."""
+    return {
+        "bytes": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "ctime_ns": state.st_ctime_ns,
+        "inode": state.st_ino,
+    }
 
 
 def _changed(path: str, facts: dict[str, Any]) -> bool:
     try:
-        now = os.stat(path)
+        now = facts_of_state(os.stat(path))
     except OSError:
         return True
-    return (now.st_size, now.st_mtime_ns) != (facts["bytes"], facts["mtime_ns"])
+    return now != {name: facts[name] for name in now}
 
 
 def compute(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
@@ -125,6 +170,11 @@ def compute(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
         for file in batch:
             file.status, file.reason = STOP, str(error)
         return list(batch)
+    except MemoryError as error:
+        if len(batch) > 1:
+            return [one for file in batch for one in compute([file], job)]
+        batch[0].status, batch[0].reason = UNREAD, f"there was not enough memory {error}".strip()
+        return list(batch)
     for file in batch:
         file.found, found = found[: len(file.micrographs)], found[len(file.micrographs) :]
     return list(batch)
@@ -138,6 +188,8 @@ def _analyzed(micrographs: Sequence[Micrograph], options: Options) -> list[Found
     except Exception as error:  # nothing that a file holds may stop a run
         if len(micrographs) > 1:
             return [one for micrograph in micrographs for one in _analyzed([micrograph], options)]
+        if isinstance(error, MemoryError):
+            raise
         return [StageError("run", f"{type(error).__name__}: {error}", "please report it with the file")]
 
 
@@ -147,49 +199,66 @@ def save(batch: Sequence[Loaded], job: Job) -> list[Summary]:
 
 
 def _save(file: Loaded, job: Job) -> Summary:
-    kept: list[Summary] = []
-    failed: list[dict[str, Any]] = []
+    kept: tuple[dict[str, Any], ...] = ()
     try:
-        for place, (micrograph, one) in enumerate(zip(file.micrographs, file.found, strict=False)):
-            if isinstance(one, Analysis):
-                kept.append(save_micrograph(job.root, f"{file.key}-{place}", one))
-            else:
-                failed.append({"title": micrograph.title, "reason": _reason(one)})
-        if file.status == DONE and not kept:
-            file.status, file.reason = QUARANTINED, failed[0]["reason"]
-        if file.status in (DONE, QUARANTINED, UNREAD):
-            save_record(job.root, file.key or unread_key(file.path), _record(file, kept, failed))
+        if file.status == KNOWN:
+            entry = _known(file, job)
+        elif file.status in (DONE, QUARANTINED):
+            result = _saved(file, job)
+            kept = result.images
+            write_result(job.root, result)
+            entry = result.entry()
+        else:
+            entry = Entry(file.path, file.status, file.reason, "", file.facts)
+        if file.status not in (GONE, STOP):
+            write_entry(job.root, entry)
+            file.status = KNOWN if file.status == KNOWN else entry.status
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
         file.status, file.reason = STOP, f"cannot write{name}: {error.strerror or error}"
+    except Exception as error:  # whatever it is, it has to be heard of
+        file.status, file.reason = STOP, f"cannot save what was found ({type(error).__name__}: {error})"
     return {
         "path": file.path,
         "status": file.status,
-        "key": file.key,
         "reason": file.reason,
-        "facts": file.facts,
         "micrographs": len(kept),
-        "failed": len(failed),
         "columns": sum(one["columns"] for one in kept),
         "points": sum(one["points"] for one in kept),
     }
 
 
+def _known(file: Loaded, job: Job) -> Entry:
+    """Return the entry of a file whose content another one has, with columns under its own name."""
+    result = read_result(job.root, file.key)
+    if result.path == file.path:
+        return replace(result.entry(), facts=file.facts)
+    columns = copy_columns(job.root, result, file.path)
+    return Entry(file.path, result.status, result.reason, result.key, file.facts, columns)
+
+
+def _saved(file: Loaded, job: Job) -> Result:
+    """Write what was found in a file, and return the record of its content."""
+    images: list[Summary] = []
+    failed: list[dict[str, Any]] = []
+    checksums: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    alone = len(file.micrographs) == 1
+    for place, (micrograph, one) in enumerate(zip(file.micrographs, file.found, strict=False)):
+        if isinstance(one, Analysis):
+            saved = save_micrograph(job.root, f"{file.key}-{place}", file.path, one, alone)
+            images.append(saved.summary)
+            checksums |= saved.checksums
+            columns |= saved.columns
+        else:
+            failed.append({**kept_title(micrograph.title, file.path), "reason": _reason(one)})
+    status, reason = file.status, file.reason
+    if status == DONE and not images:
+        status, reason, failed = QUARANTINED, failed[0]["reason"], []
+    return Result(
+        file.key, file.path, status, reason, file.facts, tuple(images), tuple(failed), checksums, columns
+    )
+
+
 def _reason(error: Found) -> str:
     return error.why if isinstance(error, MicrographReadError) else str(error)
-
-
-def _record(file: Loaded, kept: list[Summary], failed: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "path": file.path,
-        "status": file.status,
-        "reason": file.reason,
-        **file.facts,
-        "micrographs": kept,
-        "failed": failed if file.status == DONE else [],
-    }
-
-
-def unread_key(path: str) -> str:
-    """Return the name of the record of a file whose content is not known."""
-    return "unread-" + hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:20]

@@ -13,6 +13,7 @@ from motifgpu.dataset.inputs import expand
 from motifgpu.dataset.job import SECONDS, load_dictionary, make_job, make_options
 from motifgpu.dataset.results import Run
 from motifgpu.dataset.session import Progress, open_session
+from motifgpu.dataset.tasks import facts_of_state
 from motifgpu.dictionary import MotifDictionary
 
 
@@ -21,15 +22,15 @@ class _Seen(NamedTuple):
 
     Attributes
     ----------
-    state : (int, int)
-        Size and time of the last change.
+    state : dict
+        Size, times and inode.
     since : float
         When it was first seen so.
     done : bool
         Whether it was returned so.
     """
 
-    state: tuple[int, int]
+    state: dict[str, Any]
     since: float
     done: bool
 
@@ -107,13 +108,16 @@ def watch(
     chosen = make_options(options)
     motifs = load_dictionary(dictionary, chosen)
     job = make_job(root, chosen, signal, seconds, motifs)
-    with open_session(job, workers=workers, progress=progress, dictionary=motifs) as session:
+    with open_session(job, workers=workers, progress=progress, dictionary=motifs, may_go=True) as session:
         seen: dict[str, _Seen] = {}
         with suppress(KeyboardInterrupt):
             while not (stop and stop()):
-                ready = _ready(expand(paths, root, there=False), seen, settle)
+                given = expand(paths, root, there=False)
+                session.leave_out(given.left_out)
+                ready = _ready(given.files, seen, settle)
                 if ready:
-                    session.work(ready)
+                    for path in session.work(ready):
+                        del seen[path]  # its folder was removed; it may come back
                     session.finish()
                     if updated:
                         updated(Run(root))
@@ -130,7 +134,7 @@ def _ready(files: Iterable[str], seen: dict[str, _Seen], settle: float) -> list[
             found = os.stat(path)
         except OSError:
             continue
-        state = (found.st_size, found.st_mtime_ns)
+        state = facts_of_state(found)
         before = seen.get(path)
         since, done = (before.since, before.done) if before and before.state == state else (now, False)
         # What was written long ago, by the file's own clock, need not be waited for.

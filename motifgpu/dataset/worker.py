@@ -23,38 +23,51 @@ from motifgpu.io.formats import guard
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Answer until standard input ends; whatever else ends it, this process ends with it."""
+    try:
+        _work()
+    finally:  # threads may wait for what never comes
+        os._exit(1)
+
+
+def _work() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a library prints must not get among the answers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C and the end of a terminal are the parent's to handle
+    requests: queue.SimpleQueue[str | BaseException] = queue.SimpleQueue()
     job = Job.from_json(sys.stdin.readline())
 
     def listen() -> None:
-        for line in sys.stdin:
-            requests.put(line)
-        guard.close()
-        os._exit(0)
+        try:
+            for line in sys.stdin:
+                requests.put(line)
+            guard.close()
+            os._exit(0)
+        finally:
+            os._exit(1)
 
     def done(number: int, summaries: list[Summary]) -> None:
         answers.write(json.dumps({"batch": number, "files": summaries, "peak_bytes": peak_bytes()}) + "\n")
         answers.flush()
 
-    threading.Thread(target=listen, daemon=True).start()
-    answers.write('{"ready": true}\n')
-    answers.flush()
-    prefetcher = Prefetcher(job, done)
     try:
+        threading.Thread(target=listen, daemon=True).start()
+        answers.write('{"ready": true}\n')
+        answers.flush()
+        prefetcher = Prefetcher(job, done, requests.put)
         while True:
             while not prefetcher.busy or not requests.empty():
-                request = json.loads(requests.get())
-                prefetcher.submit(request["batch"], request["paths"])
+                request = requests.get()
+                if isinstance(request, BaseException):
+                    raise request
+                wanted = json.loads(request)
+                prefetcher.submit(wanted["batch"], wanted["paths"])
             prefetcher.step()
-    except BaseException:  # a bug: say so, whatever it is
+    except BaseException:  # no file's fault, or a bug: say so, whatever it is
         answers.write(json.dumps({"error": traceback.format_exc()}) + "\n")
         answers.flush()
         guard.close()
-        os._exit(1)
 
 
 if __name__ == "__main__":

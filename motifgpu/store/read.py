@@ -5,26 +5,41 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.files import real_path, shown_path
 from motifgpu.core.shown import notebook_table
 from motifgpu.store import layout, tables
 from motifgpu.store.arrays import read_array
-from motifgpu.store.within import check_links, check_plain, check_record, is_name
+from motifgpu.store.entries import (
+    DONE,
+    Entry,
+    Result,
+    columns_place,
+    details_place,
+    entry_name,
+    micrograph_name,
+    moments_places,
+    read_entries,
+    read_entry,
+    read_result,
+    title_of,
+)
+from motifgpu.store.within import check_links
 from motifgpu.structure.hierarchy.export import from_json
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from motifgpu.structure.hierarchy import Hierarchy
 
 _MOST = 12  # micrographs that a notebook lists
+_NAMED = 5  # micrographs of one name that a message lists
 
 
 class RunFolder:
@@ -47,8 +62,8 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         check_links(self.path)
-        self.about: dict[str, Any] = layout.read_json(self.path / layout.RUN)
-        layout.check_schema(self.about.get("schema"), self.path / layout.RUN, self.about.get("written_by"))
+        self.about: dict[str, Any] = layout.read_run(self.path)
+        layout.check_schema(self.about["schema"], self.path / layout.RUN, self.about.get("written_by"))
 
     def __repr__(self) -> str:
         found = self.about["found"]
@@ -88,12 +103,13 @@ class RunFolder:
         Parameters
         ----------
         micrograph : str, optional
-            Name of one micrograph; all of them by default.
+            One micrograph: its name or key, or as much of the end of its path, ``"scan.tif"`` say, as tells
+            it from the others; all of them by default.
 
         Raises
         ------
         StageError
-            If there is none of this name.
+            If there is none of this name, there are several, or what is on the disk is damaged.
 
         Examples
         --------
@@ -111,25 +127,30 @@ class RunFolder:
         ...     columns = run.columns(micrograph)
         ...     found = run.micrographs["columns"][0].as_py()
         >>> columns.column_names[:5]
-        ['micrograph', 'row_px', 'col_px', 'prominence', 'occupied']
+        ['micrograph', 'key', 'row_px', 'col_px', 'prominence']
         >>> columns.num_rows == found
         True
         """
-        if micrograph is None:
-            return self._table(layout.COLUMNS, tables.COLUMNS)
-        self._known(micrograph)
-        return self._table(f"{layout.COLUMNS}/{micrograph}.parquet", tables.COLUMNS)
+        if micrograph is not None:
+            return self._columns(self.find(micrograph))
+        parts = [self._columns(row) for row in self._rows]
+        return pa.concat_tables(parts) if parts else tables.COLUMNS.empty_table()
 
     def moments(self, micrograph: str) -> np.ndarray:
         """Return the moments (m, n_moments) float32 of one micrograph, mapped from the disk.
 
         Row r belongs to the column whose ``moments_row`` is r. The whole hierarchy of arrays opens with
-        ``zarr.open(run.path / "moments.zarr")``.
+        ``zarr.open(run.path / "moments.zarr")``, by the keys of the micrographs.
+
+        Parameters
+        ----------
+        micrograph : str
+            As for `columns`.
 
         Raises
         ------
         StageError
-            If there is none of this name.
+            As of `columns`.
 
         Examples
         --------
@@ -149,87 +170,160 @@ class RunFolder:
         >>> moments.shape == (points, 66)
         True
         """
-        self._known(micrograph)
-        folder = self.path / layout.MOMENTS / micrograph
-        for path in (folder / "zarr.json", folder / "c", folder / "c" / "0", folder / "c" / "0" / "0"):
-            check_plain(path)
-        return read_array(folder)
+        key = self.find(micrograph).key
+        checksums = self._result(key).checksums
+        about, data = (checksums.get(place, "") for place in moments_places(key))
+        return read_array(self.path / layout.MOMENTS / key, about, data)
 
     @cached_property
     def hierarchy(self) -> Hierarchy | None:
         """All micrographs' motif-cells merged; None where no micrograph has a lattice."""
-        path = self.path / layout.HIERARCHY
-        return from_json(path.read_text(encoding="utf-8")) if path.exists() else None
+        if layout.HIERARCHY not in self._sums and not (self.path / layout.HIERARCHY).exists():
+            return None
+        return from_json(self._bytes(layout.HIERARCHY).decode())
 
     @property
     def quarantine(self) -> list[dict[str, Any]]:
         """The files and images that could not be analysed: path, title, reason and status."""
-        path = self.path / layout.QUARANTINE
-        if not path.exists():
+        if layout.QUARANTINE not in self._sums:
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self._bytes(layout.QUARANTINE).decode().splitlines()]
 
     def thumbnail(self, micrograph: str) -> bytes:
-        """Return a small picture of a micrograph as PNG."""
-        self._known(micrograph)
-        return base64.b64decode(read_details(self.path, micrograph)["thumbnail"])
+        """Return a small picture of a micrograph, named as for `columns`, as PNG."""
+        result = self._result(key := self.find(micrograph).key)
+        return base64.b64decode(read_details(self.path, key, result)["thumbnail"])
 
-    def record(self, micrograph: str) -> dict[str, Any]:
-        """Return the record of the file that a micrograph is of.
+    def find(self, name: str) -> Known:
+        """Return which micrograph a name means.
+
+        Parameters
+        ----------
+        name : str
+            What it is called in the tables; its key; its path, or as much of the end of it as tells it from
+            the others; or its title.
 
         Raises
         ------
         StageError
-            If there is no micrograph of this name.
+            If there is none, or there are several.
         """
-        key, _, place = micrograph.rpartition("-")
-        file = self.path / layout.FILES / f"{key}.json"
-        if not (is_name(key) and place.isdecimal() and file.exists()):
-            raise self._unknown(micrograph)
-        record = layout.read_json(file)
-        check_record(record, file)
-        return record
-
-    def _table(self, name: str, schema: pa.Schema) -> pa.Table:
-        return tables.read_table(self.path / name, schema)
-
-    def _known(self, micrograph: str) -> None:
-        if not (is_name(micrograph) and (self.path / layout.DETAILS / f"{micrograph}.json").exists()):
-            raise self._unknown(micrograph)
-
-    def _unknown(self, micrograph: str) -> StageError:
-        return StageError(
+        if name in self._by_name:
+            return self._by_name[name]
+        shown = {name, shown_path(name)}
+        tests: list[Callable[[Known], bool]] = [
+            lambda row: row.key in shown,
+            lambda row: not shown.isdisjoint((row.source, shown_path(os.path.abspath(name)))),
+            lambda row: any(row.name.endswith(os.sep + one) or row.source.endswith(os.sep + one)
+                            for one in shown),
+            lambda row: row.title in shown,
+        ]  # fmt: skip
+        for test in tests:
+            found = [row for row in self._rows if test(row)]
+            if len({row.name for row in found}) == 1 or (found and test is tests[0]):
+                return found[0]
+            if found:
+                raise StageError(
+                    layout.STAGE,
+                    f"{len(found)} micrographs of {self.path} are called {shown_path(name)!r}: "
+                    + ", ".join(row.name for row in found[:_NAMED]),
+                    "give more of the path, or the name in the column micrograph of micrographs.parquet",
+                )
+        raise StageError(
             layout.STAGE,
-            f"{self.path} has no micrograph {micrograph!r}",
+            f"{self.path} has no micrograph {shown_path(name)!r}",
             "choose a name from the column micrograph of micrographs.parquet",
         )
 
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        """Checksums of the tables, by their names."""
+        sums: dict[str, str] = self.about["tables"]
+        return sums
 
-def read_details(root: Path, micrograph: str) -> dict[str, Any]:
+    @cached_property
+    def _rows(self) -> list[Known]:
+        """All micrographs: those in the table of them where there is one, else those that are done."""
+        if layout.MICROGRAPHS in self._sums:
+            named = self.micrographs.select(["micrograph", "key", "source", "title"]).to_pylist()
+            known = [Known(*row.values()) for row in named]
+            if not all(layout.is_micrograph_key(row.key) for row in known):
+                raise StageError(
+                    layout.STAGE,
+                    f"{self.path / layout.MICROGRAPHS} names files that are not its own",
+                    "trust nothing in this folder",
+                )
+            return known
+        entries, _ = read_entries(self.path)
+        return [known for entry in entries if entry.status == DONE for known in self._of(entry)]
+
+    def _of(self, entry: Entry) -> Iterator[Known]:
+        result = self._result(entry.key)
+        alone = len(result.images) + len(result.failed) == 1
+        for image in result.images:
+            title = title_of(image, entry.path)
+            name = micrograph_name(entry.path, title, alone)
+            yield Known(name, image["key"], shown_path(entry.path), title)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Known]:
+        return {row.name: row for row in self._rows}
+
+    def _result(self, key: str) -> Result:
+        """Return the record of the content that a micrograph is of."""
+        return read_result(self.path, key.rpartition("-")[0])
+
+    def _columns(self, row: Known) -> pa.Table:
+        path = real_path(row.source)
+        entry = read_entry(self.path / layout.FILES / f"{entry_name(path)}.json")
+        place = columns_place(row.key, path)
+        data = layout.read_checked(self.path / place, entry.columns.get(place))
+        return tables.table_of(data, tables.COLUMNS, self.path / place)
+
+    def _table(self, name: str, schema: pa.Schema) -> pa.Table:
+        return tables.table_of(self._bytes(name), schema, self.path / name)
+
+    def _bytes(self, name: str) -> bytes:
+        return layout.read_checked(self.path / name, self._sums.get(name))
+
+
+class Known(NamedTuple):
+    """A micrograph of a run.
+
+    Attributes
+    ----------
+    name : str
+        In the tables.
+    key : str
+        Of its moments and details.
+    source, title : str
+        As in ``micrographs.parquet``.
+    """
+
+    name: str
+    key: str
+    source: str
+    title: str
+
+
+def read_details(root: Path, key: str, result: Result) -> dict[str, Any]:
     """Read hierarchy, class averages and thumbnail of one micrograph.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the run.
+    key : str
+        Of the micrograph.
+    result : Result
+        Of its content.
 
     Raises
     ------
     StageError
         If they are missing, damaged or of another schema.
     """
-    path = root / layout.DETAILS / f"{micrograph}.json"
-    found = layout.read_json(path)
-    layout.check_schema(found.get("schema"), path, "that wrote run.json")
+    place = details_place(key)
+    found: dict[str, Any] = json.loads(layout.read_checked(root / place, result.checksums.get(place)))
+    layout.check_schema(found.get("schema"), root / place, "that wrote run.json")
     return found
-
-
-def read_records(root: Path) -> Iterator[dict[str, Any]]:
-    """Read the records of the files of a run, in the order of their keys.
-
-    Raises
-    ------
-    StageError
-        If one is damaged, of another schema, or names files that are not its own.
-    """
-    for path in sorted((root / layout.FILES).glob("*.json")):
-        if not path.name.startswith("."):
-            record = layout.read_json(path)
-            layout.check_schema(record.get("schema"), path, "that wrote run.json")
-            check_record(record, path)
-            yield record

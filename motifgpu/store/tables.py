@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -17,7 +18,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
 from motifgpu.motifs.numbering import names_by_label
-from motifgpu.store.layout import SCHEMA, STAGE, check_schema
+from motifgpu.store.layout import SCHEMA, STAGE, check_schema, checksum
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -46,7 +47,8 @@ _DENSITY = (
 )
 
 COLUMNS = _schema(
-    ("micrograph", _TEXT, "", "which one, as in micrographs.parquet"),
+    ("micrograph", _TEXT, "", "as in micrographs.parquet"),
+    ("key", _TEXT, "", "as in micrographs.parquet"),
     ("row_px", _REAL, "px", "centre of the column; pixel centres are whole numbers, row 0 is at the top"),
     ("col_px", _REAL, "px", "centre of the column"),
     ("prominence", _REAL, "of the detector", "height of the column above its surroundings"),
@@ -77,11 +79,17 @@ COLUMNS = _schema(
     ("whole", pa.bool_(), "", "false where the frame, or what is no data, cuts the patch; null without one"),
 )
 MICROGRAPHS = _schema(
-    ("micrograph", _TEXT, "", "name in all tables: the key of its file and its place in the file"),
-    ("source", _TEXT, "", "path of the file"),
-    ("title", _TEXT, "", "what the file calls the image"),
+    ("micrograph", _TEXT, "", "name in all tables: path of the file, with the title where it has several"),
+    ("key", _TEXT, "", "of its columns, moments and details: of content, parameters and version"),
+    ("source", _TEXT, "", "path of the file; bytes that are no UTF-8 as \\xb5"),
+    ("title", _TEXT, "", "what the file calls the image, or the file's name"),
     ("sha256", _TEXT, "", "of the file's content"),
-    ("modified", pa.timestamp("us", "UTC"), "", "when the file was last written"),
+    (
+        "modified",
+        pa.timestamp("us", "UTC"),
+        "",
+        "when the file was last written; null after the year 9999",
+    ),
     ("height_px", _LONG, "px", "rows"),
     ("width_px", _LONG, "px", "columns of pixels"),
     ("pixel_size_nm", _FINE, "nm", "null where not known"),
@@ -101,6 +109,7 @@ MICROGRAPHS = _schema(
 )
 COUNTS = _schema(
     ("micrograph", _TEXT, "", "as in micrographs.parquet"),
+    ("key", _TEXT, "", "as in micrographs.parquet"),
     ("motif", _WHOLE, "", "-1 unassigned or not in the dictionary"),
     ("count", _LONG, "", "columns"),
     ("fraction", _FINE, "", "of the micrograph's points"),
@@ -109,6 +118,7 @@ COUNTS = _schema(
 )
 OCCURRENCES = _schema(
     ("micrograph", _TEXT, "", "as in micrographs.parquet"),
+    ("key", _TEXT, "", "as in micrographs.parquet"),
     ("motif_cell", _TEXT, "", "key of the motif-cell, as in hierarchy.json"),
     ("level", _LONG, "", "number of its cells"),
     ("orientation", _LONG, "", "which of its orientations"),
@@ -117,6 +127,7 @@ OCCURRENCES = _schema(
 )
 MOTIFS = _schema(
     ("micrograph", _TEXT, "", "whose motif it is; null for motifs of a dictionary, which all share"),
+    ("key", _TEXT, "", "as in micrographs.parquet; null for motifs of a dictionary"),
     ("motif", _WHOLE, "", "-1 unassigned or not in the dictionary"),
     ("name", _TEXT, "", "in the dictionary"),
     ("count", _LONG, "", "columns"),
@@ -129,7 +140,7 @@ MOTIFS = _schema(
 )
 
 
-def columns_table(name: str, analysis: Analysis) -> pa.Table:
+def columns_table(name: str, key: str, analysis: Analysis) -> pa.Table:
     """Return the columns of one micrograph, one row per column."""
     mask = to_numpy(analysis.mask)
     row = np.cumsum(mask) - 1
@@ -145,6 +156,7 @@ def columns_table(name: str, analysis: Analysis) -> pa.Table:
     return pa.table(
         [
             pa.array([name] * len(mask), _TEXT),
+            pa.array([key] * len(mask), _TEXT),
             pa.array(points[:, 0], _REAL),
             pa.array(points[:, 1], _REAL),
             pa.array(to_numpy(analysis.columns.prominence), _REAL),
@@ -177,16 +189,21 @@ def _names(motifs: Motifs, mask: np.ndarray) -> pa.Array:
     return every.take(pa.array(labels % len(every)))
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as Parquet, whole or not at all, the same bytes for the same table.
+def write_table(path: Path, table: pa.Table) -> str:
+    """Write a table as Parquet, whole or not at all, and return the SHA-256 of the file.
+
+    The same table gives the same bytes.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
+    data = io.BytesIO()
+    pq.write_table(table, data, compression="zstd")
     with replacing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+        file.write(data.getbuffer())
+    return checksum(data.getbuffer())
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
@@ -198,26 +215,22 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema)
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a table, or a folder of them, after a check of the schema it was written in.
+def table_of(data: bytes, schema: pa.Schema, name: str | Path) -> pa.Table:
+    """Return the table that bytes of Parquet hold, after a check of the schema it was written in.
 
     Raises
     ------
     StageError
-        If there is none, it is damaged, or it is of another schema.
+        If they are no such table, or one of another schema.
     """
-    parts = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if path.is_dir() and not parts:
-        return schema.empty_table()
     try:
-        about = json.loads((pq.read_schema(parts[0]).metadata or {}).get(_KEY, b"{}"))
-        check_schema(about.get("schema"), parts[0], about.get("written_by"))
-        return pa.concat_tables(pq.read_table(part, schema=schema) for part in parts)
-    except FileNotFoundError as error:
+        found = pq.ParquetFile(io.BytesIO(data))
+        about = json.loads((found.schema_arrow.metadata or {}).get(_KEY, b"{}"))
+        check_schema(about.get("schema"), Path(name), about.get("written_by"))
+        return found.read(columns=schema.names).cast(schema)
+    except StageError:
+        raise
+    except Exception as error:  # Arrow and JSON fail in many ways, and all mean the same
         raise StageError(
-            STAGE, f"there is no {path}", "run the same command again, which completes the tables"
-        ) from error
-    except pa.ArrowInvalid as error:
-        raise StageError(
-            STAGE, f"{path} is damaged ({error})", "delete it and run the same command again"
+            STAGE, f"{name} is damaged ({error})", "delete it and run the same command again"
         ) from error

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from pathlib import Path
-from typing import Any
 
 from motifgpu.core.errors import StageError
 from motifgpu.store import layout
 
-_FOLDERS = (layout.COLUMNS, layout.MOMENTS, layout.DETAILS, layout.FILES, layout.LOCKS)
-_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
-
-
-def is_name(name: object) -> bool:
-    """Say whether a key or the name of a micrograph is one: letters, digits, ``-`` and ``_``."""
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def check_record(record: dict[str, Any], path: Path) -> None:
-    """Refuse a record that names other files than its own.
-
-    Raises
-    ------
-    StageError
-        If its key is not the name of its file, or a micrograph's name does not begin with the key.
-    """
-    key = record.get("key")
-    names = [image.get("micrograph") for image in record.get("micrographs", [])]
-    own = is_name(key) and key == path.stem
-    if not (own and all(is_name(name) and name.rpartition("-")[0] == key for name in names)):
-        raise StageError(
-            layout.STAGE,
-            f"{path} names files that are not its own",
-            "delete that file and run the same command again, or trust nothing in this folder",
-        )
+_FOLDERS = (
+    *(layout.COLUMNS, layout.MOMENTS, layout.DETAILS, layout.FILES, layout.RESULTS),
+    *(layout.SHARDS, layout.LOCKS),
+)
 
 
 def check_links(root: Path) -> None:

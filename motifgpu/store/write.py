@@ -1,4 +1,4 @@
-"""Writing what was found in one file: its micrographs, then the record that says that all is there."""
+"""Writing what was found in one micrograph."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import base64
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from motifgpu.core.files import write_text
 from motifgpu.core.namespace import to_numpy
 from motifgpu.store import layout
 from motifgpu.store.arrays import write_array
-from motifgpu.store.tables import columns_table, write_table
+from motifgpu.store.entries import (
+    Result,
+    columns_place,
+    details_place,
+    kept_title,
+    micrograph_name,
+    moments_places,
+    title_of,
+)
+from motifgpu.store.tables import COLUMNS, columns_table, table_of, write_table
 from motifgpu.structure.hierarchy.export import to_json
 
 if TYPE_CHECKING:
@@ -23,21 +33,24 @@ if TYPE_CHECKING:
 _THUMBNAIL = 160  # px, the longer side
 
 
-def save_micrograph(root: Path, name: str, analysis: Analysis) -> dict[str, Any]:
+def save_micrograph(root: Path, key: str, path: str, analysis: Analysis, alone: bool) -> Saved:
     """Write all that is kept of one micrograph.
 
     Parameters
     ----------
     root : Path
         Folder of the run.
-    name : str
-        Name of the micrograph in the tables.
+    key : str
+        Of the micrograph.
+    path : str
+        Its file.
     analysis : Analysis
+    alone : bool
+        Whether it is the only image in its file.
 
     Returns
     -------
-    dict
-        The summary that goes into the record of its file.
+    Saved
 
     Raises
     ------
@@ -45,8 +58,10 @@ def save_micrograph(root: Path, name: str, analysis: Analysis) -> dict[str, Any]
         If it cannot be written.
     """
     patch = {"patch_size_px": analysis.patch_size.pixels, "order": analysis.parameters["order"]}
-    write_array(root / layout.MOMENTS / name, to_numpy(analysis.moments), patch)
-    write_table(root / layout.COLUMNS / f"{name}.parquet", columns_table(name, analysis))
+    moments = write_array(root / layout.MOMENTS / key, to_numpy(analysis.moments), patch)
+    title = kept_title(analysis.micrograph.title, path)
+    name = micrograph_name(path, title_of(title, path), alone)
+    columns = write_table(root / columns_place(key, path), columns_table(name, key, analysis))
     averages = to_numpy(analysis.averages.patches)
     details = {
         "schema": layout.SCHEMA,
@@ -55,19 +70,63 @@ def save_micrograph(root: Path, name: str, analysis: Analysis) -> dict[str, Any]
         "averages": _packed(averages),
         "thumbnail": base64.b64encode(thumbnail(to_numpy(analysis.micrograph.image))).decode(),
     }
-    write_text(root / layout.DETAILS / f"{name}.json", json.dumps(details))
-    return _summary(name, analysis)
+    text = json.dumps(details)
+    write_text(root / details_place(key), text)
+    return Saved(
+        {"key": key, **title, **_summary(analysis)},
+        {
+            **dict(zip(moments_places(key), moments, strict=True)),
+            details_place(key): layout.checksum(text.encode()),
+        },
+        {columns_place(key, path): columns},
+    )
 
 
-def _summary(name: str, analysis: Analysis) -> dict[str, Any]:
+class Saved(NamedTuple):
+    """What was written of one micrograph.
+
+    Attributes
+    ----------
+    summary : dict
+        For the record of its content.
+    checksums, columns : dict
+        As in `motifgpu.store.entries.Result`.
+    """
+
+    summary: dict[str, Any]
+    checksums: dict[str, str]
+    columns: dict[str, str]
+
+
+def copy_columns(root: Path, result: Result, path: str) -> dict[str, str]:
+    """Write the columns of a content again under the name of another file that has it; return checksums.
+
+    Raises
+    ------
+    StageError
+        If those that are there are damaged.
+    OSError
+        If it cannot be written.
+    """
+    alone = len(result.images) + len(result.failed) == 1
+    made = {}
+    for image in result.images:
+        source = columns_place(image["key"], result.path)
+        table = table_of(layout.read_checked(root / source, result.columns.get(source)), COLUMNS, source)
+        name = micrograph_name(path, title_of(image, path), alone)
+        names = pa.array([name] * len(table), pa.string())
+        place = columns_place(image["key"], path)
+        made[place] = write_table(root / place, table.set_column(0, COLUMNS.field(0), names))
+    return made
+
+
+def _summary(analysis: Analysis) -> dict[str, Any]:
     labels = to_numpy(analysis.motifs.labels)
     confidence = to_numpy(analysis.motifs.confidence).astype(np.float64)
     environments = to_numpy(analysis.motifs.environments)
     height, width = analysis.micrograph.shape
     present = [-1, *range(len(analysis.motifs.counts))] if (labels < 0).any() else None
     return {
-        "micrograph": name,
-        "title": analysis.micrograph.title,
         "height_px": height,
         "width_px": width,
         "pixel_size_nm": analysis.micrograph.pixel_size_nm,
@@ -87,7 +146,6 @@ def _summary(name: str, analysis: Analysis) -> dict[str, Any]:
             for label in (present or range(len(analysis.motifs.counts)))
             for member in [labels == label]
         ],
-        "timings_s": dict(analysis.timings),
     }
 
 
@@ -114,14 +172,3 @@ def thumbnail(image: np.ndarray) -> bytes:
     data = io.BytesIO()
     Image.fromarray(grey).save(data, "png", compress_level=1)
     return data.getvalue()
-
-
-def save_record(root: Path, key: str, record: dict[str, Any]) -> None:
-    """Write the record of a file, which says that everything else of it is there.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    layout.write_json(root / layout.FILES / f"{key}.json", {"schema": layout.SCHEMA, "key": key, **record})

@@ -109,7 +109,7 @@ def test_the_same_micrograph_has_the_same_labels_in_whatever_run(
 def test_a_pooled_run_goes_on_with_its_dictionary(scans: Path, pooled: Run, tmp_path: Path) -> None:
     out = tmp_path / "out.motif"
     shutil.copytree(pooled.path, out)
-    for path in list((out / "files").iterdir())[:2]:
+    for path in list((out / "results").iterdir())[:2]:
         path.unlink()
     before = (out / "dictionary.npz").read_bytes()
     shutil.rmtree(out / "sample.motif")  # it is needed no more

@@ -17,10 +17,10 @@ def test_inputs_are_walked_sorted_and_taken_once(scans: Path, tmp_path: Path) ->
     deep.mkdir(parents=True)
     for name in ("z.npz", "y.NPZ", "notes.txt", ".hidden.npz"):
         shutil.copy(scans / "scan00.npz", deep / name)
-    walked = inputs.expand(tmp_path, tmp_path / "out.motif")
+    walked = inputs.expand(tmp_path, tmp_path / "out.motif").files
     assert [Path(path).name for path in walked] == ["y.NPZ", "z.npz"]
     pattern = f"{tmp_path}/**/*.npz"
-    assert inputs.expand([pattern, deep / "z.npz", deep], tmp_path / "o") == walked
+    assert inputs.expand([pattern, deep / "z.npz", deep], tmp_path / "o").files == walked
     with pytest.raises(StageError, match=r"no file matches .*\.dm9"):
         inputs.expand(f"{tmp_path}/*.dm9", tmp_path / "o")
     (tmp_path / "empty").mkdir()

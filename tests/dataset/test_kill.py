@@ -17,7 +17,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.dataset import executors
 from motifgpu.dataset.executors import Processes
 from motifgpu.dataset.results import Run
-from motifgpu.store.read import read_records
+from motifgpu.store.entries import DONE, read_entries, read_result
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups of POSIX")
 
@@ -46,13 +46,12 @@ def alive(process: int) -> bool:
 def _check_nothing_half_is_read(out: Path) -> None:
     """Read everything that a killed run left and that has a name of its own."""
     run = Run(out)
-    for record in read_records(out):
-        for image in record["micrographs"]:
-            name = image["micrograph"]
-            table = run.columns(name)
+    for entry in read_entries(out)[0]:
+        for image in read_result(out, entry.key).images if entry.status == DONE else ():
+            table = run.columns(entry.path)
             assert len(table) == image["columns"]
-            assert len(run.moments(name)) == image["points"]
-            assert run.thumbnail(name)
+            assert len(run.moments(image["key"])) == image["points"]
+            assert run.thumbnail(entry.path)
 
 
 def _kill_the_process(many_scans: Path, out: Path, moment: random.Random, workers: int) -> None:

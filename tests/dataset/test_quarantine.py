@@ -11,7 +11,7 @@ from support.mutations import mutations
 from motifgpu import Run, dataset
 from motifgpu.dataset import tasks
 from motifgpu.options import Options
-from motifgpu.store.read import read_records
+from motifgpu.store.entries import DONE, QUARANTINED, UNREAD, read_entries
 
 
 def test_a_damaged_file_is_in_quarantine_with_its_reason(scans: Path, undisturbed: Run) -> None:
@@ -73,15 +73,15 @@ def test_a_file_that_could_not_be_opened_for_a_while_is_done_in_the_end(
     monkeypatch.setattr(tasks, "facts_of", busy)
     run = dataset.run(folder, tmp_path / "o", workers=1)
     assert {Path(line["path"]).name: line["status"] for line in run.quarantine} == {
-        "damaged.npy": tasks.QUARANTINED,
-        "scan01.npz": tasks.UNREAD,
+        "damaged.npy": QUARANTINED,
+        "scan01.npz": UNREAD,
     }
     assert len(run.micrographs) == 1
     monkeypatch.undo()
     run = dataset.run(folder, tmp_path / "o", workers=1)
     assert len(run.micrographs) == 2
     assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
-    assert not list((run.path / "files").glob("unread-*"))
+    assert len(list((run.path / "files").iterdir())) == 3
 
 
 @pytest.mark.slow
@@ -100,11 +100,11 @@ def test_mutations_of_every_format_end_as_results_or_in_quarantine(tmp_path: Pat
     run = dataset.run(folder, tmp_path / "o", workers=2, seconds=20)
     assert number >= 76 * len(PLAIN)
     found = {*run.micrographs["source"].to_pylist(), *(line["path"] for line in run.quarantine)}
-    records = list(read_records(run.path))
-    # Some of the damage gives the same file twice: each content has one record.
-    assert found == {record["path"] for record in records if record["micrographs"] or record["reason"]}
-    assert {record["status"] for record in records} <= {tasks.DONE, tasks.QUARANTINED}
-    contents = {path.read_bytes() for path in folder.iterdir()}
-    assert len(records) == len(contents)
+    entries, _ = read_entries(run.path)
+    assert found == {str(path) for path in folder.iterdir()} == {entry.path for entry in entries}
+    assert {entry.status for entry in entries} <= {DONE, QUARANTINED}
+    # Some of the damage gives the same content twice, which one name of a format is computed for.
+    contents = {(path.suffix, path.read_bytes()) for path in folder.iterdir()}
+    assert len(list((run.path / "results").iterdir())) == len(contents)
     assert all(line["reason"] for line in run.quarantine)
     assert "report.html" in str(run.report())

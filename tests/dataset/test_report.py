@@ -17,7 +17,7 @@ def test_reports_show_what_was_found(undisturbed: Run) -> None:
         assert forbidden not in text
     name = undisturbed.micrographs["micrograph"][2].as_py()
     page = undisturbed.report(name)
-    assert page == undisturbed.path / "pages" / name / "report.html"
+    assert page == undisturbed.path / "pages" / undisturbed.find(name).key / "report.html"
     assert f"pages/{name}/report.html" in undisturbed.report().read_text()
     with pytest.raises(StageError, match="has no micrograph 'nothing'"):
         undisturbed.report("nothing")

@@ -122,7 +122,7 @@ def test_duckdb_reads_the_tables(run: Run) -> None:
 def test_zarr_reads_the_moments(run: Run) -> None:
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(run.path / "moments.zarr", mode="r")
-    assert sorted(group.array_keys()) == sorted(run.micrographs["micrograph"].to_pylist())
+    assert sorted(group.array_keys()) == sorted(run.micrographs["key"].to_pylist())
     for name, array in group.arrays():
         assert array.dtype == np.float32
         assert array.attrs["order"] == 10
@@ -132,8 +132,8 @@ def test_zarr_reads_the_moments(run: Run) -> None:
 @pytest.mark.parametrize("shape", [(5, 3), (0, 3), (1, 1)])
 def test_arrays_of_any_length(tmp_path: Path, shape: tuple[int, int]) -> None:
     values = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
-    write_array(tmp_path / "a", values, {"k": 1})
-    np.testing.assert_array_equal(read_array(tmp_path / "a"), values)
+    sums = write_array(tmp_path / "a", values, {"k": 1})
+    np.testing.assert_array_equal(read_array(tmp_path / "a", *sums), values)
     zarr = pytest.importorskip("zarr")
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "a", mode="r")[:], values)
 
@@ -225,18 +225,17 @@ def test_thumbnails_are_small_pictures(run: Run) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"there is no .*run\.json; give the folder that motifgpu run wrote"):
         Run(tmp_path)
-    (tmp_path / "run.json").write_text("[1, 2")
-    with pytest.raises(StageError, match=r"run\.json is damaged"):
-        Run(tmp_path)
-    (tmp_path / "run.json").write_text("[1, 2]")
-    with pytest.raises(StageError, match="holds no object"):
-        Run(tmp_path)
+    for text in ("[1, 2", "[1, 2]", "{}"):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(StageError, match=r"run\.json and its copy are damaged .* run the same command"):
+            Run(tmp_path)
 
 
 @pytest.mark.parametrize(("schema", "remedy"), [(0, "into a new folder"), (99, "or later")])
 def test_other_schemas_are_refused_in_words(copy: Path, schema: int, remedy: str) -> None:
     about = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**about, "schema": schema, "written_by": "7.1"}))
+    (copy / "run.copy.json").unlink()
     with pytest.raises(
         StageError,
         match=rf"has schema {schema} and this version .* {layout.SCHEMA}; open it with .* 7\.1 ?.*{remedy}",

@@ -13,6 +13,8 @@ from typing import IO
 from motifgpu.core.errors import StageError
 from motifgpu.store.layout import LOCKS
 
+_WHOLE = "run"  # the lock of the whole folder
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -51,31 +53,61 @@ def locked(out: Path, shard: tuple[int, int] | None = None) -> Iterator[None]:
     folder = out / LOCKS
     folder.mkdir(exist_ok=True)
     with ExitStack() as held:
-        _lock(folder / "run", out, held, shared=shard is not None)
+        _lock(held.enter_context(_opened(folder / _WHOLE, "a+")), out, shared=shard is not None)
         if shard is not None:
-            _lock(folder / f"shard-{shard[0]}-of-{shard[1]}", out, held, shared=False)
+            name = f"shard-{shard[0]}-of-{shard[1]}"
+            _lock(held.enter_context(_opened(folder / name, "a+")), out, shared=False)
         yield
 
 
-def _lock(path: Path, out: Path, held: ExitStack, *, shared: bool) -> None:
-    file = held.enter_context(path.open("a+", encoding="utf-8"))
+@contextmanager
+def kept_still(folder: Path) -> Iterator[None]:
+    """Keep others from working in a folder that is only read, and may be read-only.
+
+    Raises
+    ------
+    StageError
+        If another process works there.
+    """
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(_opened(folder / LOCKS / _WHOLE, "r"))
+        except OSError:  # nobody has worked there, or nobody can
+            yield
+            return
+        try:
+            _take(file, shared=False)
+        except (BlockingIOError, PermissionError) as error:
+            raise _busy(file, folder) from error
+        except OSError:  # NFS locks no file for itself that is open for reading alone
+            pass
+        yield
+
+
+def _opened(path: Path, mode: str) -> IO[str]:
+    return open(path, mode, encoding="utf-8", errors="replace")
+
+
+def _lock(file: IO[str], out: Path, *, shared: bool) -> None:
     try:
         _take(file, shared)
     except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        raise StageError(
-            "run",
-            f"{holder} is working in {out}",
-            "wait until it is done, or choose another folder",
-        ) from error
+        raise _busy(file, out) from error
     except OSError as error:  # a file system without locks
         raise StageError(
             "run",
-            f"{path} cannot be locked ({error.strerror})",
+            f"{file.name} cannot be locked ({error.strerror})",
             "put the folder on a file system with locks (for Lustre, one mounted with -o flock)",
         ) from error
     if not shared:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
+
+
+def _busy(file: IO[str], out: Path) -> StageError:
+    file.seek(0)
+    holder = file.read().strip() or "another process"
+    return StageError(
+        "run", f"{holder} is working in {out}", "wait until it is done, or choose another folder"
+    )
