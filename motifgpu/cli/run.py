@@ -71,6 +71,9 @@ def add(command: AddCommand) -> None:
     )
     parser.add_argument("--retry", action="store_true", help="analyse quarantined files again")
     parser.add_argument(
+        "--verify", action="store_true", help="read all files again to see whether their content changed"
+    )
+    parser.add_argument(
         "--plan", action="store_true", help="estimate time and memory from a few of the files, and stop"
     )
     parser.add_argument("--watch", action="store_true", help="analyse new files as they appear, until Ctrl-C")
@@ -118,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
                         shard=args.shard,
                         pooled=args.pooled,
                         retry=args.retry,
+                        verify=args.verify,
                         progress=progress,
                         **given,
                     )

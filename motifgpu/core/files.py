@@ -37,6 +37,12 @@ def real_path(shown: str) -> str:
     return os.fsdecode(_ESCAPED.sub(byte, shown.encode()))
 
 
+def readable(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: bytes of a path that are no UTF-8 come as ``\xb5``."""
+    escaped = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text)
+    return escaped.encode("utf-8", "backslashreplace").decode()
+
+
 def hidden_beside(path: Path) -> Path:
     """Return a name for what is not whole yet, in the folder of `path`, that nobody can foresee."""
     return path.with_name(f".{secrets.token_hex(8)}.part")

@@ -142,8 +142,8 @@ class Cluster:
             raise StageError(
                 "run",
                 f"workers of the Dask cluster cannot work: {type(error).__name__}: {error}",
-                "repair what it names and run the same command again; workers need motifgpu, and see the input "
-                "files and the folder of the run under the same paths",
+                "repair what it names and run the same command again; workers need motifgpu, and see the "
+                "input files and the folder of the run under the same paths",
             ) from error
         self.submit(number, self._batches[number], alone=True)
 

@@ -36,6 +36,7 @@ class Prefetcher:
         self._waiting: deque[tuple[int, Sequence[str]]] = deque()
         self._reading: tuple[int, Future[list[Loaded]]] | None = None
         self._writing: Future[None] | None = None
+        self._written: set[str] = set()  # keys of what is being written
 
     def submit(self, number: int, paths: Sequence[str]) -> None:
         """Take a batch on."""
@@ -54,7 +55,11 @@ class Prefetcher:
         loaded = loading.result()
         self._reading = None
         self._read_ahead()
-        computed = tasks.compute(loaded, self._job)
+        keys = {file.key for file in loaded if file.key}
+        if keys & self._written:  # what is known when it is on the disk
+            self.flush()
+        self._written = keys
+        computed = tasks.compute(tasks.each_once(loaded, self._job), self._job)
         if self._writing is not None:
             self._writing.result()
         self._writing = self._writer.submit(self._save, number, computed)

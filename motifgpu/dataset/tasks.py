@@ -72,7 +72,7 @@ def process(paths: Sequence[str], job: Job) -> list[Summary]:
         What became of each file: ``path``, ``status``, ``reason`` and how many ``micrographs``,
         ``columns`` and ``points``, which are columns with a patch, it has.
     """
-    return save(compute(load(paths, job), job), job)
+    return save(compute(each_once(load(paths, job), job), job), job)
 
 
 def load(paths: Sequence[str], job: Job) -> list[Loaded]:
@@ -156,6 +156,16 @@ def _changed(path: str, facts: dict[str, Any]) -> bool:
     return now != {name: facts[name] for name in now}
 
 
+def each_once(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
+    """Return files that were read, of which those whose content is known by now need no analysis."""
+    keys: set[str] = set()
+    for file in batch:
+        if file.status == DONE and (file.key in keys or is_whole(job.root, file.key)):
+            file.status, file.micrographs = KNOWN, []
+        keys.add(file.key)
+    return list(batch)
+
+
 def compute(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
     """Analyse the micrographs of files that were read, all in one set of launches."""
     micrographs = [micrograph for file in batch for micrograph in file.micrographs]
@@ -230,6 +240,8 @@ def _save(file: Loaded, job: Job) -> Summary:
 
 def _known(file: Loaded, job: Job) -> Entry:
     """Return the entry of a file whose content another one has, with columns under its own name."""
+    if not is_whole(job.root, file.key):
+        return Entry(file.path, UNREAD, "a file of equal content could not be analysed", "", file.facts)
     result = read_result(job.root, file.key)
     if result.path == file.path:
         return replace(result.entry(), facts=file.facts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.files import readable
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
 from motifgpu.io import formats
@@ -120,7 +121,7 @@ class Micrograph:
                 "micrograph", f"pixel_size_nm is {pixel_size_nm}", "give a positive length, or None"
             )
         values = xp.astype(values, xp.float32, copy=False)
-        return cls(values, pixel_size_nm, source, title, valid, offset)
+        return cls(values, pixel_size_nm, readable(source), readable(title), valid, offset)
 
     @classmethod
     def of(cls, source: Any) -> Micrograph:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from motifgpu.core.errors import StageError
-from motifgpu.core.files import shown_path
+from motifgpu.core.files import readable, shown_path
 from motifgpu.store import layout
 
 # What became of a file: done, quarantined for what it holds, unread because it could not be opened or changed
@@ -226,16 +226,16 @@ def details_place(key: str) -> str:
 
 def kept_title(title: str, path: str) -> dict[str, Any]:
     """Return what is kept of an image's title: without the name of its file, if that is where it is from."""
-    stem = Path(path).stem
+    stem = readable(Path(path).stem)
     rest = title.removeprefix(stem)
     named = title.startswith(stem) and (not rest or rest[0] == "[" or rest.startswith(" ("))
-    return {"title": (rest if named else title).encode("utf-8", "backslashreplace").decode(), "named": named}
+    return {"title": rest if named else title, "named": named}
 
 
 def title_of(image: dict[str, Any], path: str) -> str:
     """Return what an image is called in a file of this path."""
     title: str = image["title"]
-    return shown_path(Path(path).stem) + title if image["named"] else title
+    return readable(Path(path).stem) + title if image["named"] else title
 
 
 def micrograph_name(path: str, title: str, alone: bool) -> str:

@@ -40,7 +40,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
 
 SCHEMA = 3
-OLDER = (1, 2)  # that `motifgpu.store.migration` makes the present one of
+OLDER = (1, 2)  # that `motifgpu.dataset.migration` makes the present one of
 STAGE = "store"
 RUN, RUN_COPY, QUARANTINE = "run.json", "run.copy.json", "quarantine.jsonl"
 FILES, RESULTS, SHARDS = "files", "results", "shards"
@@ -76,7 +76,7 @@ def is_key(text: object) -> bool:
 
 
 def is_micrograph_key(text: object) -> bool:
-    """Say whether a text has the form of the key of a micrograph: that of its content, and its place there."""
+    """Say whether a text has the form of the key of a micrograph: that of its content and its place."""
     return isinstance(text, str) and _MICROGRAPH.fullmatch(text) is not None
 
 

@@ -211,13 +211,14 @@ class RunFolder:
         if name in self._by_name:
             return self._by_name[name]
         shown = {name, shown_path(name)}
+        whole = shown | {shown_path(os.path.abspath(name))}
+        ends = tuple(os.sep + one for one in shown)
         tests: list[Callable[[Known], bool]] = [
             lambda row: row.key in shown,
-            lambda row: not shown.isdisjoint((row.source, shown_path(os.path.abspath(name)))),
-            lambda row: any(row.name.endswith(os.sep + one) or row.source.endswith(os.sep + one)
-                            for one in shown),
+            lambda row: row.source in whole,
+            lambda row: row.name.endswith(ends) or row.source.endswith(ends),
             lambda row: row.title in shown,
-        ]  # fmt: skip
+        ]
         for test in tests:
             found = [row for row in self._rows if test(row)]
             if len({row.name for row in found}) == 1 or (found and test is tests[0]):
@@ -235,10 +236,10 @@ class RunFolder:
             "choose a name from the column micrograph of micrographs.parquet",
         )
 
-    @cached_property
+    @property
     def _sums(self) -> dict[str, str]:
-        """Checksums of the tables, by their names."""
-        sums: dict[str, str] = self.about["tables"]
+        """Checksums of the tables, by their names, now: another call may have added to the run."""
+        sums: dict[str, str] = layout.read_run(self.path)["tables"]
         return sums
 
     @cached_property
