@@ -16,6 +16,7 @@ import numpy as np
 from motifgpu.core import packing
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
+from motifgpu.core.npy import opened_own, read_member
 from motifgpu.dictionary.chapter import Chapter
 from motifgpu.dictionary.environments import Environments
 from motifgpu.dictionary.patterns import Patterns
@@ -103,8 +104,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         If it is no dictionary, damaged, or of another schema.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with open(path, "rb") as file, opened_own(file) as archive:
+            members = archive.infolist()
+            arrays = {
+                member.filename.removesuffix(".npy"): read_member(archive, member) for member in members
+            }
         about = json.loads(arrays.pop(_ABOUT).tobytes())
         schema = about["schema"]
     except FileNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -363,10 +363,11 @@ def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None) -
 
 
 def _load(path: str | os.PathLike[str], page: Page) -> Micrograph:
-    pixels = page.load()
-    if not isinstance(pixels, np.ma.MaskedArray):
-        pixels = np.array(pixels, order="C")  # a copy: a map of the file would change with it
-    return Micrograph.from_array(pixels, page.pixel_size_nm, source=os.fspath(path), title=page.title)
+    made = Micrograph.from_array(page.load(), page.pixel_size_nm, source=os.fspath(path), title=page.title)
+    image = made.image
+    if not (image.flags.owndata and image.flags.writeable and image.flags.c_contiguous):
+        made = replace(made, image=np.array(image, order="C"))  # a map of the file would change with it
+    return made
 
 
 def _listed(names: list[str]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import io
 import json
 import os
 import zipfile
@@ -22,6 +21,7 @@ import numpy as np
 from motifgpu.core import device
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
+from motifgpu.core.npy import opened_own, read_member
 from motifgpu.core.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def load(path: str | os.PathLike[str]) -> Analysis:
     path = Path(path)
     with open(path, "rb") as file:
         try:
-            with zipfile.ZipFile(file) as archive:
+            with opened_own(file) as archive:
                 content = json.loads(archive.read(_CONTENTS))
                 schema, writer = content["schema"], content["written_by"]
                 if schema in _READ:
@@ -143,8 +143,7 @@ def load(path: str | os.PathLike[str]) -> Analysis:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    data = io.BytesIO(archive.read(f"{name}.npy"))
-    return np.lib.format.read_array(data, allow_pickle=False)
+    return read_member(archive, archive.getinfo(f"{name}.npy"))
 
 
 def _checked(found: Any) -> Analysis:

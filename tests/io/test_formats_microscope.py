@@ -351,7 +351,9 @@ def test_hdf5_that_announces_too_much(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         del file["Experiments/ADF/data"]
         file["Experiments/ADF"].create_dataset("data", (100_000, 100_000), "<f8", chunks=(100, 100))
-    with pytest.raises(MicrographReadError, match=r"announces \(100000, 100000\) values in 0 bytes"):
+    with pytest.raises(
+        MicrographReadError, match=r"announces \(100000, 100000\) values in .*, more than its 0"
+    ):
         read(path)
 
 

@@ -70,7 +70,7 @@ def test_other_formats_under_a_picture_s_suffix(tmp_path: Path, kind: str) -> No
     Image.fromarray(GREY).save(content, kind)
     for suffix in ("png", "jpg"):
         (tmp_path / f"a.{suffix}").write_bytes(content.getvalue())
-        with pytest.raises(MicrographReadError, match="cannot identify image file"):
+        with pytest.raises(MicrographReadError, match="no PNG or JPEG that can be decoded"):
             read(tmp_path / f"a.{suffix}")
 
 
@@ -85,7 +85,7 @@ def test_png_that_announces_too_much(tmp_path: Path, width: int, height: int) ->
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     pixels = _chunk(b"IDAT", zlib.compress(bytes(1000)))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixels + _chunk(b"IEND", b""))
-    with pytest.raises(MicrographReadError, match=r"announces|exceeds limit|cannot identify"):
+    with pytest.raises(MicrographReadError, match=r"announces|cannot be decoded|can be decoded"):
         read(tmp_path / "a.png")
 
 
@@ -106,5 +106,5 @@ def test_jpeg_that_announces_too_much(tmp_path: Path) -> None:
     at = damaged.index(b"\xff\xc0")
     damaged[at + 5 : at + 9] = b"\xff\xff\xff\xff"
     (tmp_path / "a.jpg").write_bytes(damaged)
-    with pytest.raises(MicrographReadError, match=r"announces|exceeds limit"):
+    with pytest.raises(MicrographReadError, match="announces"):
         read(tmp_path / "a.jpg")

@@ -23,8 +23,14 @@ SUFFIXES = tuple(_HOME)
 
 
 def can_hang(path: Path) -> bool:
-    """Say whether a damaged file of this format can make its reader hang or crash the process."""
-    return _HOME.get(path.suffix.lower()) == "rosettasciio"
+    """Say whether the reader of a file can hang, crash its process, or swell beyond what is announced."""
+    home = _HOME.get(path.suffix.lower())
+    if home == "tiff":
+        try:
+            return bool(_module(path).expands_unbounded(path))
+        except Exception:  # reading will say what is wrong
+            return False
+    return home == "rosettasciio"
 
 
 def contents(path: Path, opened: ExitStack) -> Contents:
@@ -52,7 +58,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
 
 def prepare(path: Path) -> None:
     """Import what files of this format need, which can take longer than reading one."""
-    if can_hang(path):
+    if _HOME.get(path.suffix.lower()) == "rosettasciio":
         _module(path).reader(path.suffix.lower())
 
 

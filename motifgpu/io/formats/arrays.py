@@ -12,10 +12,12 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
+from motifgpu.core.npy import Header, read_header, read_member
 from motifgpu.io.formats.pages import Contents, refusal
 from motifgpu.io.formats.units import nanometres
 
 _PIXEL_SIZE = "pixel_size_nm"
+_AT_ONCE = 2**22  # bytes that are skipped at once
 
 
 def contents(path: Path, opened: ExitStack) -> Contents:
@@ -24,78 +26,103 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     In an archive an array named ``image`` is the image; a scalar `pixel_size_nm` goes with every image.
     """
     if zipfile.is_zipfile(path):
-        return _archive(opened.enter_context(zipfile.ZipFile(path)))
+        return _archive(opened.enter_context(zipfile.ZipFile(path)), path.stat().st_size)
     found = Contents()
     with open(path, "rb") as stream:
-        shape, dtype = _header(stream)
-    why = refusal(shape, dtype)
+        header = read_header(stream)
+        held = path.stat().st_size - stream.tell()
+    why = refusal(header.shape, header.dtype)
     if why:
-        found.refused[path.stem] = why
+        found.refuse(path.stem, why)
         return found
-    _add(found, path.stem, shape, dtype, None, lambda: npy.open_memmap(path, mode="r"), path.stat().st_size)
+    if header.nbytes > held:
+        raise ValueError(f"its header announces {header.shape} values, more than its {held} bytes can hold")
+    _add(found, path.stem, header, None, _pages(header, lambda: npy.open_memmap(path, mode="r")), held)
     return found
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    version = npy.read_magic(stream)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:  # version 3 exists for names of fields, which no image has
-        raise ValueError(f"it is an npy file of version {version}, which holds no plain image")
-    shape, _, dtype = read(stream)
-    if dtype.hasobject:
-        raise ValueError("it holds pickled objects (allow_pickle), which are not loaded: they can run code")
-    return shape, dtype
-
-
-def _archive(archive: zipfile.ZipFile) -> Contents:
+def _archive(archive: zipfile.ZipFile, file_bytes: int) -> Contents:
     found = Contents()
-    arrays: dict[str, tuple[zipfile.ZipInfo, tuple[int, ...], np.dtype]] = {}
+    arrays: dict[str, tuple[zipfile.ZipInfo, Header]] = {}
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if name == member.filename:
             continue
         try:
             with archive.open(member) as stream:
-                arrays[name] = (member, *_header(stream))
+                arrays[name] = (member, read_header(stream))
         except Exception as error:  # one damaged array leaves the others
-            found.refused[name] = f"{type(error).__name__}: {error}"
+            found.refuse(name, f"{type(error).__name__}: {error}")
     size = None
     if _PIXEL_SIZE in arrays:
-        member, shape, dtype = arrays.pop(_PIXEL_SIZE)
-        if shape == () and dtype.kind in "iuf":
-            size = nanometres(_load(archive, member)[()], "nm")
+        member, header = arrays.pop(_PIXEL_SIZE)
+        if header.shape == () and header.dtype.kind in "iuf":
+            size = nanometres(read_member(archive, member)[()], "nm")
     if "image" in arrays:  # an archive that holds an image beside other arrays says which is the image
         arrays = {"image": arrays["image"]}
-    for name, (member, shape, dtype) in arrays.items():
-        why = refusal(shape, dtype)
-        if why or 1 in shape[-2:]:
-            found.refused[name] = why or f"it has shape {shape}: a line and no image"
+    for name, (member, header) in arrays.items():
+        why = refusal(header.shape, header.dtype)
+        if why or 1 in header.shape[-2:]:
+            found.refuse(name, why or f"it has shape {header.shape}: a line and no image")
             continue
-
-        load = partial(_load, archive, member)
-        _add(found, name, shape, dtype, size, load, member.compress_size, alone=len(arrays) == 1)
+        stored = min(member.compress_size, file_bytes)
+        load = _pages(header, partial(read_member, archive, member))
+        if len(header.shape) == 3 and not header.by_columns:
+            load = _Stack(archive, member, header).page
+        _add(found, name, header, size, load, stored, alone=len(arrays) == 1)
     return found
 
 
-def _load(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as stream:
-        return npy.read_array(stream, allow_pickle=False)
+class _Stack:
+    """The pages of a stack in an archive, of which no more than one is in memory."""
+
+    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: Header) -> None:
+        self._archive, self._member, self._header = archive, member, header
+        self._stream: IO[bytes] | None = None
+        self._next = 0  # page where the stream stands
+        self._sound = False
+
+    def page(self, index: int) -> np.ndarray:
+        """Return a page; in their order each is expanded once."""
+        if not self._sound:
+            with self._archive.open(self._member) as stream:
+                while stream.read(_AT_ONCE):  # at the end its checksum is compared
+                    pass
+            self._sound = True
+        if self._stream is None or index < self._next:
+            self._stream, self._next = self._archive.open(self._member), 0
+            read_header(self._stream)
+        each = self._header.nbytes // self._header.shape[0]
+        left = (index - self._next) * each
+        while left and (skipped := len(self._stream.read(min(left, _AT_ONCE)))):
+            left -= skipped
+        values = self._stream.read(each)
+        self._next = index + 1
+        return np.frombuffer(values, self._header.dtype).reshape(self._header.shape[1:])
+
+
+def _pages(header: Header, load: Callable[[], np.ndarray]) -> Callable[[int], np.ndarray]:
+    """Return the reader of one page from that of the whole array."""
+    whole = cache(load)
+    return lambda index: whole()[index] if len(header.shape) == 3 else whole()
 
 
 def _add(
     found: Contents,
     name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
+    header: Header,
     pixel_size_nm: float | None,
-    load: Callable[[], np.ndarray],
+    load: Callable[[int], np.ndarray],
     file_bytes: int,
     *,
     alone: bool = True,
 ) -> None:
-    whole = cache(load)
-
-    def page(index: int) -> np.ndarray:
-        return whole()[index] if len(shape) == 3 else whole()
-
-    found.add(name, shape, pixel_size_nm, page, alone=alone, itemsize=dtype.itemsize, file_bytes=file_bytes)
+    found.add(
+        name,
+        header.shape,
+        pixel_size_nm,
+        load,
+        alone=alone,
+        itemsize=header.dtype.itemsize,
+        file_bytes=file_bytes,
+    )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from motifgpu.io.formats.pages import could_hold
+from motifgpu.io.formats.pages import check_expansion
 
 _reading = threading.RLock()
 
@@ -80,6 +80,5 @@ def _check_dataset(item: Any) -> int:
         raise ValueError(f"its dataset {item.name} keeps its values in another file, which is not opened")
     stored = item.id.get_storage_size()
     announced: int = (item.size or 0) * item.dtype.itemsize
-    if not could_hold(stored, announced):
-        raise ValueError(f"its dataset {item.name} announces {item.shape} values in {stored} bytes")
+    check_expansion(f"{item.shape} values in {item.name}", stored, announced)
     return announced

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,9 @@ LARGEST_IMAGE = 2**28  # px in one image, 16,384 squared: more is a damaged head
 LARGEST_STACK = 2**29  # px in all images that are read at once, 2 GiB as float32
 _STRONGEST_COMPRESSION = 1100  # deflate cannot do better than 1,032 to 1
 _SMALL = 2**20  # bytes, never refused
+# However well a file is compressed, no more is expanded: micrographs have noise, and shrink a few times.
+EXPANDED_ALWAYS = 2 * LARGEST_IMAGE  # bytes, the largest image of 16 bits
+EXPANDED_TIMES = 100
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,25 @@ class Contents:
 
     pages: list[Page] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+    _numbers: dict[str, int] = field(default_factory=dict)  # last one behind a title
 
-    def unused(self, title: str) -> str:
-        """Return the title, with a number behind it where the file has used it already."""
-        taken = {page.title for page in self.pages} | self.refused.keys()
-        if title not in taken:
-            return title
-        return next(name for n in range(1, len(taken) + 2) if (name := f"{title} ({n})") not in taken)
+    def refuse(self, title: str, why: str) -> None:
+        """Say why something in the file is no micrograph."""
+        self.refused[self._unused(title)] = why
+
+    def _unused(self, title: str) -> str:
+        """Return the title, with a number behind it where the file has used it already, and take it."""
+        name = title
+        while name in self._taken:
+            self._numbers[title] = self._numbers.get(title, 0) + 1
+            name = f"{title} ({self._numbers[title]})"
+        self._taken.add(name)
+        return name
+
+    def _add_page(self, title: str, shape: tuple[int, int], pixel_size_nm: float | None, load: Any) -> None:
+        self._taken.add(title)
+        self.pages.append(Page(title, shape, pixel_size_nm, load))
 
     def add(
         self,
@@ -80,7 +97,7 @@ class Contents:
         alone : bool
             Whether the file holds nothing else: the pages of a stack are then named by their number alone.
         itemsize, file_bytes : int
-            Bytes a pixel has, and bytes the file has to hold them.
+            Bytes a pixel has when it is expanded, and bytes the file has to hold them.
 
         Raises
         ------
@@ -88,18 +105,14 @@ class Contents:
             If the shape is more than the file can hold.
         """
         check_size(shape, itemsize, file_bytes)
-        title = self.unused(title)
+        title = self._unused(title)
         height, width = int(shape[-2]), int(shape[-1])
         if len(shape) == 2:
-            self.pages.append(Page(title, (height, width), pixel_size_nm, lambda: load(0)))
+            self._add_page(title, (height, width), pixel_size_nm, partial(load, 0))
             return
         for index in range(int(shape[0])):
             name = str(index) if alone else f"{title}[{index}]"
-            self.pages.append(Page(name, (height, width), pixel_size_nm, _nth(load, index)))
-
-
-def _nth(load: Callable[[int], np.ndarray], index: int) -> Callable[[], np.ndarray]:
-    return lambda: load(index)
+            self._add_page(name, (height, width), pixel_size_nm, partial(load, index))
 
 
 def check_size(shape: Sequence[int], itemsize: int, file_bytes: int) -> None:
@@ -108,8 +121,9 @@ def check_size(shape: Sequence[int], itemsize: int, file_bytes: int) -> None:
     Raises
     ------
     ValueError
-        If a side is not positive, an image has more than `LARGEST_IMAGE` pixels, or all of it could not have
-        been compressed to the size of the file.
+        If a side is not positive, an image has more than `LARGEST_IMAGE` pixels, all of it could not have
+        been compressed to the size of the file, or it expands further than `EXPANDED_ALWAYS` and
+        `EXPANDED_TIMES` let it.
     """
     sides = [int(side) for side in shape]
     text = " x ".join(map(str, sides))
@@ -120,13 +134,32 @@ def check_size(shape: Sequence[int], itemsize: int, file_bytes: int) -> None:
     pixels = 1
     for side in sides:
         pixels *= side
-    if not could_hold(file_bytes, pixels * itemsize):
-        raise ValueError(f"its header announces {text} px, more than its {file_bytes} bytes can hold")
+    check_expansion(f"{text} px", file_bytes, pixels * itemsize)
 
 
-def could_hold(stored: int, announced: int) -> bool:
-    """Say whether so many stored bytes may expand to what is announced, be they ever so well compressed."""
-    return announced <= max(_SMALL, stored * _STRONGEST_COMPRESSION)
+def check_expansion(what: str, stored: int, announced: int) -> None:
+    """Refuse what would expand further than it can or may, before memory is taken for it.
+
+    Parameters
+    ----------
+    what : str
+        What is announced, for the message.
+    stored, announced : int
+        Bytes in the file, and bytes when they are expanded.
+
+    Raises
+    ------
+    ValueError
+        It names the limit.
+    """
+    if announced > max(_SMALL, stored * _STRONGEST_COMPRESSION):
+        raise ValueError(f"its header announces {what}, more than its {stored} bytes can hold")
+    most = max(EXPANDED_ALWAYS, stored * EXPANDED_TIMES)
+    if announced > most:
+        raise ValueError(
+            f"its header announces {what}: its {stored} bytes would expand to {announced}, and no more than "
+            f"{most} are read, {EXPANDED_ALWAYS} or {EXPANDED_TIMES} times its size; save it uncompressed"
+        )
 
 
 def refusal(shape: Sequence[int], dtype: np.dtype) -> str:
@@ -150,14 +183,64 @@ def grey(pixels: np.ndarray, tolerance: int = 0) -> np.ndarray:
 
     Parameters
     ----------
-    pixels : (H, W) or (H, W, c) array
-        c is 2 (grey, alpha), 3 or 4 (red, green, blue, alpha).
+    pixels : (H, W, c) array
+        c is 1 or 3 (red, green, blue).
     tolerance : int
         By how much channels may differ after lossy compression.
+
+    Raises
+    ------
+    ValueError
+        If the channels differ.
     """
-    if pixels.ndim != 3:
-        return pixels
-    channels = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., :1]
-    if int(np.ptp(channels, axis=-1).max()) > tolerance:
+    if pixels.shape[-1] == 1:
+        return pixels[..., 0]
+    lowest, highest = pixels.min(axis=-1), pixels.max(axis=-1)
+    if (highest - lowest > tolerance if tolerance else highest != lowest).any():
         raise ValueError("it is a colour picture; save the detector's signal as a grey image")
-    return channels[..., 1 if channels.shape[-1] == 3 else 0]
+    return pixels[..., 1]
+
+
+def opaque(image: np.ndarray, alpha: np.ndarray, *, named: bool = True) -> np.ndarray:
+    """Return an image whose transparent pixels are masked.
+
+    Parameters
+    ----------
+    image : (H, W) array
+    alpha : (H, W) array
+        0 where nothing is seen, and its largest value where all is.
+    named : bool
+        Whether the file says that this is what it is.
+
+    Raises
+    ------
+    ValueError
+        If pixels are half transparent, or what the file does not name is no constant.
+    """
+    most = alpha.max()
+    if alpha.min() == most and (most > 0 or not named):
+        return image
+    if not named:
+        raise ValueError("its pixels have a value that it does not name; save the image without")
+    if ((alpha > 0) & (alpha < most)).any():
+        raise ValueError("some of its pixels are half transparent; save it without transparency")
+    return np.ma.array(image, mask=alpha == 0)
+
+
+def oriented(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Return an image whose first row is the top one and whose first column the left one.
+
+    Parameters
+    ----------
+    image : (rows, columns) array
+        As stored.
+    orientation : int
+        1 to 8, where the first row and column are, as TIFF and Exif number it; another is taken for 1.
+    """
+    if orientation in (5, 6, 7, 8):
+        image = image.T
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image

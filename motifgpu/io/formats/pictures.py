@@ -4,36 +4,73 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from motifgpu.io.formats.pages import Contents, grey
+from motifgpu.io.formats.pages import Contents, check_size, grey, opaque, oriented
 
-_PLAIN = {"P": "RGB", "PA": "RGB", "1": "L", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
+_PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
 _JPEG_NOISE = 4  # of 255: rounding in the colour space JPEG stores
+_ORIENTATION = 0x0112  # of Exif
+_PNG, _DEPTH, _KIND = b"\x89PNG\r\n\x1a\n", 24, 25  # where a PNG has its bits and its kind of colour
+_OF_16_BITS = (
+    "it has 16 bits and colours or transparency, of which half would be lost; save it as a grey image"
+)
 
 
 def contents(path: Path, opened: ExitStack) -> Contents:
     """Return the picture; only these two decoders are tried, whatever the file claims to be."""
-    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
 
-    picture = opened.enter_context(Image.open(path, formats=("PNG", "JPEG")))
-
-    def pixels(_: int) -> np.ndarray:
-        picture.load()
-        mode = _PLAIN.get(picture.mode)
-        decoded = np.asarray(picture.convert(mode) if mode else picture)
-        return grey(decoded, _JPEG_NOISE if picture.format == "JPEG" else 0)
-
+    with open(path, "rb") as file:
+        head = file.read(_KIND + 1)
+    # Not by Image.open, which refuses pictures that are large.
+    decoder = PngImageFile if head.startswith(_PNG) else JpegImageFile
+    try:
+        picture = opened.enter_context(decoder(path))
+    except SyntaxError as error:
+        raise ValueError(f"it is no PNG or JPEG that can be decoded ({error})") from error
     found = Contents()
+    if decoder is PngImageFile and head[_DEPTH] == 16 and head[_KIND]:
+        found.refuse(path.stem, _OF_16_BITS)
+        return found
     width, height = picture.size
+    itemsize = 2 if picture.mode.startswith("I") else len(picture.getbands())
+    check_size((height, width), itemsize, path.stat().st_size)  # before Exif is looked for among the pixels
+    orientation = picture.getexif().get(_ORIENTATION, 1)
     found.add(
         path.stem,
-        (height, width),
+        (width, height) if orientation in (5, 6, 7, 8) else (height, width),
         None,
-        pixels,
+        lambda _: oriented(_pixels(picture), orientation),
         alone=True,
-        itemsize=2 if picture.mode.startswith("I") else len(picture.getbands()),
+        itemsize=itemsize,
         file_bytes=path.stat().st_size,
     )
     return found
+
+
+def _pixels(picture: Any) -> np.ndarray:
+    """Return the intensities of a picture, transparent pixels masked."""
+    picture.load()
+    clear = picture.info.get("transparency")
+    mode = _PLAIN.get(picture.mode)
+    if picture.mode == "P" and clear is not None:
+        mode = "RGBA"
+    values = np.asarray(picture.convert(mode) if mode else picture)
+    if values.ndim == 2:
+        return values if clear is None else np.ma.array(values, mask=values == _shown(clear, picture))
+    tolerance = _JPEG_NOISE if picture.format == "JPEG" else 0
+    bands = values.shape[-1]
+    image = grey(values[..., : bands - 1 + bands % 2], tolerance)
+    if bands % 2 == 0:
+        return opaque(image, values[..., -1])
+    return image if clear is None else np.ma.array(image, mask=(values == clear).all(axis=-1))
+
+
+def _shown(value: int, picture: Any) -> int:
+    """Return the grey value that is transparent as the decoder gives it, which spreads few bits over 8."""
+    bits = picture.png_bits
+    return value if bits >= 8 else value * 255 // (2**bits - 1)

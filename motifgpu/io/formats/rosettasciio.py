@@ -78,7 +78,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         axes = [axes[index] for index in kept]
         why = refusal(shape, data.dtype) or _no_images(axes, signal)
         if why:
-            found.refused[found.unused(title)] = why
+            found.refuse(title, why)
         else:
             images.append((title, shape, axes, data))
     for title, shape, axes, data in images:

@@ -11,8 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu.io.formats.pages import Contents, grey, refusal
-from motifgpu.io.formats.tiff_calibration import pixel_sizes
+from motifgpu.io.formats.pages import Contents, refusal
+from motifgpu.io.formats.tiff_calibration import imagej_line, pixel_sizes
+from motifgpu.io.formats.tiff_pixels import image_shape, intensities, unread
+
+# Of NewSubfileType: a reduced copy of another image, and a mask over one.
+_REDUCED, _MASK = 1, 4
+# Compressions whose decoders of imagecodecs write no more than the header announces; those of pictures within
+# the file, such as JPEG, do what their own headers say.
+_BOUNDED = (1, 5, 8, 32946, 34925, 50000)
+
+
+def expands_unbounded(path: Path) -> bool:
+    """Say whether the decoder of a page could take more memory than the header of the page announces."""
+    import importlib.util
+
+    import tifffile
+
+    known = _BOUNDED if importlib.util.find_spec("imagecodecs") else _BOUNDED[:1]
+    with tifffile.TiffFile(path, _multifile=False) as file:
+        return any(page.compression not in known for page in _directories(file))
 
 
 def contents(path: Path, opened: ExitStack) -> Contents:
@@ -22,42 +40,81 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     # Other files that an OME header may name are not opened.
     file = opened.enter_context(tifffile.TiffFile(path, _multifile=False))
     sizes = pixel_sizes(file.pages.first)
-    series = file.series
-    if len(sizes) != len(series):  # one calibration for all, unless the file gives several
-        sizes = [sizes[0] if len(set(sizes)) == 1 else None] * len(series)
+    parts = file.series
+    if parts and parts[0].kind in ("uniform", "generic"):  # every directory speaks for itself
+        alone = _directories(file)
+        parts = [tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes) for page in alone]
+        shape, size = file.pages.first.shape, sizes[0]
+        sizes = [pixel_sizes(page)[0] or (size if page.shape == shape else None) for page in alone]
+    elif len(sizes) != len(parts):  # one calibration for all, unless the file gives several
+        sizes = [sizes[0] if len(set(sizes)) == 1 else None] * len(parts)
+    whole = [place for place, part in enumerate(parts) if not part.keyframe.subfiletype & (_REDUCED | _MASK)]
+    kept = whole or range(len(parts))  # a preview alone is the image
+    line = imagej_line(file.pages.first) if file.is_imagej else None
     found = Contents()
-    for number, part in enumerate(series):
-        title = path.stem if len(series) == 1 else part.name or str(number)
+    for number, place in enumerate(kept):
+        part = parts[place]
+        title = path.stem if len(kept) == 1 else part.name or str(number)
         why = _refusal(part)
         if why:
-            found.refused[found.unused(title)] = why
+            found.refuse(title, why)
             continue
-        image = tuple(part.shape[part.axes.index(axis)] for axis in "YX")
-        colours = part.shape[part.axes.index("S")] if "S" in part.axes else 1
-        pages = math.prod(part.shape) // max(1, colours * math.prod(image))
+        stored = tuple(part.shape[part.axes.index(axis)] for axis in "YX")
+        samples = part.shape[part.axes.index("S")] if "S" in part.axes else 1
+        pages = math.prod(part.shape) // max(1, samples * math.prod(stored))
+        image = image_shape(part.keyframe, stored)
         found.add(
             title,
             image if pages == 1 else (pages, *image),
-            sizes[number],
-            _loader(part, image, pages, colours),
-            alone=len(series) == 1,
-            itemsize=part.dtype.itemsize * colours,
+            sizes[place],
+            _loader(part, stored, pages, samples, line),
+            alone=len(kept) == 1,
+            itemsize=part.dtype.itemsize * samples,
             file_bytes=path.stat().st_size,
         )
     return found
 
 
+def _directories(file: Any) -> list[Any]:
+    """Return the pages of a file with those below them, each with tags of its own."""
+    file.pages._clear(fully=False)  # as tifffile does itself where pages differ
+    file.pages.useframes = False
+    found: dict[int, Any] = {}
+    for page in file.pages:
+        if page.offset in found:  # they run in a circle
+            break
+        found[page.offset] = page
+        below = len(page.subifds or ())
+        for place in range(below):
+            found.setdefault(page.pages[place].offset, page.pages[place])
+    return [page for page in found.values() if page.shape]
+
+
 def _refusal(part: Any) -> str:
     if part.dtype is None or any(part.axes.count(axis) != 1 for axis in "YX"):
-        return f"it has axes {part.axes} and values {part.dtype}: no image"
+        return f"it has axes {part.axes} and values {_values(part)}: no image"
     stacked = [
         axis for axis, length in zip(part.axes, part.shape, strict=True) if length > 1 and axis not in "YXS"
     ]
     # Two axes that nobody named may be the scan of 4D-STEM data.
-    return refusal(part.shape if "Q" in stacked and len(stacked) > 1 else (8, 8), part.dtype)
+    unnamed = "Q" in stacked and len(stacked) > 1
+    return refusal(part.shape if unnamed else (8, 8), part.dtype) or unread(part.keyframe)
 
 
-def _loader(part: Any, image: tuple[int, ...], pages: int, colours: int) -> Callable[[int], np.ndarray]:
+def _values(part: Any) -> str:
+    page = part.keyframe
+    return (
+        f"of format {page.sampleformat!s} and {page.bitspersample} bits" if part.dtype is None else part.dtype
+    )
+
+
+def _loader(
+    part: Any,
+    image: tuple[int, ...],
+    pages: int,
+    samples: int,
+    line: Callable[[np.ndarray], np.ndarray] | None,
+) -> Callable[[int], np.ndarray]:
     whole = cache(lambda: part.asarray(maxworkers=1))
     planar = "S" in part.axes and part.axes.index("S") < part.axes.index("Y")
 
@@ -69,9 +126,8 @@ def _loader(part: Any, image: tuple[int, ...], pages: int, colours: int) -> Call
             pixels: np.ndarray = page.asarray(maxworkers=1)
         else:  # one directory for the whole stack
             pixels = whole().reshape(pages, -1)[index]
-        if colours == 1:
-            return pixels.reshape(image)
-        pixels = pixels.reshape((colours, *image) if planar else (*image, colours))
-        return grey(np.moveaxis(pixels, 0, -1) if planar else pixels)
+        pixels = pixels.reshape((samples, *image) if planar else (*image, samples))
+        grey = intensities(np.moveaxis(pixels, 0, -1) if planar else pixels, part.keyframe)
+        return grey if line is None else line(grey)
 
     return load

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
+
+import numpy as np
 
 from motifgpu.io.formats.units import nanometres, square
 
@@ -61,13 +64,46 @@ def _is_one(value: str) -> bool:
         return False
 
 
+def _written(text: str) -> dict[str, str]:
+    """Return what ImageJ writes into the description, by name."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
 def _imagej(text: str, tags: Any) -> float | None:
-    written = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    written = _written(text)
     unit = written.get("unit")
     return square(
         nanometres(_per_pixel(tags, "YResolution"), written.get("yunit", unit)),
         nanometres(_per_pixel(tags, "XResolution"), unit),
     )
+
+
+def imagej_line(page: Any) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the straight line by which ImageJ calibrates intensities, such as those of 16 bits with a sign.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+        The first page of a file of ImageJ's.
+
+    Returns
+    -------
+    callable or None
+        From stored to calibrated values; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If it is another curve, which may turn bright into dark.
+    """
+    written = _written(page.description or "")
+    kind = written.get("cf")
+    if kind is None:
+        return None
+    if kind.strip() != "0":
+        raise ValueError(f"its intensities are calibrated by ImageJ's function {kind}; save it without")
+    start, slope = float(written["c0"]), float(written["c1"])
+    return lambda values: start + slope * values.astype(np.float64)
 
 
 def _per_pixel(tags: Any, name: str) -> float | None:

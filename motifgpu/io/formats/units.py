@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 
+# Symbol and name of a prefix, and the nanometres of a metre with it.
+_METRES = [
+    *(
+        ("f", "femto", 1e-6),
+        ("p", "pico", 1e-3),
+        ("n", "nano", 1.0),
+        ("μ", "micro", 1e3),
+        ("u", "micro", 1e3),
+    ),
+    *(("m", "milli", 1e6), ("c", "centi", 1e7), ("", "", 1e9)),
+]
 _NM = {
-    **dict.fromkeys(("fm", "femtometer", "femtometre"), 1e-6),
-    **dict.fromkeys(("pm", "picometer", "picometre", "picometers", "picometres"), 1e-3),
-    **dict.fromkeys(("å", "a", "angstrom", "angstroms", "ångström", "ångstrom"), 0.1),
-    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1.0),
-    **dict.fromkeys(("μm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers"), 1e3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre", "millimeters", "millimetres"), 1e6),
-    **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1e9),
+    **{f"{symbol}m": nm for symbol, _, nm in _METRES},
+    **{f"{name}met{end}": nm for _, name, nm in _METRES for end in ("er", "re", "ers", "res")},
+    **dict.fromkeys(("μ", "micron", "microns"), 1e3),
+    **dict.fromkeys(("å", "a", "ang", "angstrom", "angstroms", "angstroem", "ångström", "ångstrom"), 0.1),
 }
 _FINEST, _COARSEST = 1e-4, 1e6  # nm: no microscope has pixels below 0.1 pm or above 1 mm
 _SQUARE = 1e-3  # relative difference of the sides
@@ -45,12 +54,17 @@ def step_nm(scale: object, unit: object) -> float | None:
 
 
 def _plain(unit: object) -> str:
+    if isinstance(unit, bytes):
+        unit = unit.decode("utf-8", "replace")
     if not isinstance(unit, str):
         return ""
-    # ImageJ writes the micro sign as an escape, HyperSpy the ångström as TeX.
+    # ImageJ writes the micro sign as an escape, HyperSpy the ångström as TeX, NCEM's EMD "[n_m]" for nm.
     unit = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code[1], 16)), unit)
-    unit = unit.strip(" \t\0$").replace("\\AA", "å").replace("\\mu ", "μ").replace("\\mu", "μ")
-    return unit.casefold()  # makes one of the two micro signs, and of the two of the ångström
+    unit = unit.strip(" \t\r\n\0$").replace("\\AA", "å").replace("\\mu ", "μ").replace("\\mu", "μ")
+    if unit.startswith("[") and unit.endswith("]"):
+        unit = unit[1:-1]
+    # One of the two micro signs, one of the two of the ångström, letters with their marks.
+    return unicodedata.normalize("NFKC", unit.replace("_", "")).casefold().strip()
 
 
 def square(height: float | None, width: float | None) -> float | None:
