@@ -32,7 +32,7 @@ def add(command: AddCommand) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="npy, npz, TIFF, PNG, JPEG; with the extra em dm3, dm4, EMD, SER, MRC, HSPY, NeXus",
+        help="npy, npz, TIFF, PNG, JPEG, MRC; with the extra em dm3, dm4, EMD, SER, HSPY, NeXus",
     )
     parser.add_argument(
         "-o",

@@ -172,20 +172,22 @@ def read(
     Parameters
     ----------
     path : path-like
-        An npy or npz (pickled objects are refused), TIFF, PNG or JPEG file; with the extra ``em`` also dm3,
-        dm4, EMD (Velox and NCEM), SER, MRC, HSPY and NeXus (nxs).
+        An npy or npz (pickled objects are refused), TIFF, PNG, JPEG or MRC file; with the extra ``em`` also
+        dm3, dm4, EMD (Velox and NCEM), SER, HSPY and NeXus (nxs).
     signal : str, optional
         Which image, where the file holds several, by the name that `signals` lists: a title, a key of an
         npz, the number of a page of a stack from 0 on.
     time_limit_s : float, optional
-        The formats of the extra ``em`` are decoded in a separate process, because a damaged file can make
-        their readers hang or crash; it is ended after this many seconds. None decodes them in this process.
+        The formats of the extra ``em``, and TIFF with compressions that do not say how far they expand, are
+        decoded in a separate process, because a damaged file can make their readers hang, crash or swell; it
+        is ended after this many seconds. None decodes them in this process.
 
     Returns
     -------
     Micrograph
         `pixel_size_nm` is None unless the file states it with a unit of length, the same for rows and
-        columns. A resolution in dots per inch and a scale of 1 without a unit state none.
+        columns. A resolution in dots per inch, a scale of 1 without a unit, and 1 Å in an MRC file state
+        none.
 
     Raises
     ------

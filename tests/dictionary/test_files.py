@@ -106,9 +106,15 @@ def _changed(path: Path, good: bytes) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
+def _deflated(path: Path, good: bytes) -> None:
+    with np.load(io.BytesIO(good)) as archive, open(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **archive, more=np.zeros(10**7))
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
+        (_deflated, "motifgpu writes such files without compression"),
         (lambda path, good: path.write_bytes(b""), "is no motif dictionary or is damaged"),
         (lambda path, good: path.write_bytes(b"PK\x03\x04 nonsense"), "is no motif dictionary or is damaged"),
         (lambda path, good: path.write_bytes(good[: len(good) // 2]), "is no motif dictionary or is damaged"),

@@ -109,7 +109,9 @@ def test_a_stack_is_several_micrographs(tmp_path: Path, name: str) -> None:
         (2e-5, "μm", 0.02),
         (-0.02, "nm", 0.02),  # an axis that runs the other way
         (1.0, "", None),
-        (1.0, "nm", None),  # what readers put where nothing is known
+        (1.0, "nm", 1.0),  # as it says; what knows no size has no unit
+        (1.0, "Å", 0.1),
+        (1, "pm", 0.001),
         (0.02, "", None),
         (0.02, "1/nm", None),
         (0.02, "px", None),
@@ -136,7 +138,7 @@ def test_pixel_sizes_are_right_or_none(
 
 @pytest.mark.parametrize(
     ("scale", "unit", "expected"),
-    [(0.2, "Å", 0.02), (2e-5, "µm", 0.02), (0.02, "1/nm", None), (0.02, "", None), (1.0, "nm", None)],
+    [(0.2, "Å", 0.02), (2e-5, "µm", 0.02), (0.02, "1/nm", None), (0.02, "", None), (1.0, "nm", 1.0)],
 )
 @pytest.mark.parametrize("name", ["a.hspy", "a.nxs", "a.emd"])
 def test_units_of_hdf5_formats(
@@ -223,9 +225,7 @@ def test_spectrum_images_of_digital_micrograph(
         read(tmp_path / "a.dm4")
 
 
-@pytest.mark.parametrize(
-    "name", ["a.dm3", "a.dm4", "a.ser", "a.mrc", "a.emd", "velox.emd", "a.hspy", "a.nxs"]
-)
+@pytest.mark.parametrize("name", ["a.dm3", "a.dm4", "a.ser", "a.emd", "velox.emd", "a.hspy", "a.nxs"])
 def test_large_files_are_decoded_page_by_page(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,14 +393,14 @@ def test_mrc_headers_that_lie(tmp_path: Path, at: int, number: int) -> None:
     content = bytearray(path.read_bytes())
     struct.pack_into("<i", content, at, number)
     path.write_bytes(content)
-    with pytest.raises(MicrographReadError, match=r"header announces|Unrecognised mode"):
+    with pytest.raises(MicrographReadError, match="header announces"):
         read(path)
 
 
 def test_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("rsciio")]:
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("a.dm4", "a.emd", "a.mrc"):
+    for name in ("a.dm4", "a.emd", "a.ser"):
         (tmp_path / name).write_bytes(b"\x00" * 64)
         with pytest.raises(MicrographReadError, match=r"extra em: pip install 'motifgpu\[em\]'"):
             read(tmp_path / name)

@@ -108,3 +108,92 @@ def test_jpeg_that_announces_too_much(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(damaged)
     with pytest.raises(MicrographReadError, match="announces"):
         read(tmp_path / "a.jpg")
+
+
+def _png(kind: int, bits: int, rows: list[bytes], width: int, *chunks: bytes) -> bytes:
+    """Return a PNG without filters; `kind` is 0 grey, 2 colours, 3 a palette, 4 and 6 with alpha."""
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(rows), bits, kind, 0, 0, 0))
+    pixels = _chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + pixels + _chunk(b"IEND", b"")
+
+
+_LINEAR = _chunk(b"PLTE", bytes(value for k in range(256) for value in (255 - k,) * 3))
+_RED = _chunk(b"PLTE", bytes(value for k in range(256) for value in (k, 0, 0)))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (_png(0, 1, [b"\xa0", b"\x40"], 3), [[255, 0, 255], [0, 255, 0]]),
+        (_png(0, 2, [b"\x18", b"\xc4"], 3), [[0, 85, 170], [255, 0, 85]]),
+        (_png(0, 4, [b"\x1f\x20", b"\x03\xa0"], 3), [[17, 255, 34], [0, 51, 170]]),
+        (_png(0, 8, [b"\x01\x02\x03", b"\x04\x05\xff"], 3), [[1, 2, 3], [4, 5, 255]]),
+        (_png(0, 16, [b"\x01\x02\xff\xff", b"\0\1\1\0"], 2), [[258, 65535], [1, 256]]),
+        (_png(3, 8, [b"\x01\x02", b"\x03\xff"], 2, _LINEAR), [[254, 253], [252, 0]]),
+        (_png(3, 2, [b"\x18"], 3, _LINEAR), [[255, 254, 253]]),
+        (_png(2, 8, [b"\1\1\1\2\2\2"], 2), [[1, 2]]),
+    ],
+)
+def test_png_by_its_standard(tmp_path: Path, content: bytes, expected: list[list[int]]) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    found = read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.image, expected)
+    assert found.valid is None
+
+
+@pytest.mark.parametrize(
+    ("content", "valid"),
+    [
+        (_png(4, 8, [b"\1\xff\2\0"], 2), [[True, False]]),
+        (_png(6, 8, [b"\1\1\1\xff\2\2\2\0"], 2), [[True, False]]),
+        (_png(0, 8, [b"\1\2"], 2, _chunk(b"tRNS", b"\0\2")), [[True, False]]),
+        (_png(0, 2, [b"\x18"], 3, _chunk(b"tRNS", b"\0\1")), [[True, False, True]]),
+        (_png(0, 16, [b"\0\1\1\0"], 2, _chunk(b"tRNS", b"\1\0")), [[True, False]]),
+        (_png(2, 8, [b"\1\1\1\2\2\2"], 2, _chunk(b"tRNS", b"\0\2\0\2\0\2")), [[True, False]]),
+        (_png(3, 8, [b"\1\2"], 2, _LINEAR, _chunk(b"tRNS", b"\xff\xff\0")), [[True, False]]),
+    ],
+)
+def test_transparent_pixels_of_png_are_no_data(
+    tmp_path: Path, content: bytes, valid: list[list[bool]]
+) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    found = read(tmp_path / "a.png")
+    assert found.valid is not None
+    np.testing.assert_array_equal(found.valid, valid)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (_png(4, 8, [b"\1\xff\2\x80\3\0"], 3), "half transparent"),
+        (_png(3, 8, [b"\1\2"], 2, _RED), "colour picture"),
+        (_png(2, 16, [b"\0\1\0\1\0\2"], 1), "16 bits and colours"),
+        (_png(4, 16, [b"\0\1\xff\xff"], 1), "16 bits and colours or transparency"),
+    ],
+)
+def test_what_png_holds_besides_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(MicrographReadError, match=told):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_rows_and_columns_stand_where_exif_says(tmp_path: Path, suffix: str) -> None:
+    found = {}
+    for code in (1, 3, 6):
+        exif = Image.Exif()
+        exif[0x0112] = code
+        Image.fromarray(GREY).save(tmp_path / f"a.{suffix}", exif=exif)
+        found[code] = read(tmp_path / f"a.{suffix}").image
+    assert found[1].shape == GREY.shape
+    np.testing.assert_array_equal(found[3], found[1][::-1, ::-1])  # its last row is the top one
+    np.testing.assert_array_equal(found[6], np.rot90(found[1], -1))  # its first row is the right side
+
+
+@pytest.mark.slow
+def test_the_largest_png_is_read(tmp_path: Path) -> None:
+    Image.new("L", (2**14, 2**14), 7).save(tmp_path / "a.png", compress_level=1)
+    assert read(tmp_path / "a.png").shape == (2**14, 2**14)
+    Image.new("L", (2**14, 2**14 + 1), 7).save(tmp_path / "b.png", compress_level=1)
+    with pytest.raises(MicrographReadError, match="more than the 268435456 that are read"):
+        read(tmp_path / "b.png")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from PIL import Image
 import motifgpu
 import motifgpu.io.micrograph
 from motifgpu import Micrograph, MicrographReadError, StageError, read
+from motifgpu.io.formats import pages
 from motifgpu.io.micrograph import read_all, signals
 
 PICTURE = np.random.default_rng(0).integers(0, 60000, (24, 31)).astype(np.uint16)
@@ -178,6 +181,52 @@ def test_headers_of_arrays_that_lie(tmp_path: Path, shape: str) -> None:
     for name in ("a.npy", "a.npz"):
         with pytest.raises(MicrographReadError, match="announces"):
             read(tmp_path / name)
+
+
+def test_a_small_file_does_not_expand_without_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does what could be as large as it says."""
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((2048, 2048)))
+    Image.fromarray(np.zeros((4096, 4096), np.uint8)).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2048, 2048)), compression="zlib")
+    for name in ("a.npz", "a.png", "a.tif"):
+        assert read(tmp_path / name).image.max() == 0
+        monkeypatch.setattr(pages, "EXPANDED_ALWAYS", 2**20)
+        with pytest.raises(MicrographReadError, match=r"no more than \d+ are read, 1048576 or 100 times its"):
+            read(tmp_path / name)
+        monkeypatch.undo()
+
+
+def test_a_stack_in_an_archive_is_expanded_a_page_at_a_time(tmp_path: Path) -> None:
+    stack = np.zeros((64, 512, 512), np.uint16) + np.arange(64, dtype=np.uint16)[:, None, None]
+    np.savez_compressed(tmp_path / "a.npz", stack)
+    for index in (40, 3):
+        tracemalloc.start()
+        found = read(tmp_path / "a.npz", f"{index}")
+        assert tracemalloc.get_traced_memory()[1] < stack.nbytes / 2
+        tracemalloc.stop()
+        np.testing.assert_array_equal(found.image, stack[index])
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[-200] ^= 1  # far behind the page that is read
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(MicrographReadError):
+        read(tmp_path / "a.npz", "0")
+
+
+def test_listing_takes_time_in_proportion_to_what_there_is(tmp_path: Path) -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (8, 8), }".ljust(117) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+    for number in (1000, 4000):
+        with zipfile.ZipFile(tmp_path / f"{number}.npz", "w") as archive:
+            for index in range(number):
+                archive.writestr(f"{index}.npy", content)
+
+    def seconds(number: int) -> float:
+        begun = time.process_time()
+        assert len(signals(tmp_path / f"{number}.npz")) == number
+        return time.process_time() - begun
+
+    few, many = (min(seconds(number) for _ in range(2)) for number in (1000, 4000))
+    assert many < 8 * few  # 4 times as much; it was 16 times
 
 
 @pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf, "0.02", [0.02, 0.02], True])

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -220,7 +221,7 @@ def with_member(content: bytes, name: str, data: bytes) -> bytes:
 def test_no_pickle_is_ever_read(saved: bytes, tmp_path: Path) -> None:
     pickled = io.BytesIO()
     np.save(pickled, np.array([{}], object), allow_pickle=True)
-    with pytest.raises(StageError, match="Object arrays cannot be loaded"):
+    with pytest.raises(StageError, match=r"pickled objects .* are not loaded"):
         opened(with_member(saved, "mask.npy", pickled.getvalue()), tmp_path)
 
 
@@ -231,6 +232,26 @@ def test_an_array_that_claims_to_be_huge(saved: bytes, tmp_path: Path) -> None:
     )
     with pytest.raises(StageError, match="given is damaged or no saved analysis"):
         opened(with_member(saved, "mask.npy", claim.getvalue()), tmp_path)
+
+
+def test_a_file_expands_to_no_more_than_its_size(saved: bytes, tmp_path: Path) -> None:
+    """Neither by compression nor by members that share their bytes."""
+    bomb, packed = io.BytesIO(), io.BytesIO()
+    np.save(bomb, np.zeros(10**8, np.uint8))
+    old = zipfile.ZipFile(io.BytesIO(saved))
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            new.writestr(member, bomb.getvalue() if member == "mask.npy" else old.read(member))
+    shared = io.BytesIO(saved)
+    with zipfile.ZipFile(shared, "a") as archive:
+        archive.filelist += [info for info in archive.infolist() if "moments" in info.filename] * 100
+        archive._didModify = True
+    for content in (packed.getvalue(), shared.getvalue()):
+        tracemalloc.start()
+        with pytest.raises(StageError, match=r"would expand to \d+ bytes, and no more than its own"):
+            opened(content, tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(content)
+        tracemalloc.stop()
 
 
 def test_damaged_files(saved: bytes, analysis: Analysis, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ _HOME = {
     ".png": "pictures",
     ".jpg": "pictures",
     ".jpeg": "pictures",
-    **dict.fromkeys((".dm3", ".dm4", ".emd", ".ser", ".mrc", ".hspy", ".nxs"), "rosettasciio"),
+    ".mrc": "mrc",
+    **dict.fromkeys((".dm3", ".dm4", ".emd", ".ser", ".hspy", ".nxs"), "rosettasciio"),
 }
 SUFFIXES = tuple(_HOME)
 

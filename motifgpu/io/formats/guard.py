@@ -22,7 +22,8 @@ from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.io.micrograph import Micrograph
 
 LONGEST = 86400  # s
-MEMORY = 8 * 2**30  # bytes the process may add to what it has after its imports
+# Bytes the process may add to what it has after its imports: some, more for larger files, at most so many.
+MEMORY, MEMORY_TIMES, MOST_MEMORY = 2 * 2**30, 32, 8 * 2**30
 _idle: list[_Process] = []
 
 
@@ -113,7 +114,7 @@ class _Process:
     def read(self, path: str, signal: str | None, one: bool, seconds: float) -> list[Micrograph]:
         request = {
             **{"path": os.path.abspath(path), "signal": signal, "one": one},
-            **{"seconds": seconds, "memory": MEMORY},
+            **{"seconds": seconds, "memory": _memory(path)},
         }
         clock = threading.Timer(seconds, self._kill)
         self._busy = True
@@ -170,6 +171,15 @@ class _Process:
             _idle.append(self)
         else:
             self.end()
+
+
+def _memory(path: str) -> int:
+    """Return how much memory the reader of a file may take."""
+    try:
+        size = os.stat(path).st_size
+    except (OSError, ValueError):  # reading will say what is wrong
+        size = 0
+    return min(MEMORY + MEMORY_TIMES * size, MOST_MEMORY)
 
 
 def _pixels(stream: IO[bytes], shape: list[int]) -> np.ndarray:

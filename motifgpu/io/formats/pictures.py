@@ -44,7 +44,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         path.stem,
         (width, height) if orientation in (5, 6, 7, 8) else (height, width),
         None,
-        lambda _: oriented(_pixels(picture), orientation),
+        lambda _: oriented(_pixels(picture, head[_DEPTH]), orientation),
         alone=True,
         itemsize=itemsize,
         file_bytes=path.stat().st_size,
@@ -52,8 +52,8 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     return found
 
 
-def _pixels(picture: Any) -> np.ndarray:
-    """Return the intensities of a picture, transparent pixels masked."""
+def _pixels(picture: Any, bits: int) -> np.ndarray:
+    """Return the intensities of a picture, transparent pixels masked; `bits` are those of a PNG's pixels."""
     picture.load()
     clear = picture.info.get("transparency")
     mode = _PLAIN.get(picture.mode)
@@ -61,7 +61,7 @@ def _pixels(picture: Any) -> np.ndarray:
         mode = "RGBA"
     values = np.asarray(picture.convert(mode) if mode else picture)
     if values.ndim == 2:
-        return values if clear is None else np.ma.array(values, mask=values == _shown(clear, picture))
+        return values if clear is None else np.ma.array(values, mask=values == _shown(clear, bits))
     tolerance = _JPEG_NOISE if picture.format == "JPEG" else 0
     bands = values.shape[-1]
     image = grey(values[..., : bands - 1 + bands % 2], tolerance)
@@ -70,7 +70,6 @@ def _pixels(picture: Any) -> np.ndarray:
     return image if clear is None else np.ma.array(image, mask=(values == clear).all(axis=-1))
 
 
-def _shown(value: int, picture: Any) -> int:
+def _shown(value: int, bits: int) -> int:
     """Return the grey value that is transparent as the decoder gives it, which spreads few bits over 8."""
-    bits = picture.png_bits
     return value if bits >= 8 else value * 255 // (2**bits - 1)

@@ -1,4 +1,4 @@
-"""What microscopes write, through RosettaSciIO: DM3, DM4, EMD, SER, MRC, HSPY and NeXus.
+"""What microscopes write, through RosettaSciIO: DM3, DM4, EMD of Velox, SER, HSPY and NeXus.
 
 RosettaSciIO is licensed under the GPL and comes with the extra ``em``; nothing else here imports it.
 """
@@ -6,7 +6,6 @@ RosettaSciIO is licensed under the GPL and comes with the extra ``em``; nothing 
 from __future__ import annotations
 
 import importlib
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from motifgpu.io.formats import hdf5
+from motifgpu.io.formats import emd_ncem, hdf5
 from motifgpu.io.formats.pages import Contents, refusal
 from motifgpu.io.formats.units import square, step_nm
 
@@ -25,15 +24,11 @@ _READERS: dict[str, tuple[str, dict[str, Any]]] = {
     # Of a spectrum image only the images, but all their frames.
     ".emd": ("emd", {"select_type": "images", "load_SI_image_stack": True}),
     ".ser": ("tia", {}),
-    ".mrc": ("mrc", {"metadata_file": None}),  # no file beside it
     ".hspy": ("hspy", {}),
     ".nxs": ("nexus", {"skip_array_metadata": True}),
 }
-# What a file without calibration states; MRC's programs then make the cell as many Å long as pixels.
-_DEFAULT_SCALE, _DEFAULT_MRC_NM = 1.0, 0.1
 _READ_AT_ONCE = 2**28  # bytes
 _ENERGY, _SPECTRAL = ("eV", "keV", "meV"), ("EELS", "EDS", "CL")
-_MRC_BYTES = {0: 1, 1: 2, 2: 4, 4: 8, 6: 2, 12: 2}  # a pixel, by mode
 
 
 def reader(suffix: str) -> Any:
@@ -62,8 +57,8 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     size = path.stat().st_size
     if suffix in _HDF5:
         size = opened.enter_context(hdf5.checked(path))
-    elif suffix == ".mrc":
-        _check_mrc(path)
+        if suffix == ".emd" and hdf5.opens_as(path, emd_ncem.is_ncem):
+            return emd_ncem.contents(path, opened)
     found = Contents()
     images = []
     # Reading late takes the reader a second to prepare.
@@ -85,26 +80,13 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         found.add(
             title,
             shape,
-            square(*(_side(axis, suffix) for axis in axes[-2:])),
+            square(*(step_nm(axis.get("scale"), axis.get("units")) for axis in axes[-2:])),
             _loader(data, shape),
             alone=len(images) == 1,
             itemsize=data.dtype.itemsize,
             file_bytes=path.stat().st_size,
         )
     return found
-
-
-def _check_mrc(path: Path) -> None:
-    """Refuse a header that announces more than the file has, on which the reader would work for long."""
-    with open(path, "rb") as file:
-        head = file.read(1024)
-    if len(head) < 1024:
-        raise ValueError("its header is cut off")
-    width, height, pages, mode = struct.unpack_from("<4i", head)
-    (extended,) = struct.unpack_from("<i", head, 92)
-    needed = 1024 + extended + width * height * pages * _MRC_BYTES.get(mode, 1)
-    if min(width, height, pages) < 1 or extended < 0 or needed > path.stat().st_size:
-        raise ValueError(f"its header announces {pages} x {height} x {width} px, which it does not hold")
 
 
 def _in_order(axes: Sequence[Mapping[str, Any]], ndim: int) -> list[Mapping[str, Any]]:
@@ -138,14 +120,6 @@ def _is_spectral(axis: Mapping[str, Any], signal: Mapping[str, Any]) -> bool:
         or "spim" in tags
         or tags.get("Meta Data", {}).get("Format") == "Spectrum image"
     )
-
-
-def _side(axis: Mapping[str, Any], suffix: str) -> float | None:
-    scale = axis.get("scale")
-    if scale == _DEFAULT_SCALE:
-        return None
-    side = step_nm(scale, axis.get("units"))
-    return None if suffix == ".mrc" and side is not None and np.isclose(side, _DEFAULT_MRC_NM) else side
 
 
 def _loader(data: Any, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:

@@ -49,7 +49,10 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
         else:
             found = micrograph.read_all(path, time_limit_s=None)
     except MicrographReadError as error:
-        answers.write(json.dumps({"why": error.why}).encode() + b"\n")
+        why = error.why
+        if isinstance(error.__cause__, MemoryError):
+            why = f"its reader needs more than the {request['memory'] / 2**20:,.0f} MiB that it may use"
+        answers.write(json.dumps({"why": why}).encode() + b"\n")
         return
     images = [
         {"shape": m.shape, "pixel_size_nm": m.pixel_size_nm, "title": m.title, "offset": m.offset}
