@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from motifgpu.features.windows import window
 from motifgpu.motifs.regions import AROUND, SMALLEST, divided, features, gap, separated, settled, together
 from motifgpu.motifs.superlattices import taking_turns
 
@@ -61,13 +62,15 @@ def one_domain(sublattice: np.ndarray) -> Domains:
     return Domains(np.zeros_like(sublattice), sublattice, sublattice, np.ones(sublattice.size))
 
 
-def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray) -> Domains:
+def find_domains(moments: np.ndarray, order: int, points: np.ndarray, sublattice: np.ndarray) -> Domains:
     """Divide columns into domains.
 
     Parameters
     ----------
     moments : (n, n_moments) ndarray
         Zernike moments of patches that show the nearest columns around.
+    order : int
+        Highest radial order of the moments.
     points : (n, 2) ndarray
         Positions, px.
     sublattice : (n,) int64 ndarray
@@ -81,7 +84,9 @@ def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray
         return one_domain(sublattice)
     patterns = _patterns(moments)
     looks = features(patterns)[:, :-1]
-    pattern, sublattice = sublattice, taking_turns(looks, points, sublattice)
+    # Above the mean of the patch, whose A_00 it is: no background counts.
+    brightness = moments[:, 1:] @ window(order)[1:]
+    sublattice, pattern = taking_turns(looks, brightness, points, sublattice)
     # First without the contrast of column and neighbours, which distinguishes sublattices as well.
     part = divided(patterns, points, sublattice, slice(1, -1))
     part = divided(patterns, points, part, slice(0, -1))
@@ -102,7 +107,9 @@ def find_domains(moments: np.ndarray, points: np.ndarray, sublattice: np.ndarray
         domain, part, pattern, confidence = one_domain(sublattice)._replace(pattern=pattern)
     else:
         # What differs too little in the whole sample may take turns in one of the domains.
-        pattern, part = part, taking_turns(looks, points, _within(domain, part))
+        part, kept = taking_turns(looks, brightness, points, _within(domain, part))
+        _, kept = np.unique(kept, return_inverse=True)
+        pattern = np.array([np.bincount(pattern[kept == k]).argmax() for k in range(kept.max() + 1)])[kept]
     pattern, part = _within(domain, pattern), _within(domain, part)
     boundary, sure = _misfits(references, looks, domain, around, points, reach)
     confidence = np.where(boundary, sure, confidence * (1.0 - sure))

@@ -72,7 +72,7 @@ def what_stands_where(
     found, even = one_domain(np.zeros(moments.shape[0], dtype=np.int64)), moments
     if points is not None:
         pattern = find_sublattices(moments, order, min_size)
-        found = find_domains(to_numpy(moments), points, pattern)
+        found = find_domains(to_numpy(moments), order, points, pattern)
         even = flattened(moments, points, order, found.of_column, found.part)
     inner = np.flatnonzero(found.of_column >= 0)
     if inner.size == found.part.size and (found.part == found.pattern).all() and not found.of_column.any():

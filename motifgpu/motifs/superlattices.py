@@ -4,13 +4,15 @@ Where two kinds of columns differ little, as Ba and Ti in bright field or the tw
 patches have nearly one pattern, and noise is more than the difference. They are told apart by their places:
 the patches of columns a lattice translation apart are then alike or unlike, depending on the translation.
 Translations are compared that are longer than a patch is wide, so that no two patches share a pixel or a
-defect.
+defect. Where patterns do not say it, the brightness of the columns alone may: of a superlattice it has a
+Bragg peak at half or a third of the lattice of all columns.
 
 Runs on the host, on a few numbers per column.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -24,28 +26,47 @@ _SHORTEST, _LONGEST = 1.7, 4.0  # translations, in the distance of the eighth ne
 _COMMON, _MOST = 0.3, 24  # least share of the columns that a translation takes onto others, and most of them
 _SAME = 0.2  # distance of displacements that are one translation, in that of nearest columns
 _NEAR = 7  # columns over which it is averaged how much they take turns
+# Sublattices nearer than so many standard deviations of what they look like are told apart by places, if that
+# agrees with at least this share of what they look like and neither is below the third share of both.
+_CLEAR, _AGREED, _EQUAL = 5.0, 0.8, 0.3
 _SAMPLE = 400  # columns whose displacements are looked at
 # Patches are unlike across a translation below this correlation along some axis, and this many times below
 # that of noise; so many of all translations then are as like or half as unlike as that one.
 _UNLIKE, _NOISE, _SHARE = -0.12, 5.0, 0.6
 # Two kinds: their distance in standard deviations, and the density between them in that of the lower one.
 _APART, _VALLEY = 4.0, 0.25
+# Superlattices of brightness: reciprocal places, in the lattice of the columns, by how many standard
+# deviations of noise the brightness of columns must agree with one, and how much of all correlations that must
+# explain. Of a single kind with random defects at 3 and 10 counts at most 10, half of it; 12, a third, where a
+# sublattice mixes two domains.
+_PLACES = np.array(
+    [(0, 1 / 2), (1 / 2, 0), (1 / 2, 1 / 2), (0, 1 / 3), (1 / 3, 0), (1 / 3, 1 / 3), (1 / 3, -1 / 3)]
+)
+_AGREEING, _EXPLAINED = 12.0, 0.6
+# Tolerance of an index, and least length of a lattice vector in the distance of nearest columns.
+_ON_LATTICE, _APART_ON_LATTICE = 0.25, 0.6
+_BESIDE = 4  # nearest columns of a label
 
 
 class _Translation(NamedTuple):
-    """Pairs of columns (m,) of which one is the other, moved."""
+    """Pairs of columns (m,) of which one is the other, moved by a step (2,)."""
 
     first: np.ndarray
     second: np.ndarray
+    step: np.ndarray
 
 
-def taking_turns(looks: np.ndarray, points: np.ndarray, label: np.ndarray) -> np.ndarray:
+def taking_turns(
+    looks: np.ndarray, brightness: np.ndarray, points: np.ndarray, label: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide columns of each label that take turns with others of it.
 
     Parameters
     ----------
     looks : (n, k) ndarray
         What columns look like.
+    brightness : (n,) ndarray
+        Of each, above what is around it.
     points : (n, 2) ndarray
         Positions, px.
     label : (n,) int64 ndarray
@@ -53,8 +74,10 @@ def taking_turns(looks: np.ndarray, points: np.ndarray, label: np.ndarray) -> np
 
     Returns
     -------
-    (n,) int64 ndarray
+    turns : (n,) int64 ndarray
         Labels, further ones after those that there were.
+    pattern : (n,) int64 ndarray
+        The labels that there were, those being one that noise alone told apart.
     """
     distance = cKDTree(points).query(points, min(9, len(points)))[0]
     spacing, reach = float(np.median(distance[:, 1])), float(np.median(distance[:, -1]))
@@ -64,9 +87,28 @@ def taking_turns(looks: np.ndarray, points: np.ndarray, label: np.ndarray) -> np
         if not found:
             return None
         near = cKDTree(points[rows]).query(points[rows], _NEAR)[1]
-        return _turns(looks[rows], found, near)
+        kinds = _by_looks(looks[rows], found, near)
+        return _by_brightness(brightness[rows], found, near, spacing) if kinds is None else kinds
 
-    return separated(label, second)
+    label, pattern = label.copy(), label.copy()
+    for first, other in itertools.combinations(np.unique(label).tolist(), 2):
+        rows = np.flatnonzero((label == first) | (label == other))
+        if _overlap(looks[rows], label[rows] == other):
+            kinds = second(rows)
+            if kinds is not None:
+                kinds = kinds == (np.mean(kinds == (label[rows] == other)) > 0.5)
+                if np.mean(kinds == (label[rows] == other)) > _AGREED:
+                    label[rows], pattern[rows] = np.where(kinds, other, first), first
+    return separated(label, second), pattern
+
+
+def _overlap(looks: np.ndarray, other: np.ndarray) -> bool:
+    """Say whether what two sublattices look like is divided with errors."""
+    if min(other.mean(), 1.0 - other.mean()) < _EQUAL or len(looks) < 2 * SMALLEST:
+        return False
+    along = looks @ (looks[other].mean(axis=0) - looks[~other].mean(axis=0))
+    one, two = along[~other], along[other]
+    return float(two.mean() - one.mean()) < _CLEAR * (0.5 * float(one.var() + two.var())) ** 0.5
 
 
 def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Translation]:
@@ -104,13 +146,13 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
         middles = np.append(middles, middle[None], axis=0)
         apart, other = columns.to((points + middle) * scale)
         pairs = np.flatnonzero(apart < 1.5)
-        found.append(_Translation(pairs, other[pairs]))
+        found.append(_Translation(pairs, other[pairs], middle))
         if len(found) == _MOST:
             break
     return found
 
 
-def _turns(looks: np.ndarray, translations: list[_Translation], near: np.ndarray) -> np.ndarray | None:
+def _by_looks(looks: np.ndarray, translations: list[_Translation], near: np.ndarray) -> np.ndarray | None:
     """Return which columns are of the second of two kinds, None where there is one.
 
     Where kinds take turns in part of the sample alone, those in that part.
@@ -141,7 +183,52 @@ def _turns(looks: np.ndarray, translations: list[_Translation], near: np.ndarray
         axis = scores[kinds].mean(axis=0) - scores[~kinds].mean(axis=0)
         axis /= max(float(np.linalg.norm(axis)), 1e-300)
         signs = np.einsum("i,tij,j->t", axis, alike, axis)
-    turn = _turn(scores @ axis, signs, translations)
+    return _halves(scores @ axis, _turn(scores @ axis, signs, translations), near)
+
+
+def _by_brightness(
+    brightness: np.ndarray, translations: list[_Translation], near: np.ndarray, spacing: float
+) -> np.ndarray | None:
+    """Return the same by brightness alone, the superlattice of two or three columns that fits it best."""
+    index = _on_lattice(np.stack([t.step for t in translations]), _APART_ON_LATTICE * spacing)
+    fits = (np.abs(index - np.round(index)) < _ON_LATTICE).all(axis=1)
+    own = [t for t, fit in zip(translations, fits, strict=True) if fit]
+    x = np.clip(brightness, *np.quantile(brightness, (0.05, 0.95)))
+    x = x - x[near[:, 1 : 1 + _BESIDE]].mean(axis=1)  # beside one kind stands the other
+    x = (x - x.mean()) / max(float(x.std()), 1e-300)
+    number = np.array([len(t.first) for t in own])
+    alike = np.array([x[t.first] @ x[t.second] for t in own])
+    waves = np.cos(2 * np.pi * _PLACES @ np.round(index[fits]).T)
+    # What changes slowly is alike along all translations.
+    waves -= (waves @ number / max(number.sum(), 1))[:, None]
+    alike -= number * alike.sum() / max(number.sum(), 1)
+    agreeing = waves @ alike / np.sqrt(np.maximum(waves**2 @ number, 1e-300))
+    best = agreeing.argmax()
+    if agreeing[best] < max(_AGREEING, (_EXPLAINED * (alike**2 / number).sum()) ** 0.5):
+        return None
+    wave, turn = waves[best], x
+    for _ in range(2):
+        turn = _turn(turn, wave, own)
+        kinds = _halves(x, turn, near)
+        if kinds is not None:
+            return kinds
+    return None
+
+
+def _on_lattice(steps: np.ndarray, least: float) -> np.ndarray:
+    """Return steps (n, 2) in units of the shortest two vectors, of this length at least, that they differ by."""
+    sums = [(steps[:, None] + sign * steps).reshape(-1, 2) for sign in (1, -1)]
+    vectors = np.concatenate([steps, *sums])
+    length = np.hypot(vectors[:, 0], vectors[:, 1])
+    first = vectors[np.where(length > least, length, np.inf).argmin()]
+    across = np.abs(vectors @ (first[::-1] * (1, -1))) / np.hypot(*first)
+    second = vectors[np.where(across > least, length, np.inf).argmin()]
+    index: np.ndarray = steps @ np.linalg.pinv(np.stack([first, second]))
+    return index
+
+
+def _halves(along: np.ndarray, turn: np.ndarray, near: np.ndarray) -> np.ndarray | None:
+    """Return which columns are of the second kind, by themselves and by what others say that each is (n,)."""
     kinds = _kinds(turn, _VALLEY)
     if kinds is None or min(kinds.sum(), (~kinds).sum()) < SMALLEST:
         return None
@@ -149,15 +236,15 @@ def _turns(looks: np.ndarray, translations: list[_Translation], near: np.ndarray
     width = (0.5 * (turn[kinds].var() + turn[~kinds].var())) ** 0.5
     if apart > _APART * width:
         return kinds
-    middle = np.abs(turn - np.median(turn))
-    return gap(np.median(middle[near], axis=1)[:, None], near)
+    turned = (along - np.median(along)) * np.sign(turn - np.median(turn))
+    return gap(np.median(turned[near], axis=1)[:, None], near)
 
 
 def _turn(along: np.ndarray, signs: np.ndarray, translations: list[_Translation]) -> np.ndarray:
     """Return what the columns a translation away say that each is, (n,)."""
     along = np.clip(along, *np.quantile(along, (0.05, 0.95)))  # some are defects
     total, weight = np.zeros(len(along)), np.full(len(along), 1e-12)
-    for sign, (first, second) in zip(signs, translations, strict=True):
+    for sign, (first, second, _) in zip(signs, translations, strict=True):
         for here, there in ((first, second), (second, first)):
             np.add.at(total, here, sign * along[there])
             np.add.at(weight, here, abs(sign))
