@@ -25,7 +25,7 @@ from motifgpu.columns.refine import (
     tallest_tenth,
 )
 from motifgpu.columns.shoulders import find_shoulders
-from motifgpu.columns.spacing import disc_of, group_sizes, near, strongest_within
+from motifgpu.columns.spacing import disc_of, group_sizes, near, sampled, strongest_within
 from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -43,6 +43,9 @@ LEAST_OCCUPANCY = 0.25
 # Equivalent sites are together at least this many times as high as what fits leave of the average around
 # them, by which columns differ from Gaussians, within this distance, px of the grid.
 ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
+# Least curvature of the average, in that of a column of their height: faint columns have at least 0.25, hollow
+# sites between columns with tails at most 0.1.
+_LEAST_BULGE = 0.15
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
 # Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a
 # column: fainter sites than this share of the height of the tallest tenth are none.
@@ -116,10 +119,15 @@ def _completed(
     peaks = replace(peaks, heights=measure_heights(average - shape, peaks))
     left = image.levelled(average - shape - render(peaks, band.size)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
-    beside = _misfit(left, peaks, places, noise)
+    kind = sparse.csgraph.connected_components(places.links, directed=False)[1]
+    beside = _misfit(left, peaks, kind, noise)
     around = places.links + sparse.eye_array(len(height))
     peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
-    real = places.mean_around(height, height) > ABOVE_MISFIT * beside
+    bulges = _bulges(average, peaks)
+    mean, bulge = (places.mean_around(x, x) for x in (height, bulges))
+    # Noise is the same over some lattice constants: equivalents farther away say that it is noise.
+    of_kind = (np.bincount(kind, bulges) / np.bincount(kind))[kind]
+    real = (np.minimum(mean, of_kind) > ABOVE_MISFIT * beside) & (bulge > _LEAST_BULGE * mean)
     if band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     there = namespace.from_numpy(real, average)
@@ -127,13 +135,25 @@ def _completed(
     return LatticeSites(peaks.select(there), misfit, places.select(real))
 
 
-def _misfit(left: Array, peaks: Peaks, places: Places, noise: float) -> np.ndarray:
+def _bulges(average: Array, peaks: Peaks) -> np.ndarray:
+    """Return how high columns (n,) would be that are as curved as the average is there.
+
+    Tails of the columns around make a place brighter, but no maximum.
+    """
+    steps = namespace.as_like(np.array([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]]), average)
+    seen = namespace.to_numpy(sampled(average, peaks.points, steps)).astype(np.float64)
+    curved = seen[:, 0] - seen[:, 1:].mean(axis=1)
+    bulges: np.ndarray = curved / (1 - np.exp(-0.5 / float(peaks.sigma) ** 2))
+    return bulges
+
+
+def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> np.ndarray:
     """Return the standard deviation (n,) of what is left around each kind of places on average.
 
     What is common to all of a kind is no noise, and shows what the shape of columns explains.
     """
     xp = namespace.array_namespace(left)
-    number, kind = sparse.csgraph.connected_components(places.links, directed=False)
+    number = int(kind.max()) + 1
     disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
     rows, cols = (namespace.from_numpy(step, left) for step in disc)
     centre = xp.astype(xp.round(peaks.points), xp.int64)
