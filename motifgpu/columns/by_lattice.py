@@ -25,6 +25,7 @@ from motifgpu.columns.refine import (
     tallest_tenth,
 )
 from motifgpu.columns.spacing import near, strongest_within
+from motifgpu.columns.surface import on_surface, roughness
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -36,6 +37,8 @@ _NOISE_AROUND = 8.0
 _LEAST_NOISE = 0.5
 # Height of a column apart from the lattice over its error, at least.
 _SIGNIFICANT = 5.0
+# Share of its height at which a column shows where the crystal ends.
+_SHOWN = 0.5
 # Equivalents one translation away, of which fewer say nothing about a place.
 _EQUIVALENTS = 2
 # Share of the equivalents of an empty site around that hold a column, at least: less is beyond an edge.
@@ -78,7 +81,11 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     mean = places.mean_around(seen, seen)
     of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
     expected = np.maximum(places.usual_height(seen), _LEAST_OF_AVERAGE * seen_there)
-    probability = column_probability(seen, error, expected, misfit * scale)
+    surface, beside = np.zeros(n_sites, dtype=bool), misfit * scale
+    if not bool(xp.all(image.region)):
+        surface = on_surface(image, places.points, seen > _SHOWN * expected)
+        beside = np.where(surface, np.hypot(beside, roughness(image, float(sharp.sigma))), beside)
+    probability = column_probability(seen, error, expected, beside, surface)
     # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
     single = ~of_kind | (places.links.sum(axis=1) < _EQUIVALENTS)
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)

@@ -15,15 +15,20 @@ import numpy as np
 COLUMN, EMPTY = 0.75, 0.1
 # Heights of what may stand at a place, in shares of the expected one, and by how much each varies.
 _HEIGHTS, _VARIATIONS = (0.0, 0.5, 1.0), (0.03, 0.12, 0.12)
-# What is seen before any place is looked at: pseudo-observations of nothing, half and whole columns.
-_PRIOR = (0.05, 0.05, 4.9)
+# What is seen before any place is looked at: pseudo-observations of nothing, half and whole columns; in the
+# crystal, and where it ends, of which nothing is known.
+_PRIOR, _PRIOR_OF_SURFACE = (0.05, 0.05, 4.9), (2.5, 0.0, 2.5)
 # Places at which columns exceed the error by less teach nothing about how common they are.
 _CLEAR = 2.0
 _ITERATIONS = 50
 
 
 def column_probability(
-    heights: np.ndarray, errors: np.ndarray, expected: np.ndarray, misfit: np.ndarray
+    heights: np.ndarray,
+    errors: np.ndarray,
+    expected: np.ndarray,
+    misfit: np.ndarray,
+    surface: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the probability (n,) that a column stands at each place.
 
@@ -35,6 +40,8 @@ def column_probability(
         Height of a column there.
     misfit : (n,) ndarray
         Standard deviation of what may be seen where there is no column, beside noise.
+    surface : (n,) bool ndarray, optional
+        Which places are where the crystal ends.
     """
     expected = np.maximum(expected, 1e-3 * np.max(np.abs(expected), initial=1e-30))
     height = np.minimum(heights, expected)[:, None]  # more than expected speaks for a column no less
@@ -42,12 +49,16 @@ def column_probability(
     variance = errors[:, None] ** 2 + misfit[:, None] ** 2 + (np.array(_VARIATIONS) * expected[:, None]) ** 2
     likelihood = np.exp(-0.5 * (height - mean) ** 2 / variance) / np.sqrt(variance)
     clear = expected > _CLEAR * np.hypot(errors, misfit)
-    prior = np.array(_PRIOR)
-    weights = prior / prior.sum()
-    for _ in range(_ITERATIONS):
-        joint = likelihood[clear] * weights
-        weights = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0) + prior
-        weights = weights / weights.sum()
-    joint = likelihood * weights
+    common = np.empty_like(likelihood)
+    inside = np.ones(len(heights), dtype=bool) if surface is None else ~surface
+    for members, before in ((inside, _PRIOR), (~inside, _PRIOR_OF_SURFACE)):
+        prior = np.array(before)
+        weights = prior / prior.sum()
+        for _ in range(_ITERATIONS if members.any() else 0):
+            joint = likelihood[clear & members] * weights
+            weights = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0) + prior
+            weights = weights / weights.sum()
+        common[members] = weights
+    joint = likelihood * common
     probability: np.ndarray = joint[:, 1:].sum(axis=1) / np.maximum(joint.sum(axis=1), 1e-300)
     return probability

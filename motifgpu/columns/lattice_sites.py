@@ -43,8 +43,8 @@ LEAST_OCCUPANCY = 0.25
 # Equivalent sites are together at least this many times as high as what fits leave of the average around
 # them, by which columns differ from Gaussians, within this distance, px of the grid.
 ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
-# Least curvature of the average, in that of a column of their height: faint columns have at least 0.25, hollow
-# sites between columns with tails at most 0.1.
+# Least curvature of the average, in that of a column of their height: faint columns have at least 0.25,
+# hollow sites between columns with tails at most 0.1.
 _LEAST_BULGE = 0.15
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
 # Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a

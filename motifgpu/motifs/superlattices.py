@@ -36,9 +36,9 @@ _UNLIKE, _NOISE, _SHARE = -0.12, 5.0, 0.6
 # Two kinds: their distance in standard deviations, and the density between them in that of the lower one.
 _APART, _VALLEY = 4.0, 0.25
 # Superlattices of brightness: reciprocal places, in the lattice of the columns, by how many standard
-# deviations of noise the brightness of columns must agree with one, and how much of all correlations that must
-# explain. Of a single kind with random defects at 3 and 10 counts at most 10, half of it; 12, a third, where a
-# sublattice mixes two domains.
+# deviations of noise the brightness of columns must agree with one, and how much of all correlations that
+# must explain. Of a single kind with random defects at 3 and 10 counts at most 10, half of it; 12, a third,
+# where a sublattice mixes two domains.
 _PLACES = np.array(
     [(0, 1 / 2), (1 / 2, 0), (1 / 2, 1 / 2), (0, 1 / 3), (1 / 3, 0), (1 / 3, 1 / 3), (1 / 3, -1 / 3)]
 )
@@ -108,7 +108,7 @@ def _overlap(looks: np.ndarray, other: np.ndarray) -> bool:
         return False
     along = looks @ (looks[other].mean(axis=0) - looks[~other].mean(axis=0))
     one, two = along[~other], along[other]
-    return float(two.mean() - one.mean()) < _CLEAR * (0.5 * float(one.var() + two.var())) ** 0.5
+    return bool(two.mean() - one.mean() < _CLEAR * np.sqrt(0.5 * (one.var() + two.var())))
 
 
 def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Translation]:
@@ -216,7 +216,7 @@ def _by_brightness(
 
 
 def _on_lattice(steps: np.ndarray, least: float) -> np.ndarray:
-    """Return steps (n, 2) in units of the shortest two vectors, of this length at least, that they differ by."""
+    """Return steps (n, 2) in units of the shortest two vectors, of a least length, that they differ by."""
     sums = [(steps[:, None] + sign * steps).reshape(-1, 2) for sign in (1, -1)]
     vectors = np.concatenate([steps, *sums])
     length = np.hypot(vectors[:, 0], vectors[:, 1])

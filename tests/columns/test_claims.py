@@ -105,3 +105,22 @@ def test_the_edge_of_a_grain_is_no_row_of_empty_sites(kind: str) -> None:
     truth = simulate.sample(kind, (256, 256), counts=10, seed=12)
     columns = find_columns(truth.image)
     assert int(columns.empty.sum()) <= 1
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("tilt", 8), ("particle", 6)])
+def test_neither_tails_nor_a_support_make_columns(kind: str, seed: int) -> None:
+    truth = simulate.sample(kind, (320, 320), counts=10, seed=seed)
+    there = truth.points[truth.occupied]
+    columns = find_columns(truth.image)
+    right = len(match_points(columns.points[columns.occupied], there, truth.spacing_px / 3).found)
+    assert right >= 0.96 * columns.occupied.sum()
+    assert right >= 0.98 * len(there)
+
+
+def test_where_a_crystal_ends_half_a_column_is_less_probable_than_inside() -> None:
+    heights, error, surface = np.array([0.0, 0.4, 1.0]), np.full(3, 0.15), np.ones(3, dtype=bool)
+    inside = column_probability(heights, error, np.ones(3), np.zeros(3))
+    outside = column_probability(heights, error, np.ones(3), np.zeros(3), surface)
+    assert (np.diff(outside) > 0).all()
+    assert outside[1] < 0.5 < inside[1]
+    assert outside[2] > 0.9
