@@ -136,11 +136,15 @@ class Band:
         transform = self.transform(grid)
         return self.inverse(transform * namespace.array_namespace(grid).conj(transform))
 
-    def blur(self, grid: Array, sigma: float) -> Array:
-        """Convolve values on the grid with a Gaussian of `sigma` grid pixels, periodically."""
+    def gaussian(self, sigma: float) -> Array:
+        """Return the response (h, w // 2 + 1) of a Gaussian of `sigma` grid pixels."""
         rows, cols = np.fft.fftfreq(self.size[0]), np.fft.rfftfreq(self.size[1])
         rows, cols = self._sides(*(np.exp(-2 * (np.pi * sigma * f) ** 2) for f in (rows, cols)))
-        return self.inverse(self.transform(grid) * (rows * cols))
+        return rows * cols
+
+    def blur(self, grid: Array, sigma: float) -> Array:
+        """Convolve values on the grid with a Gaussian of `sigma` grid pixels, periodically."""
+        return self.inverse(self.transform(grid) * self.gaussian(sigma))
 
     def image(self, response: Array) -> Array:
         """Return the band multiplied by `response` on the pixels of the image, (H, W)."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from motifgpu.columns.maxima import dilate
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -31,6 +30,8 @@ _ALONE, _ALIKE, _RIGHT = 20.0, 0.15, 0.8
 _BLOCK, _QUANTILE = 16, 0.25
 # Radii of the circle around a point, coefficients: beyond the main lobe of the Hann window.
 _CIRCLE = (3.5, 5.0)
+# Coefficients to each side of a point of which it is the highest.
+_BESIDE = np.arange(-2, 3)
 # Steps along the ring that a point lies on, coefficients: an amorphous film has power all along it.
 _ARC = np.array([-7.0, -6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0, 7.0])
 # Fewest periods across the image, and how far a sum may be off its point, coefficients.
@@ -125,15 +126,15 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
     plane = xp.fft.fftshift(xp.concat([mirrored, power], axis=1), axes=(0,))
     floor = xp.maximum(_noise_along(plane, 0), _noise_along(plane, 1))
     least = xp.max(plane) * 1e-12  # of an image without noise there is rounding
-    floor = xp.clip(floor, min=float(least))
-    peaks = (plane == dilate(dilate(plane))) & (plane >= FAINT * floor)
-    flat = namespace.to_numpy(xp.nonzero(xp.reshape(peaks, (-1,)))[0])
+    floor = namespace.clip(floor, min=float(least))
+    flat = namespace.to_numpy(xp.nonzero(xp.reshape(plane >= FAINT * floor, (-1,)))[0])
     place = np.stack([flat // plane.shape[1] - rows // 2, flat % plane.shape[1] - reach], axis=1)
     radius = np.hypot(place[:, 0], place[:, 1])
     within = np.hypot(place[:, 0] / shape[0], place[:, 1] / shape[1]) <= 0.5
     half = (place[:, 1] > 0) | ((place[:, 1] == 0) & (place[:, 0] > 0))
     kept = half & within & (radius >= _LOWEST)
-    flat, place = flat[kept], place[kept]
+    flat, place, radius = flat[kept], place[kept], radius[kept]
+    width = plane.shape[1]
 
     def at(x: Array, where: np.ndarray) -> np.ndarray:
         taken = xp.take(xp.reshape(x, (-1,)), namespace.from_numpy(where.reshape(-1), power))
@@ -145,18 +146,24 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
         beyond = there[:, :, 1] < -reach  # where the opposite coefficient is held
         there[beyond] = -there[beyond]
         row = (there[:, :, 0] + rows // 2) % rows
-        col = np.clip(there[:, :, 1] + reach, 0, plane.shape[1] - 1)
-        ordered = np.sort(at(plane, row * plane.shape[1] + col), axis=1)
+        col = np.clip(there[:, :, 1] + reach, 0, width - 1)
+        ordered = np.sort(at(plane, row * width + col), axis=1)
         half = ordered.shape[1] // 2
         middle: np.ndarray = (ordered[:, half - 1] + ordered[:, half]) / (2 * math.log(2))
         return middle
 
+    # Of those side by side the highest.
+    strength = at(plane, flat)
+    row, col = (x[:, None] + _BESIDE for x in np.divmod(flat, width))
+    row, col = np.clip(row, 0, rows - 1), np.clip(col, 0, width - 1)
+    beside = at(plane, row[:, :, None] * width + col[:, None, :])
+    highest = strength == beside.max(axis=(1, 2))
+    flat, place, radius, strength = (x[highest] for x in (flat, place, radius, strength))
     angles = np.arange(12) * (np.pi / 6)
     circle = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _CIRCLE])
-    angles = _ARC / radius[kept][:, None]
+    angles = _ARC / radius[:, None]
     arc = (np.cos(angles) - 1)[:, :, None] * place[:, None, :]
     arc = arc + np.sin(angles)[:, :, None] * np.stack([-place[:, 1], place[:, 0]], axis=1)[:, None, :]
-    strength = at(plane, flat)
     clearness = strength / np.maximum(np.maximum(around(circle[None]), around(arc)), at(floor, flat))
     clear = clearness >= FAINT
     return place[clear], strength[clear], clearness[clear]
@@ -181,7 +188,7 @@ def _noise_along(plane: Array, axis: int) -> Array:
     between = xp.maximum(quantile[1:, :], quantile[:-1, :])
     between = xp.concat([quantile[:1, :], between, quantile[-1:, :]], axis=0)
     nearest = namespace.from_numpy(np.floor(position).astype(np.int64) + 1, plane)
-    noise = xp.take(between, xp.clip(nearest, min=0, max=number), axis=0)
+    noise = xp.take(between, namespace.clip(nearest, min=0, max=number), axis=0)
     return noise if axis == 0 else xp.permute_dims(noise, (1, 0))
 
 
@@ -193,14 +200,15 @@ def _of_lattices(place: np.ndarray, clearness: np.ndarray) -> np.ndarray:
         both = np.concatenate([place, -place]).astype(np.float64)
         one, other = np.triu_indices(2 * number, 1)
         one, other = one[one < number], other[one < number]
+        # Those without a change along rows may be lines of the scan, or of a text.
+        clear = np.tile((clearness >= CLEAR) & (place[:, 1] > _OFF), 2).astype(int)
+        possible = (clear[one] + clear[other] > 0) & (_sine(both[one], both[other]) >= _LEAST_SINE)
+        one, other = one[possible], other[possible]
         total = both[one] + both[other]
         away, third = cKDTree(both).query(total, p=np.inf, distance_upper_bound=_OFF)
         one, other, total, third = (x[np.isfinite(away)] for x in (one, other, total, third))
-        # Those without a change along rows may be lines of the scan, or of a text.
-        clear = np.tile((clearness >= CLEAR) & (place[:, 1] > _OFF), 2).astype(int)
         strong = clear[one] + clear[other] + clear[third] >= 2
-        sine = np.minimum(_sine(both[one], both[other]), _sine(both[one], total))
-        sine = np.minimum(sine, _sine(both[other], total))
+        sine = np.minimum(_sine(both[one], total), _sine(both[other], total))
         for x in (one, other, third):
             member[x[strong & (sine >= _LEAST_SINE)] % number] = True
     for i in np.flatnonzero(clearness >= _ALONE):

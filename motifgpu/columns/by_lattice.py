@@ -121,13 +121,15 @@ def _errors(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:
 
     The first columns are those of the places.
     """
-    xp, band = image.xp, image.band
+    band = image.band
     left = image.levelled(image.detail - render(peaks, band.size)) * image.known
     white = image.image.spectrum.noise * band.noise_gain
-    noise = []
+    square, known, noise = band.transform(left * left), band.transform(image.known), []
     for reach in (float(peaks.sigma), _NOISE_AROUND):
-        around = band.blur(left * left, reach) / xp.clip(band.blur(image.known, reach), min=0.1)
-        noise.append(xp.clip(image.at(around, peaks.points), min=_LEAST_NOISE * white))
+        response = band.gaussian(reach)
+        there = namespace.clip(band.inverse(known * response), min=0.1)
+        around = band.inverse(square * response) / there
+        noise.append(namespace.clip(image.at(around, peaks.points), min=_LEAST_NOISE * white))
     on_column, around = (namespace.to_numpy(x).astype(np.float64) for x in noise)
     number = len(places.points)
     around[:number] = places.mean_around(on_column[:number], around[:number])

@@ -54,9 +54,9 @@ def column_probability(
     for members, before in ((inside, _PRIOR), (~inside, _PRIOR_OF_SURFACE)):
         prior = np.array(before)
         weights = prior / prior.sum()
+        informative = np.ascontiguousarray(likelihood[clear & members].T)
         for _ in range(_ITERATIONS if members.any() else 0):
-            joint = likelihood[clear & members] * weights
-            weights = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0) + prior
+            weights = prior + weights * (informative @ (1 / (weights @ informative)))
             weights = weights / weights.sum()
         common[members] = weights
     joint = likelihood * common

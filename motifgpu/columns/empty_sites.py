@@ -26,7 +26,7 @@ def inside_lattice(image: FilteredImage, points: Array, held: Array, on_site: Ar
         Which of them are sites that hold a column, and which are sites.
     """
     xp = image.xp
-    filled = _around(image, points, held) / xp.clip(_around(image, points, on_site), min=1e-6)
+    filled = _around(image, points, held) / namespace.clip(_around(image, points, on_site), min=1e-6)
     enough = filled >= LEAST_FILLED
     unsure = on_site & ~held & ~enough & (filled >= LEAST_AMONG_HOLES)
     if bool(xp.any(unsure)) and bool(xp.any(held)):

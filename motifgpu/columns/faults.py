@@ -148,14 +148,6 @@ def _opened(mask: Array) -> Array:
     return square
 
 
-def _patches(mask: Array) -> tuple[Array, Array]:
-    """Number the patches of a mask (H, W), 0 where it is False, and count their pixels, 0 for number 0."""
-    xp = namespace.array_namespace(mask)
-    groups, count = label_touching(mask, xp)
-    sizes = namespace.bincount(xp.reshape(groups, (-1,)), None, count + 1)
-    return groups, xp.concat([xp.zeros_like(sizes[:1]), sizes[1:]])
-
-
 def _margin_of(equal: Array) -> Array | None:
     """Return the margin (H, W) bool of one value, `equal` where the image has it; None without one."""
     xp = namespace.array_namespace(equal)
@@ -169,22 +161,20 @@ def _margin_of(equal: Array) -> Array | None:
     for axis in (0, 1):  # so that a margin of one row is as solid as any
         edge = ~_false(beyond, axis, pad)
         beyond = xp.concat([edge, beyond, edge], axis=axis)
-    solid = _opened(beyond)
-    if total(solid[pad:-pad, pad:-pad]) < _LEAST_MARGIN:
+    solid = _opened(beyond)[pad:-pad, pad:-pad]
+    if total(solid) < _LEAST_MARGIN:
         return None
-    groups, sizes = _patches(solid)
-    edge = groups[0, 0]
-    number = xp.arange(sizes.shape[0], dtype=edge.dtype, device=namespace.device(equal))
-    inner = xp.where(number == edge, xp.zeros_like(sizes), sizes)
-    least = max(_LEAST_MARGIN, math.ceil(_LARGER * int(xp.max(inner))))
-    outer = (groups == edge)[pad:-pad, pad:-pad]
-    if total(outer) < least:
-        return None
-    parts, sizes = _patches(outer)
-    large = sizes >= least
+    groups, count = label_touching(solid, xp)
+    flat = xp.reshape(groups, (-1,))
+    sizes = namespace.bincount(flat, None, count + 1)
+    frame = xp.concat([groups[0, :], groups[-1, :], groups[:, 0], groups[:, -1]])
+    number = xp.arange(count + 1, dtype=xp.int64, device=namespace.device(equal))
+    outer = (namespace.bincount(frame, None, count + 1) > 0) & (number > 0)
+    inner = xp.where(outer | (number == 0), xp.zeros_like(sizes), sizes)
+    large = outer & (sizes >= max(_LEAST_MARGIN, math.ceil(_LARGER * int(xp.max(inner)))))
     if not bool(xp.any(large)):
         return None
-    margin = xp.reshape(xp.take(large, xp.reshape(parts, (-1,))), equal.shape)
+    margin = xp.reshape(xp.take(large, flat), equal.shape)
     at_frame = sum(total(side) for side in (margin[0, :], margin[-1, :], margin[:, 0], margin[:, -1]))
     bounds = total(margin[1:, :] != margin[:-1, :]) + total(margin[:, 1:] != margin[:, :-1])
     if not at_frame or at_frame < _AT_FRAME * (at_frame + bounds):
@@ -216,7 +206,7 @@ def _lines(x: Array, valid: Array | None) -> Array | None:
     xp = namespace.array_namespace(x)
     # Of a spike not more is left than a bright column has.
     low, high = np.quantile(sample(x, valid), (1 - _OUTER, _OUTER))
-    x = xp.clip(x, min=float(1.5 * low - 0.5 * high), max=float(1.5 * high - 0.5 * low))
+    x = namespace.clip(x, min=float(1.5 * low - 0.5 * high), max=float(1.5 * high - 0.5 * low))
     least = _FAINTEST_LINE * float(high - low)
     rows = _bad_rows(x, least)
     cols = _bad_rows(xp.matrix_transpose(x), least)

@@ -38,7 +38,7 @@ def fill(x: Array, valid: Array) -> Array:
         share = filters.uniform_filter(weight, size=width, mode="constant")
         total = filters.uniform_filter(inside, size=width, mode="constant")
         found = ~known & (share > (_LEAST if width > 3 else 2 * _LEAST))
-        result = xp.where(found, total / xp.clip(share, min=1e-6), result)
+        result = xp.where(found, total / namespace.clip(share, min=1e-6), result)
         known, width = known | found, 2 * width + 1
     return xp.where(valid, x, result + mean)
 

@@ -82,14 +82,14 @@ def lattice_average(
     peaks = peaks | _at_frequencies(band, bragg, detail)
     peaks = xp.astype(peaks & (f > _LOWEST_PEAK * lowest), detail.dtype)
     spread = [length * frequency / (2 * math.pi * WINDOW) for length in band.extended]
-    response = xp.clip(_blur(peaks, spread, xp) * (2 * math.pi * spread[0] * spread[1]), max=1.0)
+    response = namespace.clip(_blur(peaks, spread, xp) * (2 * math.pi * spread[0] * spread[1]), max=1.0)
     # Without noise, rounding can take the floor of the spectrum below zero.
     noise = math.sqrt(max(float(xp.sum(floor * response**2)), 0.0) / (band.size[0] * band.size[1]))
     response = xp.fft.ifftshift(response)[:, : band.size[1] // 2 + 1]
 
     # The first estimate divides by how much of the window is known; then the image is continued by the
     # average itself, which keeps the lattice whole at the border and across holes.
-    weight = xp.clip(_window_weight(band, known, spread), min=_LEAST_KNOWN)
+    weight = namespace.clip(_window_weight(band, known, spread), min=_LEAST_KNOWN)
     average = band.inverse(band.transform(detail * known) * response) / weight
     for _ in range(_EXTRAPOLATIONS):
         continued = xp.where(known > 0, detail, average)
@@ -116,7 +116,7 @@ def coherence(
     power = xp.maximum(power - noise**2 * around(xp.ones_like(known)), 0.5 * power)
     product = power * around(average**2)
     smallest = _NOTHING * xp.max(product)
-    return around(smoothed * average) / xp.sqrt(xp.clip(product, min=float(smallest) + 1e-30))
+    return around(smoothed * average) / xp.sqrt(namespace.clip(product, min=float(smallest) + 1e-30))
 
 
 def _power(band: Band, detail: Array) -> Array:
@@ -178,7 +178,7 @@ def _floor(band: Band, power: Array, xp: ModuleType) -> Array:
     ranked = xp.take(xp.reshape(power, (-1,)), order[: annuli * members])
     ranked = xp.sort(xp.reshape(ranked, (annuli, members)), axis=1, stable=False)
     quantile = ranked[:, int(_QUANTILE * members)]
-    annulus = xp.clip(place // members, max=annuli - 1)
+    annulus = namespace.clip(place // members, max=annuli - 1)
     return xp.reshape(xp.take(quantile, annulus), power.shape)
 
 

@@ -126,7 +126,7 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
         power = _power_around(transform, wanted, spread, half)
         noise = _averaged(xp.mean(power[1:, :, :], axis=0))
         least = float(xp.max(noise)) * 1e-9 + 1e-30
-        total = total + power[0, :, :] / xp.clip(noise, min=least)
+        total = total + power[0, :, :] / namespace.clip(noise, min=least)
     places = xp.astype(total > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
     for sign, times in ((1, _HOLE), (-1, _HOLE + _BEYOND)):  # dilated and eroded
         for _ in range(times):
@@ -155,10 +155,7 @@ def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half
 
 def _averaged(x: Array) -> Array:
     """Average over 7 x 7 places, periodically."""
-    xp = namespace.array_namespace(x)
-    for axis in (0, 1):
-        x = sum(xp.roll(x, step, axis=axis) for step in range(-3, 4)) / 7
-    return x
+    return namespace.ndimage(namespace.array_namespace(x)).uniform_filter(x, size=7, mode="wrap")
 
 
 def _nearest(band: Band, axis: int, places: int, lowest: float) -> np.ndarray:

@@ -157,8 +157,8 @@ def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> np.nda
     disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
     rows, cols = (namespace.from_numpy(step, left) for step in disc)
     centre = xp.astype(xp.round(peaks.points), xp.int64)
-    row = xp.clip(centre[:, 0, None] + rows[None, :], min=0, max=left.shape[0] - 1)
-    col = xp.clip(centre[:, 1, None] + cols[None, :], min=0, max=left.shape[1] - 1)
+    row = namespace.clip(centre[:, 0, None] + rows[None, :], min=0, max=left.shape[0] - 1)
+    col = namespace.clip(centre[:, 1, None] + cols[None, :], min=0, max=left.shape[1] - 1)
     around = xp.take(xp.reshape(left, (-1,)), xp.reshape(row * left.shape[1] + col, (-1,)))
     width = rows.shape[0]
     place = namespace.from_numpy(kind.astype(np.int64), left)[:, None] * width

@@ -100,7 +100,7 @@ def peak_positions(x: Array, mask: Array) -> Array:
         before, after = neighbours(-step, place > 0), neighbours(step, place < length - 1)
         bend = 2 * xp.take(values, flat) - before - after
         offset = xp.where(bend > 0, 0.5 * (after - before) / xp.where(bend > 0, bend, 1), 0)
-        vertices.append(xp.astype(place, x.dtype) + xp.clip(offset, min=-0.5, max=0.5))
+        vertices.append(xp.astype(place, x.dtype) + namespace.clip(offset, min=-0.5, max=0.5))
     members = xp.astype(namespace.bincount(owner, None, count), x.dtype)
     return xp.stack([namespace.bincount(owner, v, count) / members for v in vertices], axis=1)
 

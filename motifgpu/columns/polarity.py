@@ -14,6 +14,7 @@ from motifgpu.columns.bragg import BraggPeaks
 from motifgpu.columns.filtered import LEVEL, FilteredImage
 from motifgpu.columns.maxima import local_maxima, peak_positions
 from motifgpu.columns.refine import refine, render, start_peaks, tallest_tenth
+from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
 # Third moment of the smoothed image, in standard deviations, above which its columns are bright: 0.1 to 3 in
@@ -59,6 +60,6 @@ def _left_over(image: FilteredImage, smoothed: Array) -> float:
         return 1.0
     start = start.select(start.heights > _FAINTEST * tallest_tenth(start))
     left = smoothed - render(refine(smoothed, start, _STEPS), band.size)
-    level = band.blur(left * image.known, LEVEL) / xp.clip(band.blur(image.known, LEVEL), min=0.05)
+    level = band.blur(left * image.known, LEVEL) / namespace.clip(band.blur(image.known, LEVEL), min=0.05)
     left = (left - level) * image.known
     return float(xp.sum(left**2) / xp.sum((smoothed * image.known) ** 2))

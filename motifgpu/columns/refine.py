@@ -65,7 +65,7 @@ def start_peaks(image: Array, points: Array) -> Peaks:
     heights = xp.take(xp.reshape(image, (-1,)), windows[:, REACH, REACH])
     level = xp.mean(image)
     width = xp.asarray(USUAL, dtype=image.dtype, device=namespace.device(image))
-    return Peaks(points, xp.clip(heights - level, min=0.0), width)
+    return Peaks(points, namespace.clip(heights - level, min=0.0), width)
 
 
 def refine(
@@ -100,12 +100,12 @@ def refine(
         change, wider = fit.step(image - fit.model(peaks.heights), _ridge(known), tether, away)
         middle = namespace.upper_median(peaks.heights)
         asked = namespace.upper_median(namespace.take_rows(wider, peaks.heights >= middle))
-        move = xp.clip(change[:, 1:3], min=-_LONGEST, max=_LONGEST)
+        move = namespace.clip(change[:, 1:3], min=-_LONGEST, max=_LONGEST)
         points, heights = peaks.points + move, peaks.heights + change[:, 0]
         peaks = Peaks(
             xp.astype(points, start.dtype, copy=False),
             xp.astype(xp.maximum(heights, 0.02 * middle), start.dtype, copy=False),
-            xp.clip(peaks.sigma + asked, min=_NARROWEST, max=WIDEST),
+            namespace.clip(peaks.sigma + asked, min=_NARROWEST, max=WIDEST),
         )
     return peaks
 
@@ -165,8 +165,8 @@ def _windows(corner: Array, shape: tuple[int, int]) -> Array:
     xp = namespace.array_namespace(corner)
     steps = xp.arange(-REACH, REACH + 1, dtype=xp.int64, device=namespace.device(corner))
     centre = xp.astype(corner, xp.int64)
-    row = xp.clip(centre[:, 0], min=REACH, max=shape[0] - 1 - REACH)
-    col = xp.clip(centre[:, 1], min=REACH, max=shape[1] - 1 - REACH)
+    row = namespace.clip(centre[:, 0], min=REACH, max=shape[0] - 1 - REACH)
+    col = namespace.clip(centre[:, 1], min=REACH, max=shape[1] - 1 - REACH)
     return (row[:, None] + steps)[:, :, None] * shape[1] + (col[:, None] + steps)[:, None, :]
 
 

@@ -133,7 +133,7 @@ def _steadied(x: Array) -> Array:
     constant = float(xp.mean(variance)) - slope * float(xp.mean(level))
     if slope <= 0:
         return x
-    root = xp.sqrt(xp.clip(slope * x + 0.375 * slope**2 + constant, min=0.0))
+    root = xp.sqrt(namespace.clip(slope * x + 0.375 * slope**2 + constant, min=0.0))
     return root * (2 / slope)
 
 

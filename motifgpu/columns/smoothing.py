@@ -145,7 +145,7 @@ def patch_response(band: Band, detail: Array, variance: float) -> Array:
     values, vectors = xp.linalg.eigh(xp.reshape(covariance, (side**2, side**2)))
     # Where the noise is nearly nil, rounding makes eigenvalues that are not positive: they hold nothing.
     floor = max(variance, 1e-6 * float(values[-1]))
-    factors = xp.where(values > floor, 1 - floor / xp.clip(values, min=floor), 0)
+    factors = xp.where(values > floor, 1 - floor / namespace.clip(values, min=floor), 0)
     projection = xp.reshape((vectors * factors) @ xp.matrix_transpose(vectors), (-1,))
     kernel = namespace.bincount(lag, projection, width**2) / side**2
     return _even_transform(band, xp.reshape(kernel, (width, width)), xp)
@@ -159,7 +159,7 @@ def _autocorrelation(band: Band, detail: Array, side: int, xp: ModuleType) -> Ar
         rows = xp.concat([full[-side + 1 :, :], full[:side, :]], axis=0)
         return xp.concat([rows[:, -side + 1 :], rows[:, :side]], axis=1)
 
-    pairs = xp.clip(at_small_lags(band.inside), min=1.0)
+    pairs = namespace.clip(at_small_lags(band.inside), min=1.0)
     return xp.reshape(at_small_lags(detail * band.inside) / pairs, (-1,))
 
 

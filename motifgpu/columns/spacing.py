@@ -18,8 +18,8 @@ def pixel_of(points: Array, shape: tuple[int, int]) -> Array:
     """Return the flat index (n,) of the pixel under each point."""
     xp = namespace.array_namespace(points)
     nearest = xp.astype(xp.round(points), xp.int64)
-    row = xp.clip(nearest[:, 0], min=0, max=shape[0] - 1)
-    return row * shape[1] + xp.clip(nearest[:, 1], min=0, max=shape[1] - 1)
+    row = namespace.clip(nearest[:, 0], min=0, max=shape[0] - 1)
+    return row * shape[1] + namespace.clip(nearest[:, 1], min=0, max=shape[1] - 1)
 
 
 def four_around(row: Array, col: Array, shape: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
@@ -31,8 +31,8 @@ def four_around(row: Array, col: Array, shape: tuple[int, int]) -> Iterator[tupl
         rest, low = place - low, xp.astype(low, xp.int64)
         sides.append(
             [
-                (xp.clip(low, min=0, max=length - 1), 1 - rest),
-                (xp.clip(low + 1, min=0, max=length - 1), rest),
+                (namespace.clip(low, min=0, max=length - 1), 1 - rest),
+                (namespace.clip(low + 1, min=0, max=length - 1), rest),
             ]
         )
     for (r, down), (c, right) in itertools.product(*sides):
@@ -133,11 +133,11 @@ def _outranked(
         last = min(first + at_once, points.shape[0])
         some = points[first:last, :]
         centre = pixel_of(some, shape)[:, None]
-        row = xp.clip(centre // shape[1] + steps, min=0, max=shape[0] - 1)
-        col = xp.clip(centre % shape[1] + steps, min=0, max=shape[1] - 1)
+        row = namespace.clip(centre // shape[1] + steps, min=0, max=shape[0] - 1)
+        col = namespace.clip(centre % shape[1] + steps, min=0, max=shape[1] - 1)
         around = row[:, :, None] * shape[1] + col[:, None, :]
         number = xp.take(ground, xp.reshape(around, (-1,)))
-        there = xp.clip(number - 1, min=0)
+        there = namespace.clip(number - 1, min=0)
         away = xp.reshape(xp.take(others, there, axis=0), (some.shape[0], -1, 2)) - some[:, None, :]
         number, higher = (
             xp.reshape(values, away.shape[:2]) for values in (number, xp.take(their_rank, there))

@@ -93,10 +93,13 @@ def power_spectrum(x: Array) -> Spectrum:
 def _power(x: Array) -> Array:
     """Return the power spectrum (H, W // 2 + 1) of an image in a Hann window."""
     xp = namespace.array_namespace(x)
-    window = hann(x)
-    x = (x - xp.sum(x * window) / xp.sum(window)) * window
-    transform = namespace.fft(xp).rfftn(x, axes=(0, 1))
-    return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) / xp.sum(window * window)
+    rows, cols = _hann_sides(x)
+    window = rows * cols
+    windowed = x * window
+    mean = xp.sum(windowed) / (xp.sum(rows) * xp.sum(cols))
+    transform = namespace.fft(xp).rfftn(windowed - mean * window, axes=(0, 1))
+    scale = 1 / (xp.sum(rows * rows) * xp.sum(cols * cols))
+    return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) * scale
 
 
 def _parts(x: Array) -> Iterator[Array]:
@@ -111,5 +114,11 @@ def _parts(x: Array) -> Iterator[Array]:
 
 def hann(like: Array) -> Array:
     """Return the Hann window (H, W) of the shape of `like`, nowhere zero."""
-    r, c = (np.hanning(length + 2)[1:-1] for length in like.shape)
-    return namespace.as_like(r, like)[:, None] * namespace.as_like(c, like)[None, :]
+    rows, cols = _hann_sides(like)
+    return rows * cols
+
+
+def _hann_sides(like: Array) -> tuple[Array, Array]:
+    """Return the window along rows (H, 1) and along columns (1, W)."""
+    rows, cols = (namespace.as_like(np.hanning(length + 2)[1:-1], like) for length in like.shape)
+    return rows[:, None], cols[None, :]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from motifgpu.columns.filtered import FilteredImage
+from motifgpu.columns.filtered import LEVEL, FilteredImage
 from motifgpu.columns.refine import Peaks
 from motifgpu.columns.spacing import four_around
 from motifgpu.core import namespace
@@ -31,11 +31,11 @@ def tails(image: FilteredImage, left: Array, peaks: Peaks) -> Array:
     peaks : Peaks
     """
     xp, known = image.xp, image.known
-    drawn = _points(peaks, image.band.size)
-    shapes = []
-    for width in _WIDTHS:
-        shape = image.band.blur(drawn, width * float(peaks.sigma)) if width else drawn
-        shapes.append(image.levelled(shape) * known)
+    band = image.band
+    # Drawn as points, made wide and freed of its level at once.
+    transform = band.transform(_points(peaks, band.size)) * (1 - band.gaussian(LEVEL))
+    responses = (band.gaussian(width * float(peaks.sigma)) for width in _WIDTHS)
+    shapes = [band.inverse(transform * response) * known for response in responses]
     table = xp.reshape(xp.stack(shapes), (len(shapes), -1))
     normal = namespace.to_numpy(table @ xp.matrix_transpose(table)).astype(np.float64)
     right = namespace.to_numpy(table @ xp.reshape(left * known, (-1,))).astype(np.float64)

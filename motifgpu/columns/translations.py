@@ -61,7 +61,7 @@ def shortest_translations(image: StandardImage) -> tuple[float, float]:
     variance = xp.sum(detail**2) / xp.sum(taper**2)
     noisy = float(image.spectrum.noise * band.noise_gain * xp.mean(response**2) / variance)
     whole, window = band.autocorrelation(detail), band.autocorrelation(taper)
-    correlation = _centred(whole) / xp.clip(_centred(window), min=_LEAST_WINDOW)
+    correlation = _centred(whole) / namespace.clip(_centred(window), min=_LEAST_WINDOW)
     peaks = peak_positions(correlation, local_maxima(correlation))
     middle = namespace.as_like(np.array(band.size) // 2, x)
     lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)

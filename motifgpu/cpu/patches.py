@@ -42,7 +42,7 @@ class _Interpolation:
 
 def _quintic_bspline(distance: Array, xp: ModuleType) -> Array:
     """Quintic B-spline at distances >= 0, as a sum of truncated powers; zero from 3 on."""
-    near = [xp.clip(knot - distance, min=0.0) for knot in (3.0, 2.0, 1.0)]
+    near = [namespace.clip(knot - distance, min=0.0) for knot in (3.0, 2.0, 1.0)]
     three, two, one = ((x * x) * (x * x) * x for x in near)
     return (three - 6.0 * two + 15.0 * one) / 120.0
 

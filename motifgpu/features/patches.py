@@ -140,7 +140,7 @@ class PatchGrid:
         self.missing = xp.zeros_like(self.points[:, 0])
         if cut.shape[0]:
             place = xp.cumulative_sum(xp.astype(unsure, xp.int64)) - 1
-            share = xp.take(1 - self._share_present(self.present(cut)), xp.clip(place, min=0))
+            share = xp.take(1 - self._share_present(self.present(cut)), namespace.clip(place, min=0))
             self.missing = xp.where(unsure, xp.astype(share, points.dtype), self.missing)
         self.whole = in_frame & (self.missing <= MOST_MISSING)
 
@@ -153,11 +153,14 @@ class PatchGrid:
         total = xp.reshape(xp.concat([xp.zeros_like(total[:1, :]), total], axis=0), (-1,))
         low = xp.astype(xp.floor(self.points - self._half), xp.int64)
         high = xp.astype(xp.ceil(self.points + self._half), xp.int64)
-        top, bottom = xp.clip(low[:, 0], min=0, max=height), xp.clip(high[:, 0] + 1, min=0, max=height)
-        left, right = xp.clip(low[:, 1] - 1, min=-1), xp.clip(high[:, 1], min=0, max=width - 1)
+        top, bottom = (
+            namespace.clip(low[:, 0], min=0, max=height),
+            namespace.clip(high[:, 0] + 1, min=0, max=height),
+        )
+        left, right = namespace.clip(low[:, 1] - 1, min=-1), namespace.clip(high[:, 1], min=0, max=width - 1)
 
         def upto(row: Array, col: Array) -> Array:
-            there = xp.take(total, row * width + xp.clip(col, min=0))
+            there = xp.take(total, row * width + namespace.clip(col, min=0))
             return xp.where(col >= 0, there, xp.zeros_like(there))
 
         return upto(bottom, right) - upto(top, right) - upto(bottom, left) + upto(top, left) == 0
@@ -171,7 +174,7 @@ class PatchGrid:
         for axis, length in enumerate((height, width)):
             at = xp.take(self.points[:, axis], rows)[:, None] + steps
             there.append((at >= -0.5) & (at <= length - 0.5))
-            places.append(xp.clip(xp.astype(xp.round(at), xp.int64), min=0, max=length - 1))
+            places.append(namespace.clip(xp.astype(xp.round(at), xp.int64), min=0, max=length - 1))
         found = there[0][:, :, None] & there[1][:, None, :]
         if self._valid is None:
             return found
