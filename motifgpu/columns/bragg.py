@@ -87,57 +87,69 @@ class BraggPeaks:
         )
 
 
-def bragg_peaks(power: Array, shape: tuple[int, int], stricter: float = 1.0) -> BraggPeaks:
-    """Find the Bragg peaks in the power spectrum of a real image.
+def bragg_peaks(power: Array, shape: tuple[int, int], stricter: float = 1.0) -> list[BraggPeaks]:
+    """Find the Bragg peaks in the power spectra of real images.
 
     Parameters
     ----------
-    power : (H, W // 2 + 1) array
-        Of the image in a Hann window.
+    power : (n, H, W // 2 + 1) array
+        Of each image in a Hann window.
     shape : (int, int)
-        Of the image.
+        Of an image.
     stricter : float
         By how much the least clearness is higher than usual.
 
     Returns
     -------
-    BraggPeaks
-        None where there is no two-dimensional lattice.
+    list of BraggPeaks
+        None of them where there is no two-dimensional lattice.
     """
-    place, strength, clearness = _points(power, shape)
-    order = np.argsort(-clearness, kind="stable")[:_MOST]
-    place, strength, clearness = place[order], strength[order], clearness[order] / stricter
-    lattice = _of_lattices(place, clearness)
-    if 0 < lattice.sum() <= _FEW:
-        lattice &= ~_harmonics(place, shape)
-        lattice[lattice] = _of_lattices(place[lattice], clearness[lattice])
-    strongest = float(clearness.max(initial=0.0))
-    clearness = stricter * clearness
-    return BraggPeaks(place[lattice] / np.array(shape), strength[lattice], clearness[lattice], strongest)
+    points = _points(power, shape)
+    found = []
+    for image in range(power.shape[0]):
+        place, strength, clearness = (x[points[0] == image] for x in points[1:])
+        order = np.argsort(-clearness, kind="stable")[:_MOST]
+        place, strength, clearness = place[order], strength[order], clearness[order] / stricter
+        lattice = _of_lattices(place, clearness)
+        if 0 < lattice.sum() <= _FEW:
+            lattice &= ~_harmonics(place, shape)
+            lattice[lattice] = _of_lattices(place[lattice], clearness[lattice])
+        strongest = float(clearness.max(initial=0.0))
+        clearness = stricter * clearness
+        frequency = place[lattice] / np.array(shape)
+        found.append(BraggPeaks(frequency, strength[lattice], clearness[lattice], strongest))
+    return found
 
 
-def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return place (n, 2) in coefficients, power and clearness (n,) of all points of half the plane."""
+def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Return number of the image (n,), place (n, 2) in coefficients, power and clearness (n,) of all points.
+
+    Of each spectrum half the plane is looked at.
+    """
     xp = namespace.array_namespace(power)
-    rows, cols = power.shape
-    reach = min(math.ceil(_CIRCLE[-1]), cols - 1)
+    rows, reach = power.shape[1], min(math.ceil(_CIRCLE[-1]), power.shape[2] - 1)
     opposite = namespace.from_numpy((-np.arange(rows)) % rows, power)
-    mirrored = xp.flip(xp.take(power, opposite, axis=0)[:, 1 : reach + 1], axis=1)
-    plane = xp.fft.fftshift(xp.concat([mirrored, power], axis=1), axes=(0,))
-    floor = xp.maximum(_noise_along(plane, 0), _noise_along(plane, 1))
-    least = xp.max(plane) * 1e-12  # of an image without noise there is rounding
-    floor = namespace.clip(floor, min=float(least))
-    flat = namespace.to_numpy(xp.nonzero(xp.reshape(plane >= FAINT * floor, (-1,)))[0])
-    place = np.stack([flat // plane.shape[1] - rows // 2, flat % plane.shape[1] - reach], axis=1)
+    mirrored = xp.flip(xp.take(power, opposite, axis=1)[:, :, 1 : reach + 1], axis=2)
+    plane = xp.fft.fftshift(xp.concat([mirrored, power], axis=2), axes=(1,))
+    width, flat_plane = plane.shape[2], xp.reshape(plane, (-1,))
+    floor = xp.maximum(_noise_along(plane, 1), _noise_along(plane, 2))
+    # Of an image without noise there is rounding.
+    floor = xp.maximum(floor, xp.max(plane, axis=(1, 2), keepdims=True) * 1e-12)
+    floor = xp.reshape(floor, (-1,))
+    flat = namespace.to_numpy(xp.nonzero(flat_plane >= FAINT * floor)[0])
+    image, flat = np.divmod(flat, rows * width)
+    place = np.stack([flat // width - rows // 2, flat % width - reach], axis=1)
     radius = np.hypot(place[:, 0], place[:, 1])
     within = np.hypot(place[:, 0] / shape[0], place[:, 1] / shape[1]) <= 0.5
     half = (place[:, 1] > 0) | ((place[:, 1] == 0) & (place[:, 0] > 0))
     kept = half & within & (radius >= _LOWEST)
-    flat, place, radius = flat[kept], place[kept], radius[kept]
-    width = plane.shape[1]
+    image, place, radius = image[kept], place[kept], radius[kept]
 
-    def at(x: Array, where: np.ndarray) -> np.ndarray:
-        taken = xp.take(xp.reshape(x, (-1,)), namespace.from_numpy(where.reshape(-1), power))
+    def at(x: Array, row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Values of the spectrum of each image (n,) at centred coefficients (n, ...)."""
+        row, col = np.clip(row + rows // 2, 0, rows - 1), np.clip(col + reach, 0, width - 1)
+        where = row * width + col + (image * rows * width).reshape(-1, *(1,) * (row.ndim - 1))
+        taken = xp.take(x, namespace.from_numpy(where.reshape(-1), power))
         return namespace.to_numpy(taken).astype(np.float64).reshape(where.shape)
 
     def around(steps: np.ndarray) -> np.ndarray:
@@ -145,51 +157,48 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
         there = np.rint(place[:, None, :] + steps).astype(np.int64)
         beyond = there[:, :, 1] < -reach  # where the opposite coefficient is held
         there[beyond] = -there[beyond]
-        row = (there[:, :, 0] + rows // 2) % rows
-        col = np.clip(there[:, :, 1] + reach, 0, width - 1)
-        ordered = np.sort(at(plane, row * width + col), axis=1)
+        row = (there[:, :, 0] + rows // 2) % rows - rows // 2
+        ordered = np.sort(at(flat_plane, row, there[:, :, 1]), axis=1)
         half = ordered.shape[1] // 2
         middle: np.ndarray = (ordered[:, half - 1] + ordered[:, half]) / (2 * math.log(2))
         return middle
 
     # Of those side by side the highest.
-    strength = at(plane, flat)
-    row, col = (x[:, None] + _BESIDE for x in np.divmod(flat, width))
-    row, col = np.clip(row, 0, rows - 1), np.clip(col, 0, width - 1)
-    beside = at(plane, row[:, :, None] * width + col[:, None, :])
-    highest = strength == beside.max(axis=(1, 2))
-    flat, place, radius, strength = (x[highest] for x in (flat, place, radius, strength))
+    beside = place[:, :, None] + _BESIDE
+    strength = at(flat_plane, place[:, 0], place[:, 1])
+    highest = at(flat_plane, beside[:, 0, :, None], beside[:, 1, None, :]).max(axis=(1, 2)) == strength
+    image, place, radius, strength = (x[highest] for x in (image, place, radius, strength))
     angles = np.arange(12) * (np.pi / 6)
     circle = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _CIRCLE])
     angles = _ARC / radius[:, None]
     arc = (np.cos(angles) - 1)[:, :, None] * place[:, None, :]
     arc = arc + np.sin(angles)[:, :, None] * np.stack([-place[:, 1], place[:, 0]], axis=1)[:, None, :]
-    clearness = strength / np.maximum(np.maximum(around(circle[None]), around(arc)), at(floor, flat))
+    noise = np.maximum(np.maximum(around(circle[None]), around(arc)), at(floor, place[:, 0], place[:, 1]))
+    clearness = strength / noise
     clear = clearness >= FAINT
-    return place[clear], strength[clear], clearness[clear]
+    return image[clear], place[clear], strength[clear], clearness[clear]
 
 
 def _noise_along(plane: Array, axis: int) -> Array:
-    """Power of the noise along an axis: the larger of a low quantile of the two blocks that are nearest."""
+    """Power of the noise along axis 1 or 2: the larger of low quantiles of the two nearest blocks."""
     xp = namespace.array_namespace(plane)
-    lines = plane if axis == 0 else xp.permute_dims(plane, (1, 0))
-    length, across = lines.shape
+    lines = plane if axis == 1 else xp.permute_dims(plane, (0, 2, 1))
+    images, length, across = lines.shape
     block = min(_BLOCK, length)
     number = length // block
     first = (length - number * block) // 2
-    ranked = xp.sort(
-        xp.reshape(lines[first : first + number * block, :], (number, block, across)), axis=1, stable=False
-    )
+    blocks = xp.reshape(lines[:, first : first + number * block, :], (images, number, block, across))
+    ranked = xp.sort(blocks, axis=2, stable=False)
     lower = max(int(_QUANTILE * block) - 1, 0)
     # The mean of the order statistics of exponentially distributed values.
     share = sum(1 / (block - i) for i in range(lower + 1)) + 0.5 / (block - lower - 1)
-    quantile = (ranked[:, lower, :] + ranked[:, lower + 1, :]) / (2 * share)
+    quantile = (ranked[:, :, lower, :] + ranked[:, :, lower + 1, :]) / (2 * share)
     position = (np.arange(length) - first) / block - 0.5
-    between = xp.maximum(quantile[1:, :], quantile[:-1, :])
-    between = xp.concat([quantile[:1, :], between, quantile[-1:, :]], axis=0)
-    nearest = namespace.from_numpy(np.floor(position).astype(np.int64) + 1, plane)
-    noise = xp.take(between, namespace.clip(nearest, min=0, max=number), axis=0)
-    return noise if axis == 0 else xp.permute_dims(noise, (1, 0))
+    between = xp.maximum(quantile[:, 1:, :], quantile[:, :-1, :])
+    between = xp.concat([quantile[:, :1, :], between, quantile[:, -1:, :]], axis=1)
+    nearest = np.clip(np.floor(position).astype(np.int64) + 1, 0, number)
+    noise = xp.take(between, namespace.from_numpy(nearest, plane), axis=1)
+    return noise if axis == 1 else xp.permute_dims(noise, (0, 2, 1))
 
 
 def _of_lattices(place: np.ndarray, clearness: np.ndarray) -> np.ndarray:

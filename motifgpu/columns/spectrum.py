@@ -17,6 +17,8 @@ from motifgpu.core.namespace import Array
 # are nine, so that their Bragg peaks have to be clearer by this factor.
 _SMALLEST_PART, _STRICTER = 64, 1.35
 
+_AT_ONCE = 8  # blocks of pixels that are transformed at once
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -65,7 +67,7 @@ def power_spectrum(x: Array) -> Spectrum:
     This is the curve of Fig. S30 of Dan et al., Science Advances 8, eabk1005 (2022).
     """
     xp = namespace.array_namespace(x)
-    power = _power(x)
+    power = _power(x[None, :, :])[0, :, :]
     f = frequencies(x.shape, x)
     rings = min(x.shape)
     ring = xp.astype(xp.round(f * rings), xp.int64)
@@ -83,33 +85,37 @@ def power_spectrum(x: Array) -> Spectrum:
     beyond = namespace.take_rows(xp.reshape(power, (-1,)), xp.reshape(f > 0.5, (-1,)))
     median = float(namespace.upper_median(beyond))
     mean = total.astype(np.float64) / members
-    bragg = bragg_peaks(power, (x.shape[0], x.shape[1]))
-    for part in _parts(x):
-        found = bragg_peaks(_power(part), (part.shape[0], part.shape[1]), _STRICTER)
-        bragg = bragg.joined(found, 2 / np.array(part.shape))
+    bragg = bragg_peaks(power[None, :, :], (x.shape[0], x.shape[1]))[0]
+    for parts in _parts(x):
+        shape = parts.shape[1], parts.shape[2]
+        for found in bragg_peaks(_power(parts), shape, _STRICTER):
+            bragg = bragg.joined(found, 2 / np.array(shape))
     return Spectrum(np.arange(count) / rings, mean, median / math.log(2), bragg)
 
 
 def _power(x: Array) -> Array:
-    """Return the power spectrum (H, W // 2 + 1) of an image in a Hann window."""
+    """Return the power spectra (n, H, W // 2 + 1) of images (n, H, W) in a Hann window."""
     xp = namespace.array_namespace(x)
-    rows, cols = _hann_sides(x)
+    rows, cols = _hann_sides(x[0, :, :])
     window = rows * cols
     windowed = x * window
-    mean = xp.sum(windowed) / (xp.sum(rows) * xp.sum(cols))
-    transform = namespace.fft(xp).rfftn(windowed - mean * window, axes=(0, 1))
+    mean = xp.sum(windowed, axis=(1, 2), keepdims=True) / (xp.sum(rows) * xp.sum(cols))
+    transform = namespace.fft(xp).rfftn(windowed - mean * window, axes=(1, 2))
     scale = 1 / (xp.sum(rows * rows) * xp.sum(cols * cols))
     return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) * scale
 
 
 def _parts(x: Array) -> Iterator[Array]:
-    """Return the nine parts of half the rows and columns of an image that overlap by half."""
+    """Return the nine parts of half the rows and columns of an image that overlap by half, some at a time."""
     rows, cols = (length // 2 for length in x.shape)
     if min(rows, cols) < _SMALLEST_PART:
         return
-    for row, col in itertools.product(range(3), repeat=2):
-        top, left = row * (rows // 2), col * (cols // 2)
-        yield x[top : top + rows, left : left + cols]
+    xp = namespace.array_namespace(x)
+    places = itertools.product(range(0, 3 * (rows // 2), rows // 2), range(0, 3 * (cols // 2), cols // 2))
+    parts = [x[top : top + rows, left : left + cols] for top, left in places]
+    at_once = max(1, _AT_ONCE * namespace.block_size(xp) // (rows * cols))
+    for first in range(0, len(parts), at_once):
+        yield xp.stack(parts[first : first + at_once])
 
 
 def hann(like: Array) -> Array:
