@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,14 +125,16 @@ def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
         analysis.save(folder / ARCHIVE)
 
 
-def _describe(analysis: Analysis, folder: Path) -> str:
+def _describe(analysis: Analysis, folder: Path, seconds: float) -> str:
     summary = analysis.summary()
     lines = [
         f"{summary['source']}: {summary['columns']:,} atom columns, {summary['n_motifs']} motifs, "
-        f"{summary['n_environments']} environments, {sum(summary['timings_s'].values()):.2f} s"
+        f"{summary['n_environments']} environments, {seconds:.1f} s with the report",
+        f"  {summary['in_words']}",
     ]
     lines += [
-        f"  {m['name']:<10}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %  {m['shell']}"
+        f"  {m['name']:<10}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %"
+        + (f"  beside {m['shell']}" if m["shell"] else "")
         for m in summary["motifs"]
     ]
     lines += [f"  note: {text}" for text in summary["warnings"]]
@@ -151,10 +154,11 @@ def run(args: argparse.Namespace) -> int:
             _write(analysis, folder, args)
 
         with noted(path, failed):
+            begun = time.perf_counter()
             analysis = analyzed(path, args, write, dictionary=known, **given)
             results.append({**analysis.summary(), "report": str(folder / "report.html")})
             if not args.json:
-                print(_describe(analysis, folder), flush=True)
+                print(_describe(analysis, folder, time.perf_counter() - begun), flush=True)
     if args.json:
         print_json({"analyses": results, "failed": failed})
     return (QUARANTINED if results else FAILED) if failed else DONE

@@ -10,8 +10,7 @@ from typing import Any
 
 from motifgpu.core.files import write_text
 from motifgpu.figures import runs
-from motifgpu.figures.palette import motif_color
-from motifgpu.report.markup import Cell, data_uri, facts, folded, pairs, picture, table
+from motifgpu.report.markup import Cell, chip, data_uri, facts, folded, pairs, picture, table
 from motifgpu.store import layout
 from motifgpu.store.read import RunFolder
 from motifgpu.structure.hierarchy.export import to_table
@@ -167,7 +166,7 @@ def _motifs(motifs: list[Row], shared: bool) -> list[str]:
             confidence = f"{row['confidence']:.3f}"
         rows.append(
             [
-                ("", f'<span class="chip" style="background:{motif_color(label)}"></span>{name}'),
+                ("", f"{chip(label)}{name}"),
                 ("number", f"{row['count']:,}"),
                 ("number", f"{100 * row['fraction']:.2f} %"),
                 ("number", f"{row['micrographs']:,}"),

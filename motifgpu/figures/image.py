@@ -12,7 +12,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import TITLE, axes, display_range, frame, image_size, per_label, show_image
 from motifgpu.figures.layout import PLURALS, column_values
-from motifgpu.figures.palette import motif_color
+from motifgpu.figures.palette import SHAPES, label_color, motif_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None, color: str = "mo
         every[~mask, 1], every[~mask, 0], s=0.15 * area, c="#B8C4D6", marker="x", linewidths=0.6 * line
     )
     for label, rows in per_label(labels):
-        for marker, seen in (("o", True), ("s", False)):
+        for marker, seen in ((SHAPES[motif_shape(label)][0], True), ("s", False)):
             chosen = rows[occupied[mask][rows] == seen]
             ax.scatter(
                 points[chosen, 1],
@@ -76,7 +76,7 @@ def plot_micrograph(analysis: Analysis, ax: Axes | None = None, color: str = "mo
                 s=area,
                 marker=marker,
                 facecolors="none",
-                edgecolors=motif_color(label),
+                edgecolors=label_color(color, label),
                 linewidths=line,
                 alpha=1.0 if len(rows) < 0.2 * len(labels) else 0.6,  # the rare ones are what one looks for
                 rasterized=True,

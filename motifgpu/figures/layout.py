@@ -9,7 +9,7 @@ import numpy as np
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import TITLE, axes, per_label, plain
-from motifgpu.figures.palette import motif_color
+from motifgpu.figures.palette import SHAPES, environment_color, label_color, motif_color, motif_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
     for label, rows in per_label(environments):
         if len(rows) >= LEAST_CLUMP and label >= 0:
             x, y = np.median(layout[rows], axis=0)
-            shade = motif_color(label if color == "environment" else int(motifs[rows[0]]))
+            shade = environment_color(label) if color == "environment" else motif_color(int(motifs[rows[0]]))
             area = 9000 * len(rows) / len(layout)
             ax.scatter(x, y, s=area, color=shade, alpha=0.22, linewidths=0, zorder=1)
     size = dot_area(len(layout))
@@ -103,7 +103,8 @@ def plot_layout(analysis: Analysis, ax: Axes | None = None, color: str = "motif"
                 layout[rows, 0],
                 layout[rows, 1],
                 s=size,
-                c=motif_color(label),
+                c=label_color(color, label),
+                marker=SHAPES[motif_shape(label)][0],
                 linewidths=0,
                 rasterized=True,
                 label=f"{_called(analysis, color, label)} ({len(rows):,})",

@@ -122,7 +122,7 @@ def plot_explained(micrographs: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(6.5, 3.0), layout="constrained", dpi=150)
     ax = figure.add_subplot()
     bins = np.linspace(0, 1, 41).tolist()
-    ax.hist([row["explained"] for row in micrographs], bins=bins, color="#2F7FD8")
+    ax.hist([row["explained"] for row in micrographs], bins=bins, color=motif_color(0))
     ax.set(xlabel="mean confidence, 0 for columns without a motif", ylabel="micrographs", xlim=(0, 1))
     return figure
 

@@ -11,7 +11,7 @@ from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range
 from motifgpu.figures.hierarchy import cell_fill
 from motifgpu.figures.layout import column_values
-from motifgpu.figures.palette import motif_color
+from motifgpu.figures.palette import label_color
 from motifgpu.structure.hierarchy.export import motif_name
 from motifgpu.structure.lattice.translations import nearest_distance
 
@@ -114,7 +114,7 @@ def colors(values: Any, kind: str) -> np.ndarray:
         return np.asarray(colormaps["viridis"](np.nan_to_num(np.asarray(values, float))), np.float32)
     labels = np.asarray(values).astype(np.int64)
     known, inverse = np.unique(labels, return_inverse=True)
-    table = np.array([_rgba(motif_color(int(label))) for label in known], np.float32).reshape(-1, 4)
+    table = np.array([_rgba(label_color(kind, int(label))) for label in known], np.float32).reshape(-1, 4)
     return table[inverse.reshape(-1)]
 
 

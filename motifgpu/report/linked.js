@@ -24,6 +24,10 @@ const dots = plots[0].renderers.find((renderer) => renderer.data_source === sour
 const rings = plots[1].renderers.find((renderer) => renderer.data_source === source);
 const picture = plots[1].renderers.find((renderer) => renderer.glyph.type === "ImageURL");
 const pixels = readPicture(picture.data_source.data.url[0], about.width);
+const discs = plots[0].renderers.find((renderer) => renderer.name === "discs");
+const MOST_CHIPS = 40; // of environments
+let colored = "motif";
+let usual = new Set(); // motifs of many columns, whose rings are faint
 let saved = 0; // decisions that are in a file
 
 function held(indices) {
@@ -86,6 +90,9 @@ async function describe(indices) {
 }
 
 function color(kind) {
+  colored = kind;
+  discs.glyph.fill_color = { field: kind };
+  legend();
   const paint = { field: kind, transform: mappers[kind] };
   for (const renderer of [dots, rings]) {
     for (const glyph of [renderer.glyph, renderer.selection_glyph]) {
@@ -96,8 +103,8 @@ function color(kind) {
   find(".key").hidden = kind !== "confidence";
 }
 
-function paintOf(label) {
-  const { palette, low } = mappers.motif;
+function paintOf(label, kind = "motif") {
+  const { palette, low } = mappers[kind];
   return palette[Math.min(Math.max(label - Math.ceil(low), 0), palette.length - 1)];
 }
 
@@ -106,27 +113,34 @@ function css(value) {
   return typeof value === "string" ? value : `#${(value >>> 8).toString(16).padStart(6, "0")}`;
 }
 
-function chip(label, count) {
-  const group = document.createElement("span");
+// A button that selects the columns of a label, in its colour.
+function picker(kind, label, count, called) {
   const pick = document.createElement("button");
   pick.type = "button";
   pick.className = "pick";
-  pick.dataset.motif = label;
+  pick.dataset[kind] = label;
   const dot = document.createElement("span");
-  dot.className = "chip";
-  dot.style.background = css(paintOf(label));
+  dot.className = `chip shape${kind === "motif" ? Math.max(Math.floor(label / 8), 0) % 5 : 0}`;
+  dot.style.background = css(paintOf(label, kind));
   const text = document.createElement("span");
-  text.textContent = name(label);
+  text.textContent = called;
   const small = document.createElement("small");
   small.textContent = number(count);
   pick.append(dot, text, " ", small);
   pick.addEventListener("click", (event) => {
-    const own = [...state.labels.keys()].filter((i) => state.labels[i] === label);
+    const value = (i) => (kind === "motif" ? state.labels[i] : data[kind][i]);
+    const own = [...state.labels.keys()].filter((i) => value(i) === label);
     const chosen = source.selected.indices;
-    const rest = event.shiftKey ? chosen.filter((i) => state.labels[i] !== label) : [];
+    const rest = event.shiftKey ? chosen.filter((i) => value(i) !== label) : [];
     const on = pick.getAttribute("aria-pressed") === "true" && (event.shiftKey || chosen.length === own.length);
     select(on ? rest : [...rest, ...own]);
   });
+  return pick;
+}
+
+function chip(label, count) {
+  const group = document.createElement("span");
+  const pick = picker("motif", label, count, name(label));
   const eye = document.createElement("button");
   eye.type = "button";
   eye.className = "eye";
@@ -144,18 +158,46 @@ function chip(label, count) {
   return group;
 }
 
-// Bring all that is shown up to date after a decision, or after a motif was hidden.
-function redraw() {
+// The buttons of motifs, and of what else the columns are coloured by.
+function legend() {
   const counts = [...view.counts()].filter(([label]) => label !== NO_COLUMN);
   counts.sort((a, b) => (a[0] < 0) - (b[0] < 0) || a[0] - b[0]);
   box.replaceChildren(...counts.map(([label, count]) => chip(label, count)));
+  const others = find(".others");
+  others.hidden = colored === "motif" || colored === "confidence";
+  if (others.hidden) return;
+  const found = new Map();
+  state.labels.forEach((label, i) => {
+    if (label === NO_COLUMN) return;
+    const own = found.get(data[colored][i]) ?? [0, label];
+    found.set(data[colored][i], [own[0] + 1, own[1]]);
+  });
+  const rows = [...found].sort((a, b) => b[1][0] - a[1][0]);
+  const none = colored === "domain" ? "at a boundary" : "none";
+  others.replaceChildren(
+    ...rows.slice(0, MOST_CHIPS).map(([label, [count, motif]]) => {
+      const of = colored === "environment" ? ` (${name(motif)})` : "";
+      return picker(colored, label, count, label < 0 ? none : `${colored} ${label}${of}`);
+    }),
+    rows.length > MOST_CHIPS ? `and ${rows.length - MOST_CHIPS} more` : "",
+  );
+}
+
+// Bring all that is shown up to date after a decision, or after a motif was hidden.
+function redraw() {
+  legend();
   data.motif = Int32Array.from(state.labels, (label) => Math.max(label, NO_MOTIF));
   data.called = Array.from(state.labels, name);
   const visible = Float32Array.from(state.labels, (label) => (label === NO_COLUMN || hidden.has(label) ? 0 : 1));
   data.dot = visible;
   data.faint = visible.map((value) => value * 0.25);
-  data.ring = visible.map((value, i) => value * about.rings[counts.length && common(state.labels[i]) ? 0 : 1]);
+  data.ring = visible.map((value, i) => value * about.rings[usual.has(state.labels[i]) ? 0 : 1]);
   source.change.emit();
+  const motifOf = new Map(); // of each environment
+  state.labels.forEach((label, i) => motifOf.set(data.environment[i], label));
+  const own = discs.data_source.data;
+  own.motif = Array.from(own.environment_of, (one) => css(paintOf(motifOf.get(one) ?? NO_MOTIF)));
+  discs.data_source.change.emit();
   const left = view.made.length - saved;
   find("[data-do=undo]").disabled = !view.made.length;
   find("[data-do=save]").disabled = !view.made.length;
@@ -163,11 +205,6 @@ function redraw() {
     ? `${view.made.length} decision${view.made.length === 1 ? "" : "s"}${left > 0 ? ", not saved" : ", saved"}`
     : "";
   say();
-}
-
-let usual = new Set(); // motifs of many columns, whose rings are faint
-function common(label) {
-  return usual.has(label);
 }
 
 function decided(what) {

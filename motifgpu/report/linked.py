@@ -140,6 +140,7 @@ def _body(analysis: Analysis, labels: np.ndarray, rows: np.ndarray, places: dict
         '<span class="key" hidden>0 <span class="ramp"></span> 1</span>'
         '<label><input type="checkbox" name="rings" checked> rings on the micrograph</label></div>'
         '<div class="bar picks" role="group" aria-label="Select a motif"></div>'
+        '<div class="bar picks others" role="group" aria-label="Select by colour" hidden></div>'
         '<div class="selection" role="group" aria-label="What is selected">'
         '<canvas width="48" height="48" role="img" aria-label="Mean patch of the selected columns"></canvas>'
         f'<div><output aria-live="polite">{_HINT}</output><dl>'

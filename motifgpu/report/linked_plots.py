@@ -32,7 +32,7 @@ from scipy.spatial import cKDTree
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range, per_label
 from motifgpu.figures.layout import COLORS, LEAST_CLUMP, PLURALS, column_values
-from motifgpu.figures.palette import motif_color
+from motifgpu.figures.palette import SHAPES, label_color, motif_shape
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -42,6 +42,7 @@ _QUALITY = 72
 _RING = 0.33  # of the distance to the next column, so that rings stay apart
 _TICKS = [step * 10.0**power for power in range(5) for step in (1, 2, 5)]  # lengths of a scale bar in pixels
 _WIDTH = 600  # px of a plot before it takes the width of its place
+_DASHES = "solid", "dashed", "dotted", "dotdash", "dashdot"  # of the rings, as the shapes in the layout
 _SPARE = 32  # further motifs that a person may make on the page
 _DISC = 130  # px across, of an environment that held every column
 _DIM = "#8A94A3"  # of columns that are not selected: on a pile of them no transparency would tell
@@ -115,7 +116,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             "right": (points[:, 1] * scale).astype(np.float32),
             "down": (points[:, 0] * scale).astype(np.float32),
             "typical": _typical(analysis)[rows],
-            "called": [analysis.motifs.name(label) for label in values["motif"][rows].tolist()],
+            "called": np.zeros(len(rows), np.uint8),  # names, which the page fills in
             "dot": np.ones(len(rows), np.float32),
             "faint": np.full(len(rows), 0.25, np.float32),
             "ring": np.ones(len(rows), np.float32),
@@ -127,9 +128,13 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             },
         }
     )
+    shapes = [motif_shape(label) for label in values["motif"][rows].tolist()]
+    if any(shapes):  # more motifs than colours that everyone tells apart
+        source.data["shape"] = [SHAPES[shape][1] for shape in shapes]
+        source.data["dash"] = [_DASHES[shape] for shape in shapes]
     ramp = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 64))]
     mappers = {
-        **{kind: _label_mapper(values[kind], _SPARE if kind == "motif" else 0) for kind in PLURALS},
+        **{kind: _label_mapper(kind, values[kind]) for kind in PLURALS},
         "confidence": LinearColorMapper(palette=ramp, low=0.0, high=1.0),
     }
     color = {"field": "motif", "transform": mappers["motif"]}
@@ -165,10 +170,10 @@ def _typical(analysis: Analysis) -> np.ndarray:
     return found
 
 
-def _label_mapper(labels: np.ndarray, spare: int) -> LinearColorMapper:
-    """Return the colours of labels, and of further ones that a person may add."""
-    most = int(labels.max(initial=0)) + spare
-    palette = [motif_color(label) for label in range(-1, most + 1)]
+def _label_mapper(kind: str, labels: np.ndarray) -> LinearColorMapper:
+    """Return the colours of labels, and of further motifs that a person may add."""
+    most = int(labels.max(initial=0)) + (_SPARE if kind == "motif" else 0)
+    palette = [label_color(kind, label) for label in range(-1, most + 1)]
     return LinearColorMapper(palette=palette, low=-1.5, high=most + 0.5)
 
 
@@ -200,23 +205,31 @@ def _plot(name: str, height: int, **options: Any) -> Any:
 
 def _layout_plot(analysis: Analysis, source: ColumnDataSource, color: Any) -> Any:
     plot = _plot("layout", _WIDTH)
-    layout, labels = to_numpy(analysis.layout), to_numpy(analysis.motifs.labels)
+    layout = to_numpy(analysis.layout)
     environments = to_numpy(analysis.motifs.environments)
     clumps = [rows for k, rows in per_label(environments) if k >= 0 and len(rows) >= LEAST_CLUMP]
     # Clumps are small on the page, so the area of a disc shows how many columns an environment has.
     middle = np.array([np.median(layout[rows], axis=0) for rows in clumps]).reshape(-1, 2)
+    first = [int(rows[0]) for rows in clumps]
+    values = column_values(analysis)
+    discs = ColumnDataSource(
+        {
+            "x": middle[:, 0],
+            "y": middle[:, 1],
+            "size": [_DISC * float(np.sqrt(len(rows) / len(layout))) for rows in clumps],
+            "environment_of": environments[first].astype(np.int32),
+            **{kind: [label_color(kind, int(values[kind][row])) for row in first] for kind in PLURALS},
+            "confidence": [_DIM] * len(clumps),
+        }
+    )
     plot.scatter(
-        middle[:, 0],
-        middle[:, 1],
-        size=[_DISC * float(np.sqrt(len(rows) / len(layout))) for rows in clumps],
-        color=[motif_color(int(labels[rows[0]])) for rows in clumps],
-        fill_alpha=0.22,
-        line_color=None,
+        "x", "y", size="size", source=discs, name="discs", color="motif", fill_alpha=0.22, line_color=None
     )
     plot.scatter(
         "x",
         "y",
         source=source,
+        marker="shape" if "shape" in source.data else "circle",
         size=float(np.clip(300 / np.sqrt(len(layout)), 3.0, 8.0)),
         fill_color=color,
         fill_alpha="dot",
@@ -251,6 +264,7 @@ def _micrograph_plot(
         fill_color=color,
         line_color=color,
         fill_alpha=0.0,
+        line_dash="dash" if "dash" in source.data else "solid",
         line_alpha="ring",
         line_width=1.2,
         selection_fill_alpha=0.55,

@@ -7,6 +7,8 @@ import html
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.figures.palette import motif_color, motif_shape
+from motifgpu.report.glossary import explained
 from motifgpu.report.pictures import Picture, draw
 
 if TYPE_CHECKING:
@@ -38,13 +40,18 @@ def picture(drawn: Figure | Picture, name: str, caption: str) -> str:
     )
 
 
+def chip(label: int) -> str:
+    """Return a spot in the colour and the shape of a motif."""
+    return f'<span class="chip shape{motif_shape(label)}" style="background:{motif_color(label)}"></span>'
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[Cell]]) -> str:
     """Return a table; a cell is its class and its content as HTML. Columns of class "number" align right."""
     rows = [list(row) for row in rows]
     kinds = [kind for kind, _ in rows[0]] if rows else []
     kinds += [""] * (len(list(head := list(head))) - len(kinds))
     top = "".join(
-        f'<th scope="col" class="{kind}">{html.escape(name)}</th>'
+        f'<th scope="col" class="{kind}">{explained(name)}</th>'
         for name, kind in zip(head, kinds, strict=True)
     )
     body = "".join(
@@ -60,7 +67,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Cell]]) -> str:
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Return numbers that stand out, each with its name below."""
     cards = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in pairs
+        f"<div><dt>{explained(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in pairs
     )
     return f'<dl class="facts">{cards}</dl>'
 

@@ -60,6 +60,7 @@ def summary(analysis: Analysis) -> str:
     )
     return (
         f"<div><b>{html.escape(analysis.micrograph.title or numbers['source'])}</b>"
-        f"<div>{'; '.join(facts)}</div><div>{motifs}{f'and {more} more' if more > 0 else ''}</div>"
+        f"<div>{html.escape(numbers['in_words'])}</div><div>{'; '.join(facts)}</div>"
+        f"<div>{motifs}{f'and {more} more' if more > 0 else ''}</div>"
         f"{warnings}<div>{pictures}</div></div>"
     )

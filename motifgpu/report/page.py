@@ -8,9 +8,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.figures.palette import motif_color
+from motifgpu.report.glossary import glossary
 from motifgpu.report.linked import LinkedView, linked_view
-from motifgpu.report.markup import Cell, facts, folded, pairs, picture, table
+from motifgpu.report.markup import Cell, chip, facts, folded, pairs, picture, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,7 +64,7 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
 
     several = summary["n_domains"] > 1 or summary["at_boundaries"] > 0
     where = ["identity", "domain"] if several else []
-    head = ["motif", "columns", "share", *where, "environments", "confidence", *_FOLDS, "nearest shell"]
+    head = ["motif", "columns", "share", *where, "environments", "confidence", *_FOLDS, "nearest neighbours"]
     dense = summary["pixel_size_nm"] is not None
     if dense:
         head.insert(3, "per nm²")
@@ -74,8 +74,7 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
         label = motif["label"]
         shown = [f"{score:.2f}" for score in scores[label]] if label >= 0 else [""] * len(_FOLDS)
         row: list[Cell] = [
-            ("", f'<span class="chip" style="background:{motif_color(label)}"></span>'
-             f"{html.escape(_called(motif))}"),
+            ("", f"{chip(label)}{html.escape(_called(motif))}"),
             ("number", f"{motif['count']:,}"),
             ("number", f"{100 * motif['fraction']:.1f} %"),
             *(("number", _listed(motif[name])) for name in ("identities", "domains") if several),
@@ -116,7 +115,7 @@ def _facts(summary: Mapping[str, Any]) -> str:
         *([("sites that noise leaves open", f"{open_:,}")] if (open_ := summary["undecided_sites"]) else []),
         ("patch size", f"{size:.1f} px" + (f" ({size * nm:.2f} nm)" if nm else "")),
         ("pixel size", f"{nm:.4g} nm" if nm else "not known"),
-        ("seconds", f"{sum(summary['timings_s'].values()):.2f}"),
+        ("seconds of analysis", f"{sum(summary['timings_s'].values()):.2f}"),
     ]
     if summary["n_motif_cells"] is not None:
         cells = f"{summary['n_motif_cells']} in {summary['motif_cell_places']:,} places"
@@ -193,7 +192,8 @@ def render(
         _section("Patch size and background", drawn.take("patch_size", "background")),
         _section("More", drawn.take(*drawn.rest())),
         _section(
-            "How this was made",
+            "What the words mean, and how this was made",
+            folded("Words", glossary()),
             folded("Parameters", pairs(summary["parameters"])),
             folded("Seconds by stage", pairs(timings)),
             folded("Versions", pairs(summary["versions"])),
@@ -205,6 +205,7 @@ def render(
         f"<title>{title}: motifs</title><style>{_file('style.css')}</style>{view.head if view else ''}</head>"
         f'<body><main><h1>{title}</h1><p class="where">{html.escape(summary["source"])}, '
         f"{summary['shape'][0]} × {summary['shape'][1]} px</p>"
+        f'<p class="lead">{html.escape(summary["in_words"])}</p>'
         f"{_facts(summary)}{warnings}{''.join(sections)}"
         f"</main><script>{_file('page.js')}</script></body></html>\n"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
+from motifgpu.report.in_words import in_words
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -71,6 +72,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
         "n_domains": int(domains.max(initial=-1)) + 1,
         "at_boundaries": int((domains < 0).sum()),
         "n_environments": len(set(environments[environments >= 0].tolist())),
+        "in_words": in_words(analysis, motifs),
         "motifs": motifs,
         "n_motif_cells": None if hierarchy is None else len(hierarchy.nodes),
         "motif_cell_places": None if hierarchy is None else len(hierarchy.occurrences),

@@ -91,7 +91,7 @@ def test_every_column_is_drawn_once(analysis: motifgpu.Analysis) -> None:
     assert made["columns"][1]["features"]["column"].tolist() == list(range(len(analysis.columns)))
     some = np.arange(len(analysis.columns)) > 4
     motifs = analysis.motifs
-    names = {field.name for field in dataclasses.fields(motifs)} - {"counts", "means", "notes"}
+    names = {field.name for field in dataclasses.fields(motifs)} - {"counts", "means", "notes", "names"}
     motifs = dataclasses.replace(motifs, **{name: getattr(motifs, name)[some] for name in names})
     seen = dataclasses.replace(
         analysis,

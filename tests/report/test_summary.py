@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields as fields_of
@@ -168,3 +169,23 @@ def test_numbers_of_an_analysis_need_no_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_what_is_special_is_said_in_words() -> None:
+    """Rare motifs by the sites that they are on, dimmer or brighter: vacancies and dopants as made."""
+    truth = simulate.monolayer("MoSe2", (260, 260), counts=60, vacancies=0.05, dopants={"W": 0.05}, seed=4)
+    found = analyze(Micrograph(truth.image, truth.pixel_size_nm), structure=False)
+    assert len(found.motifs.counts) == 4
+    centre = found.averages.patches[
+        2:, found.averages.patches.shape[1] // 2, found.averages.patches.shape[2] // 2
+    ]
+    vacancy, dopant = 2 + int(centre.argmin()), 2 + int(centre.argmax())
+    named = found.rename({0: "Mo", 1: "Se2", vacancy: "V_Se", dopant: "W"})
+    text = named.summary()["in_words"]
+    assert text.startswith(f"{len(found.points):,} atom columns in 4 motifs. ")
+    for name, label, rest in (("V_Se", vacancy, r"Se2, \d+ % dimmer"), ("W", dopant, r"Mo, \d+ % brighter")):
+        share = 100 * float((found.motifs.labels == label).mean())
+        count = int(found.motifs.counts[label])
+        assert re.search(rf"{count} {name} \({share:.1f} %, \S+ per nm²\) on sites of {rest}", text)
+    perfect = simulate.monolayer("MoSe2", (160, 160), counts=60, seed=4)
+    assert analyze(perfect.image, structure=False).summary()["in_words"].endswith("None is rare.")

@@ -1,0 +1,98 @@
+"""What is special in a sample, in a few sentences made of the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motifgpu.core.namespace import to_numpy
+from motifgpu.features.windows import gaps, window
+
+if TYPE_CHECKING:
+    from motifgpu.analysis import Analysis
+
+_RARE = 0.1  # share of the columns below which a motif is rare
+_MOST = 4  # rare motifs that are described
+_ALIKE = 0.5  # correlation of the mean patches of motifs on sites of one kind
+_SAME = 0.05  # relative difference of brightness that is none
+_UNSURE = 0.9  # mean confidence below which it is said
+
+
+def in_words(analysis: Analysis, motifs: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is special in a sample.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    motifs : sequence of mapping
+        As in the summary.
+
+    Returns
+    -------
+    str
+        How many columns and motifs, which are common, which rare ones stand on the sites of which and how
+        much dimmer or brighter they are, how sure that is, domains and sites without an atom.
+    """
+    found = [motif for motif in motifs if motif["label"] >= 0]
+    total = len(to_numpy(analysis.motifs.labels))
+    if not found:
+        return f"{_columns(total)}, none of which has a motif."
+    common = [motif for motif in found if motif["fraction"] >= _RARE] or found[:1]
+    rare = sorted((motif for motif in found if motif not in common), key=lambda motif: -motif["count"])
+    several = f"in {len(found)} motifs" if len(found) > 1 else "of one motif"
+    share = sum(motif["fraction"] for motif in common)
+    names = _listed([motif["name"] for motif in common])
+    text = f"{_columns(total)} {several}. {100 * share:.1f} % are {names}."
+    if rare:
+        text += " Rare: " + "; ".join(_described(analysis, motif, common) for motif in rare[:_MOST])
+        left = sum(motif["count"] for motif in rare[_MOST:])
+        text += f"; and {left:,} of {len(rare) - _MOST} more motifs." if left else "."
+    elif len(found) > 1:
+        text += " None is rare."
+    domains = int(to_numpy(analysis.motifs.domains).max(initial=-1)) + 1
+    if domains > 1:
+        apart = int((to_numpy(analysis.motifs.domains) < 0).sum())
+        text += f" They are in {domains} domains, {apart:,} at boundaries."
+    empty = int(to_numpy(analysis.columns.empty).sum())
+    if empty:
+        text += f" At {empty:,} {'site' if empty == 1 else 'sites'} of the lattice no atom is seen."
+    return text
+
+
+def _columns(number: int) -> str:
+    return f"{number:,} atom column{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _described(analysis: Analysis, motif: Mapping[str, Any], common: Sequence[Mapping[str, Any]]) -> str:
+    """Say what a rare motif is beside the common one on whose sites it stands."""
+    text = f"{motif['count']:,} {motif['name']} ({100 * motif['fraction']:.1f} %"
+    if motif["per_nm2"]:
+        text += f", {motif['per_nm2']:.2g} per nm²"
+    text += ")"
+    means = to_numpy(analysis.motifs.means).astype(np.float64)
+    own = means[motif["label"]]
+    patterns = {other["label"]: _correlation(own[1:], means[other["label"]][1:]) for other in common}
+    host = max(common, key=lambda other: patterns[other["label"]])
+    order = analysis.parameters["order"]
+    usual = means[host["label"]]
+    if patterns[host["label"]] > _ALIKE and usual.any():
+        middle, dark = window(order), gaps(usual, order)
+        height = float(usual @ (middle - dark))
+        apart = float((own - usual) @ (middle - dark)) / height if height else 0.0
+        how = "brighter" if apart > 0 else "dimmer"
+        where = f"on sites of {host['name']}"
+        text += f" {where}, {100 * abs(apart):.0f} % {how}" if abs(apart) > _SAME else f" {where}, as bright"
+    if motif["confidence"] < _UNSURE:
+        text += f", with a confidence of only {motif['confidence']:.2f}"
+    return text
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / length if length else 0.0
