@@ -18,13 +18,15 @@
 // ordered in space. On one H200 (4.8 TB/s), N = 1e6, K = 9, about 13 entries per row: 0.32 GB of lookups twice and 0.4
 // GB else, at least 0.22 ms; solve_rows takes 9 x 12 exponentials per row, 1e8 or about 0.03 ms. Not measured yet.
 //
+// sort_rows keeps entries in registers: 16 B of traffic each, and LANES exchanges a warp, which holds 32 / LANES rows.
+//
 // What was tried: sorting all edges by (row, column), which needs twice the edges, a buffer as large, and 64-bit keys.
 //
 // Bisection for sigma takes 25 steps where Newton's takes about 12: the sum of weights falls and is convex in 1/sigma,
 // so that from 1/sigma = 0 no step passes the solution.
 //
-// Constants: K, INDEX (positions in the result), SUM (0 union, 1 sum), THREADS; LEAST_SIGMA (of a row's mean distance),
-// TOLERANCE (on the sum of a row's weights) and STEPS of the search for sigma.
+// Constants: K, INDEX (positions in the result), LANES (threads of a row that is sorted), SUM (0 union, 1 sum), THREADS;
+// LEAST_SIGMA (of a row's mean distance), TOLERANCE (on the sum of a row's weights) and STEPS of the search for sigma.
 
 // One thread per row, which stays in registers; in the order of motifgpu/cpu/affinity.py, its counterpart.
 extern "C" __global__ void __launch_bounds__(THREADS)
@@ -111,27 +113,49 @@ __device__ __forceinline__ void order(int* __restrict__ columns, float* __restri
   values[b] = value;
 }
 
-// One warp a row: a bitonic network in place, for any length; what lies beyond the end counts as infinite.
-extern "C" __global__ void __launch_bounds__(THREADS)
-sort_rows(const INDEX* __restrict__ indptr, int* __restrict__ columns, float* __restrict__ values, int n) {
-  const int row = blockIdx.x * (THREADS / 32) + threadIdx.x / 32, lane = threadIdx.x & 31;
-  if (row >= n) return;
-  const INDEX first = indptr[row];
-  const int length = int(indptr[row + 1] - first);
+// A bitonic network in place, for any length, by a warp; what lies beyond the end counts as infinite.
+__device__ void sort_together(int* __restrict__ columns, float* __restrict__ values, int length, int lane) {
   int whole = 1;
   while (whole < length) whole *= 2;
   for (int size = 2; size <= whole; size *= 2) {
+#pragma unroll 1
     for (int t = lane; t < whole / 2; t += 32) {
       const int base = t / (size / 2) * size, within = t % (size / 2);
-      order(columns + first, values + first, base + within, base + size - 1 - within, length);
+      order(columns, values, base + within, base + size - 1 - within, length);
     }
     __syncwarp();
     for (int reach = size / 4; reach > 0; reach /= 2) {
+#pragma unroll 1
       for (int t = lane; t < whole / 2; t += 32) {
         const int a = t / reach * 2 * reach + t % reach;
-        order(columns + first, values + first, a, a + reach, length);
+        order(columns, values, a, a + reach, length);
       }
       __syncwarp();
     }
+  }
+}
+
+// LANES threads a row, each with one entry, which goes where as many are before it as have a lower index. A row of more
+// entries is sorted by the whole warp.
+extern "C" __global__ void __launch_bounds__(THREADS)
+sort_rows(const INDEX* __restrict__ indptr, int* __restrict__ columns, float* __restrict__ values, int n) {
+  const long long row = ((long long)blockIdx.x * THREADS + threadIdx.x) / LANES;
+  const int lane = threadIdx.x & 31, own = lane % LANES, leader = lane - own;
+  const INDEX first = row < n ? indptr[row] : 0;
+  const int length = row < n ? int(indptr[row + 1] - first) : 0;
+  const bool mine = own < length && length <= LANES;
+  const int column = mine ? columns[first + own] : 0x7fffffff;
+  const float value = mine ? values[first + own] : 0.0f;
+  int before = 0;
+#pragma unroll
+  for (int k = 0; k < LANES; ++k) before += __shfl_sync(0xffffffffu, column, leader + k) < column;
+  if (mine) {
+    columns[first + before] = column;
+    values[first + before] = value;
+  }
+  for (unsigned longer = __ballot_sync(0xffffffffu, own == 0 && length > LANES); longer; longer &= longer - 1) {
+    const int which = __ffs((int)longer) - 1;
+    const INDEX begin = __shfl_sync(0xffffffffu, first, which);
+    sort_together(columns + begin, values + begin, __shfl_sync(0xffffffffu, length, which), lane);
   }
 }

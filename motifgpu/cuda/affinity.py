@@ -21,6 +21,11 @@ CONSTANTS: dict[str, int | str] = {
 }
 
 
+def _lanes(k: int) -> int:
+    """Return how many threads sort a row: enough for half as many entries more than the k of its own."""
+    return min(32, 1 << (k + k // 2 - 1).bit_length())
+
+
 def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     """Return weights (N, k), sigma (N,) and what is tied (N,) for distances (N, k) float32 on the device."""
     xp, where = namespace.array_namespace(distances), namespace.device(distances)
@@ -29,7 +34,8 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     weights = xp.empty((n, k), dtype=xp.float32, device=where)
     sigma = xp.empty((n,), dtype=xp.float32, device=where)
     tied = xp.empty((n,), dtype=xp.bool, device=where)
-    launch = loader.kernel(STAGE, "solve_rows", **CONSTANTS, K=k, INDEX=loader.index_type(2 * n * k), SUM=0)
+    constants = CONSTANTS | {"K": k, "LANES": _lanes(k), "INDEX": loader.index_type(2 * n * k), "SUM": 0}
+    launch = loader.kernel(STAGE, "solve_rows", **constants)
     launch(
         (-(-n // THREADS),), (THREADS,), (distances, np.float32(target), weights, sigma, tied, np.int32(n))
     )
@@ -57,7 +63,7 @@ def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Ar
     neighbors, weights = loader.dense(neighbors, xp.int32), loader.dense(weights, xp.float32)
     index = loader.index_type(2 * n * k)
     scalar, dtype = (np.int32, xp.int32) if index == "int" else (np.int64, xp.int64)
-    constants = CONSTANTS | {"K": k, "INDEX": index, "SUM": int(not union)}
+    constants = CONSTANTS | {"K": k, "LANES": _lanes(k), "INDEX": index, "SUM": int(not union)}
 
     def launch(name: str, threads: int, *args: Any) -> None:
         loader.kernel(STAGE, name, **constants)((-(-threads // THREADS),), (THREADS,), args)
@@ -70,5 +76,5 @@ def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Ar
     values = xp.empty((total,), dtype=xp.float32, device=where)
     extra[...] = 0
     launch("place_edges", n * k, neighbors, weights, indptr, extra, columns, values, scalar(n * k))
-    launch("sort_rows", n * 32, indptr, columns, values, np.int32(n))
+    launch("sort_rows", n * _lanes(k), indptr, columns, values, np.int32(n))
     return indptr, columns, values
