@@ -13,6 +13,7 @@ import importlib.util
 import statistics
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,15 @@ def seconds(work: Callable[[], Any], repeats: int = 5, warm: bool = True) -> flo
     return statistics.median(times)
 
 
-def ceilings() -> dict[str, float]:
+def ceilings(quick: bool) -> dict[str, float]:
     """Measure float32 operations and bytes a second."""
     import cupy
 
-    n = 8192
+    n = 2048 if quick else 8192
     a, b = (cupy.random.standard_normal((n, n), dtype=cupy.float32) for _ in range(2))
     out = cupy.empty_like(a)
     flops = 2 * n**3 / seconds(lambda: cupy.matmul(a, b, out=out))
-    x = cupy.random.random(2**30, dtype=cupy.float32)
+    x = cupy.random.random(2**26 if quick else 2**30, dtype=cupy.float32)
     y = cupy.empty_like(x)
     copied = 2 * x.nbytes / seconds(lambda: cupy.copyto(y, x))
     return {"float32_per_s": flops, "bytes_per_s": copied}
@@ -109,15 +110,18 @@ def neighbours(n: int, ceiling: dict[str, float], target: float | None) -> dict[
     unit = x.astype(cupy.float64)
     unit -= unit.mean(1, keepdims=True)
     unit /= cupy.linalg.norm(unit, axis=1, keepdims=True)
-    sample = cupy.random.default_rng(1).permutation(n)[:1000]
-    hits = 0
-    for row in sample.get():
+    hits, sample = 0, np.random.default_rng(1).permutation(n)[:1000]
+    for row in sample:
         distance = 0.5 * ((unit - unit[row]) ** 2).sum(1)
         distance[row] = cupy.inf
         exact = cupy.argpartition(distance, 9)[:9]
         hits += int(cupy.isin(exact, found[0][int(row)]).sum())
     return figure(
-        took, 2.0 * n * n * x.shape[1] / ceiling["float32_per_s"], target, rows=n, recall=hits / 9000
+        took,
+        2.0 * n * n * x.shape[1] / ceiling["float32_per_s"],
+        target,
+        rows=n,
+        recall=hits / (9 * sample.size),
     )
 
 
@@ -191,15 +195,15 @@ def from_the_image(n: int, size: int, ceiling: dict[str, float]) -> dict[str, An
     }
 
 
-def chain(batch: int) -> dict[str, Any]:
-    """Time 2048 x 2048 micrographs from host memory to motifs, one and a batch, and compare with the CPU."""
+def chain(batch: int, side: int) -> dict[str, Any]:
+    """Time square micrographs from host memory to motifs, one and a batch, and compare with the CPU."""
     from sklearn.metrics import adjusted_mutual_info_score
 
     from motifgpu import analyze
     from motifgpu.options import Options
     from motifgpu.pipeline import analyze_batch
 
-    made = simulate.monolayer(shape=(2048, 2048), lattice_constant=44.0, vacancies=0.05, seed=0)
+    made = simulate.monolayer(shape=(side, side), lattice_constant=44.0, vacancies=0.05, seed=0)
     found: list[Any] = []
 
     def one() -> None:
@@ -219,7 +223,7 @@ def chain(batch: int) -> dict[str, Any]:
         labels = [namespace.to_numpy(analysis.motifs.labels) for analysis in (host, found[0])]
         score = adjusted_mutual_info_score(*labels) if len(labels[0]) == len(labels[1]) else None
     return {
-        "alone": figure(alone, None, columns=columns, ami_with_cpu=score),
+        "alone": figure(alone, None, side=side, columns=columns, ami_with_cpu=score),
         "in a batch, each": figure(together / batch, None, 0.02, batch=batch, stages=stages),
     }
 
@@ -274,7 +278,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, no targets, about a minute")
+    parser.add_argument("--rows", type=int, metavar="N", help="of the largest graph; 1,000,000 or 20,000")
     parser.add_argument("--only", nargs="+", metavar="STUDY", help="some of the studies")
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="for the results (benchmarks/results)")
     parser.add_argument(
         "--ten-million", action="store_true", help="also 10,000,000 rows, which takes minutes"
     )
@@ -283,16 +289,19 @@ def main() -> int:
     if problem:
         print(f"bench_gpu: {problem}", file=sys.stderr)
         return 4
-    million = 20_000 if arguments.quick else 1_000_000
-    batch = [1200] * (20 if arguments.quick else 1000)
-    ceiling = ceilings()
-    studies: dict[str, Callable[[], Any]] = {
+    if arguments.folder:
+        results.FOLDER = arguments.folder
+    million = arguments.rows or (20_000 if arguments.quick else 1_000_000)
+    batch = [min(1200, million)] * (1000 if million >= 1_000_000 else max(2, million // 1000))
+    side = 2048 if million >= 20_000 else 256
+    ceiling = ceilings(arguments.quick)
+    studies: dict[str, Callable[[], Any]] = {  # ci/gpu has their names and time limits
         "ceilings": lambda: ceiling,
         "neighbors": lambda: neighbours(million, ceiling, None if arguments.quick else 3.0),
         "batch": lambda: graph_and_layout(sum(batch), ceiling, batch),
         "large": lambda: graph_and_layout(million, ceiling),
         "moments": lambda: from_the_image(million, 64, ceiling),
-        "chain": lambda: chain(4 if arguments.quick else 32),
+        "chain": lambda: chain(4 if arguments.quick else 32, side),
         "peers": lambda: peers(million // 5),
     }
     if arguments.ten_million:

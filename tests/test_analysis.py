@@ -24,7 +24,7 @@ TRUTH = simulate.monolayer(
 
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
-    return analyze(Micrograph(TRUTH.image, TRUTH.pixel_size_nm, "a/scan.npy", "scan"))
+    return analyze(Micrograph(TRUTH.image, TRUTH.pixel_size_nm, "a/scan.npy", "scan"), backend="numpy")
 
 
 def test_every_intermediate_is_there_and_aligned(analysis: Analysis) -> None:

@@ -142,12 +142,12 @@ class CudaDevice:
         if code not in self._modules:
             self._modules[code] = cupy.RawModule(code=code, options=("-std=c++17", "--fmad=false"))
         compiled = self._modules[code].get_function(kernel)
+        # All that a block may have, once: threads that set it at each launch would lower it under each other.
+        compiled.max_dynamic_shared_size_bytes = self.shared_bytes - compiled.shared_size_bytes
 
         def launch(
             grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], shared: int = 0
         ) -> None:
-            if shared > 48 * 1024:
-                compiled.max_dynamic_shared_size_bytes = shared
             compiled(grid, block, args, shared_mem=shared)
 
         return launch

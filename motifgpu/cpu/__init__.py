@@ -6,22 +6,36 @@ any namespace, and results come back in it; what is compiled by Numba works on t
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from motifgpu.core import device
 
+_log = logging.getLogger("motifgpu")
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def compiled(**options: Any) -> Callable[[_Function], _Function]:
+def compiled(*, needed: bool = False, **options: Any) -> Callable[[_Function], _Function]:
     """Return `numba.njit` with these options, its results kept on disk where Numba finds a folder to write.
 
     There is none where the package is installed read-only for a user without a home, as on many nodes of
     clusters; each process compiles for itself there.
+
+    Where Numba does not work, as with a NumPy that is too new for it, functions run as they are, slowly: a
+    GPU does the heavy stages and the host what is left. Those that a GPU has kernels for are `needed`: their
+    modules cannot be imported then.
     """
-    from numba import njit
+    try:
+        from numba import njit
+    except ImportError as error:
+        if needed:
+            raise
+        _warn_once(str(error))
+        return lambda function: function
 
     def compile_(function: _Function) -> _Function:
         try:
@@ -30,6 +44,13 @@ def compiled(**options: Any) -> Callable[[_Function], _Function]:
             return njit(**options)(function)  # type: ignore[no-any-return]
 
     return compile_
+
+
+@functools.cache
+def _warn_once(problem: str) -> None:
+    _log.warning(
+        "what Numba would compile runs as Python, which may take a hundred times as long: %s", problem
+    )
 
 
 def run(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> None:

@@ -44,7 +44,7 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     return xp.stack(weights, axis=1), unit / beta, tied | (over > TOLERANCE)
 
 
-@cpu.compiled(nogil=True)
+@cpu.compiled(needed=True, nogil=True)
 def _turned(neighbors: np.ndarray, weights: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return sources and weights of the edges that arrive at each vertex, whose places end at begin[1:]."""
     n, k = neighbors.shape

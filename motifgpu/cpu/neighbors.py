@@ -40,7 +40,7 @@ class _Tiled(NamedTuple):
     width: int  # tiles of a block
 
 
-@cpu.compiled(nogil=True, error_model="numpy")
+@cpu.compiled(needed=True, nogil=True, error_model="numpy")
 def _shifted_rows(
     x: np.ndarray, begin: int, end: int, columns: int, unit: bool
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -80,7 +80,7 @@ class HostFit:
         return change, wider
 
 
-@cpu.compiled(nogil=True, error_model="numpy")
+@cpu.compiled(needed=True, nogil=True, error_model="numpy")
 def _draw(total: Any, corner: Any, gauss: Any, heights: Any) -> None:
     width = gauss.shape[2]
     for i in range(corner.shape[0]):

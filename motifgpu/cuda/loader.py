@@ -97,7 +97,13 @@ def specialised(stage: str, constants: Mapping[str, int | str], where: Path | No
 
 @functools.lru_cache(maxsize=512)
 def _compiled(device: Device, stage: str, name: str, constants: tuple[tuple[str, int | str], ...]) -> Launch:
-    return device.compile(specialised(stage, dict(constants)), name)
+    run = device.compile(specialised(stage, dict(constants)), name)
+
+    def launch(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], shared: int = 0) -> None:
+        if all(grid):  # CUDA refuses a grid of no blocks, and there is nothing to do
+            run(grid, block, args, shared)
+
+    return launch
 
 
 def kernel(stage: str, name: str, **constants: int | str) -> Launch:

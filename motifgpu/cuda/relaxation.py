@@ -217,7 +217,7 @@ def pca_start(x: Array, offsets: np.ndarray) -> Array:
     for a, b in graphs:
         rows = xp.astype(x[a:b, :], xp.float64)
         centred.append(rows - xp.mean(rows, axis=0, keepdims=True))
-    products = xp.stack([rows.mT @ rows for rows in centred])
+    products = xp.stack([xp.matrix_transpose(rows) @ rows for rows in centred])
     axes = xp.flip(xp.linalg.eigh(products).eigenvectors, axis=-1)[:, :, :2]
     largest = xp.take_along_axis(axes, xp.argmax(xp.abs(axes), axis=1)[:, None, :], axis=1)
     axes = xp.where(largest < 0, -axes, axes)

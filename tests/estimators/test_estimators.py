@@ -132,7 +132,7 @@ SCAN = simulate.monolayer(
 
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
-    return analyze(SCAN.image, seed=2)
+    return analyze(SCAN.image, seed=2, backend="numpy")
 
 
 def patches_of(analysis: Analysis) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from motifgpu.core import device, namespace
+
+STAND_IN = "FAKE_CUPY_VERSION" in os.environ  # CuPy is that of tests/fake_cupy
 
 BACKENDS = [
     "numpy",

@@ -1,0 +1,1 @@
+"""Stands in for cuCIM, see ``fake_cupy``."""

@@ -1,0 +1,1 @@
+"""Stands in for cupyx.scipy, see ``fake_cupy``."""

@@ -1,0 +1,15 @@
+"""Stands in for cupyx.scipy.special, see ``fake_cupy``."""
+
+from typing import Any
+
+from fake_cupy import surface as _surface
+from fake_cupy.functions import function as _function
+from scipy import special as _host
+
+for _name in _surface.CUPY["cupyx.scipy.special"]:
+    if callable(getattr(_host, _name, None)):
+        globals()[_name] = _function("cupyx.scipy.special", _name, getattr(_host, _name))
+
+
+def __getattr__(name: str) -> Any:
+    raise _surface.missing("cupyx.scipy.special", name)
