@@ -82,6 +82,9 @@ def sanitized_case(kernel: str, *faults: str) -> None:
         run_sums(*faults)
     elif kernel == "between_blocks":
         fixture_kernel(kernel, *faults)((4,), (64,), (np.zeros(512, np.float32), np.int32(256)))
+    elif kernel == "four_at_a_time":
+        given = np.zeros(32, np.float32), np.zeros(4, np.float32), np.int32(faults[0])
+        fixture_kernel(kernel)((1,), (4,), given)
     else:
         fixture_kernel(kernel, *faults)((1,), (64,), (np.zeros(64, np.float32),))
     print("finished")
@@ -91,6 +94,8 @@ SANITIZED = [  # sanitizer, kernel, faults, what the report says (None: nothing 
     pytest.param("address", "sums", "FAULT_SHARED_OVERRUN", "heap-buffer-overflow", id="shared-overrun"),
     pytest.param("address", "sums", "FAULT_GLOBAL_OVERRUN", "heap-buffer-overflow", id="global-overrun"),
     pytest.param("undefined", "sums", "FAULT_SHIFT", "shift exponent", id="shift"),
+    pytest.param("undefined", "four_at_a_time", "1", "misaligned address", id="misaligned"),
+    pytest.param("undefined", "four_at_a_time", "4", None, id="aligned"),
     pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", id="race"),
     pytest.param("thread", "between_blocks", "FAULT_ONE_COPY", "data race", id="race-between-blocks"),
     pytest.param("thread", "between_blocks", "", None, id="between-blocks-clean"),
