@@ -10,7 +10,7 @@ from types import ModuleType
 
 from motifgpu.cli import config
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
-from motifgpu.cli.parsers import command_parsers
+from motifgpu.cli.parsers import command_parsers, meant, refuse_unknown
 from motifgpu.core.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
@@ -64,14 +64,20 @@ def make_parser() -> argparse.ArgumentParser:
 def parse(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """Return the parser, and the arguments over those of the run file that they name."""
     parser = make_parser()
-    command = command_parsers(parser).get(argv[0]) if argv else None
+    commands = command_parsers(parser)
+    command = commands.get(argv[0]) if argv else None
+    if argv and command is None and not argv[0].startswith("-"):
+        parser.error(f"there is no command {argv[0]!r}{meant(argv[0], commands)} See motifgpu --help")
     path = config.given_config(argv) if command and config.takes_config(command) else None
     if command and path is not None:
         try:
             config.apply(path, command)
         except StageError as error:
             command.error(str(error))
-    return parser, parser.parse_args(argv)
+    args, left = parser.parse_known_args(argv)
+    if left:
+        refuse_unknown(command or parser, left)
+    return parser, args
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from motifgpu.cli.options import (
     dictionary,
     print_json,
 )
+from motifgpu.cli.parsers import group
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -35,31 +36,33 @@ def add(command: AddCommand) -> None:
         metavar="PATH",
         help="npy, npz, TIFF, PNG, JPEG, MRC; with the extra em dm3, dm4, EMD, SER, HSPY, NeXus",
     )
-    parser.add_argument(
+    written = group(parser, "what is written", "-o results --save --movie")
+    written.add_argument(
         "-o",
         "--out",
         type=Path,
         default=Path("motifs"),
         help="folder to write to, with one folder per image",
     )
-    parser.add_argument("--reconstruction", action="store_true", help="show what the motifs do not explain")
-    parser.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
-    parser.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
-    parser.add_argument(
+    written.add_argument("--reconstruction", action="store_true", help="show what the motifs do not explain")
+    written.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
+    written.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
+    written.add_argument(
         "--movie", action="store_true", help="also write layout.gif, the relaxation of the layout"
     )
-    parser.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
-    parser.add_argument(
+    written.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
+    where = group(parser, "where to look", "--region 0 512 0 512 --mask valid.png")
+    where.add_argument(
         "--region",
         nargs=4,
         type=int,
         metavar=("ROW", "END", "COL", "END"),
         help="analyse these rows and columns of pixels alone, the ends not included",
     )
-    parser.add_argument(
+    where.add_argument(
         "--mask", type=Path, metavar="FILE", help="image, npy or npz that is 0 where a pixel is no data"
     )
-    parser.add_argument(
+    where.add_argument(
         "--points",
         type=Path,
         metavar="FILE",

@@ -109,7 +109,7 @@ def _value(action: argparse.Action, value: Any) -> Any:
 
 def _item(action: argparse.Action, value: Any) -> Any:
     allowed: tuple[type, ...] = (str,) if _is_text(action) else (str, int, float)
-    if action.type is int:
+    if _is_whole(action):
         allowed = (int,)
     elif _is_number(action):
         allowed = (int, float)
@@ -125,6 +125,10 @@ def _is_text(action: argparse.Action) -> bool:
     return action.type in (None, str, Path)
 
 
+def _is_whole(action: argparse.Action) -> bool:
+    return getattr(action.type, "__annotations__", {}).get("return") in (int, "int") or action.type is int
+
+
 def _is_number(action: argparse.Action) -> bool:
     return (
         getattr(action.type, "__annotations__", {}).get("return") in (float, "float") or action.type is float
@@ -137,7 +141,7 @@ def wanted(action: argparse.Action) -> str:
         return "true or false"
     if action.choices is not None:
         one = "one of " + ", ".join(json.dumps(choice) for choice in action.choices)
-    elif action.type is int:
+    elif _is_whole(action):
         one = "a whole number"
     elif _is_number(action):
         one = "a number in the range of the option"

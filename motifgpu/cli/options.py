@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from motifgpu.cli.parsers import OptionGroup, group
 from motifgpu.options import RULES, Options
 
 if TYPE_CHECKING:
@@ -40,21 +42,46 @@ def fraction(text: str) -> float:
     return value
 
 
-# How an option of a kind is read; a whole number is checked where it is used.
-_ARGUMENT: dict[type, Any] = {float: positive, int: int, str: None}
+def whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least `least`."""
+
+    def read(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return value
+
+    read.__name__ = "whole number"  # as argparse says what a text is not
+    return read
+
+
+# The options of an analysis by what they are about, with an example of each.
+_MOTIFS = "motifs", "--motifs 4 --seed 1"
+GROUPS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("the image", "--pixel-size 0.015 --signal HAADF"): ("pixel_size_nm",),
+    ("atom columns", "--lattice none --smoothing svd"): ("smoothing", "lattice", "invert"),
+    ("patches and their moments", "--patch-size 18.5 --order 8"): (
+        *("remove_background", "patch_size", "order", "rotation_invariant"),
+    ),
+    _MOTIFS: ("n_motifs", "n_neighbors", "metric", "seed"),
+    ("how it is computed", "--backend numpy --config results/config.toml"): ("backend",),
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of an analysis."""
-    parser.add_argument(
+    """Add the options of an analysis, in groups."""
+    made = []
+    for about, names in GROUPS.items():
+        made.append(group(parser, *about))
+        for name in names:
+            add_option(made[-1], name)
+    made[0].add_argument("--signal", help="title of the image, if a file holds several")
+    made[-1].add_argument(
         "--config", type=Path, metavar="FILE", help="TOML file of options, such as the config.toml of a run"
     )
-    parser.add_argument("--signal", help="title of the image, if a file holds several")
-    for name in RULES:
-        add_option(parser, name)
 
 
-def add_option(parser: argparse.ArgumentParser, name: str) -> None:
+def add_option(parser: argparse.ArgumentParser | OptionGroup, name: str) -> None:
     """Add one option of `motifgpu.options.Options`; the parsed value stands under its name there."""
     rule, default = RULES[name], getattr(Options, name)
     usual = rule.unset if default is None else default
@@ -63,10 +90,11 @@ def add_option(parser: argparse.ArgumentParser, name: str) -> None:
         about = rule.about if default is False else f"{rule.about} (default: {usual})"
         parser.add_argument(rule.flag, dest=name, action=action, default=default, help=about)
         return
+    read: dict[type, Any] = {float: positive, int: whole(rule.least), str: None}
     parser.add_argument(
         rule.flag,
         dest=name,
-        type=_ARGUMENT[rule.kind],
+        type=read[rule.kind],
         default=default,
         choices=rule.choices or None,
         metavar=rule.metavar or (None if rule.choices else rule.flag.lstrip("-").upper()),
@@ -76,7 +104,7 @@ def add_option(parser: argparse.ArgumentParser, name: str) -> None:
 
 def add_dictionary(parser: argparse.ArgumentParser) -> None:
     """Add the option of an analysis that names motifs by a dictionary."""
-    parser.add_argument(
+    group(parser, *_MOTIFS).add_argument(
         "--dictionary", type=Path, metavar="FILE", help="name columns by the motifs of this dictionary"
     )
 

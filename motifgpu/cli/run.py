@@ -20,6 +20,7 @@ from motifgpu.cli.options import (
     positive,
     print_json,
 )
+from motifgpu.cli.parsers import group
 
 if TYPE_CHECKING:
     from motifgpu.dataset.results import Run
@@ -50,41 +51,44 @@ def add(command: AddCommand) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per processor)")
-    parser.add_argument(
+    spread = group(parser, "how the work is spread", "--workers 4, or --shard 3/8 in a job of an array")
+    spread.add_argument("--workers", type=int, metavar="N", help="processes (default: one per processor)")
+    spread.add_argument(
         "--shard",
         type=shard,
         metavar="I/N",
         help="analyse every N-th file from the I-th on; then motifgpu merge",
     )
-    parser.add_argument(
+    spread.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="address of a Dask cluster's scheduler, or the file that it wrote",
     )
-    shared = parser.add_mutually_exclusive_group()
+    common = group(parser, "motifs that all micrographs share", "--pooled, or --dictionary known.motifs")
+    shared = common.add_mutually_exclusive_group()
     shared.add_argument(
         "--dictionary", type=Path, metavar="FILE", help="label all micrographs with its motifs"
     )
     shared.add_argument(
         "--pooled", action="store_true", help="first learn such a dictionary from a sample of the micrographs"
     )
-    parser.add_argument("--retry", action="store_true", help="analyse quarantined files again")
-    parser.add_argument(
+    course = group(parser, "what the run does", "--plan, before anything else")
+    course.add_argument("--retry", action="store_true", help="analyse quarantined files again")
+    course.add_argument(
         "--verify", action="store_true", help="read all files again to see whether their content changed"
     )
-    parser.add_argument(
+    course.add_argument(
         "--plan", action="store_true", help="estimate time and memory from a few of the files, and stop"
     )
-    parser.add_argument("--watch", action="store_true", help="analyse new files as they appear, until Ctrl-C")
-    parser.add_argument(
+    course.add_argument("--watch", action="store_true", help="analyse new files as they appear, until Ctrl-C")
+    course.add_argument(
         "--time-limit",
         type=positive,
         default=60.0,
         metavar="S",
         help="seconds for reading one file (default: 60)",
     )
-    parser.add_argument("--no-report", action="store_true", help="do not write report.html")
+    course.add_argument("--no-report", action="store_true", help="do not write report.html")
     add_options(parser)
 
 

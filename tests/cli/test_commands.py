@@ -12,6 +12,7 @@ import pytest
 from motifgpu import cli, pipeline, simulate
 from motifgpu.cli import options
 from motifgpu.core import device
+from motifgpu.options import RULES
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +205,38 @@ def test_demo_compares_with_the_truth(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["recall"] > 0.99
     assert found["identity_ami"] > 0.9
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["analyse", "a.npy"], "there is no command 'analyse'; did you mean analyze?"),
+        (["xyzzy"], "there is no command 'xyzzy'. See motifgpu --help"),
+        (
+            ["analyze", "a.npy", "--patchsize", "3"],
+            "there is no option --patchsize; did you mean --patch-size",
+        ),
+        (["run", "a.npy", "--dictonary=x"], "there is no option --dictonary; did you mean --dictionary?"),
+        (["export", "a", "b.csv", "c"], "there is no argument c. See motifgpu export --help"),
+        (["analyze", "a.npy", "--neighbors", "1"], "argument --neighbors: 1 is less than 2"),
+        (["analyze", "a.npy", "--motifs", "few"], "argument --motifs: invalid whole number value: 'few'"),
+    ],
+)
+def test_what_was_perhaps_meant_is_said(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == options.USAGE
+    said = capsys.readouterr().err
+    assert text in said
+    assert f"usage: motifgpu {arguments[0]} " in said or "no command" in text
+
+
+def test_options_are_in_groups_with_an_example_that_is_understood() -> None:
+    """Every option of an analysis is in one group, and what a group's example says can be given."""
+    grouped = [name for names in options.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(RULES)
+    for _, example in options.GROUPS:
+        args = cli.make_parser().parse_args(["analyze", "a.npy", *example.split()])
+        assert args.command == "analyze"

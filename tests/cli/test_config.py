@@ -190,4 +190,4 @@ def test_a_run_again_from_its_own_file(
     assert cli.main(["analyze", "-q", "--config", str(written), "-o", str(tmp_path / "two")]) == cli.DONE
     tables = [(tmp_path / name / "scan" / "columns.csv").read_text() for name in ("one", "two")]
     assert tables[0] == tables[1]
-    assert capsys.readouterr().out.count("3 motifs") == 2
+    assert capsys.readouterr().out.count("atom columns, 3 motifs, ") == 2
