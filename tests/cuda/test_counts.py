@@ -1,0 +1,61 @@
+"""What a batch of micrographs requests of a GPU: launches, waits of the host and bytes that cross, by room.
+
+The bounds are what was measured when they were written: they only ever fall. `print(seen.table())` says which
+lines of the source request most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from support.backends import STAND_IN
+
+from motifgpu import simulate
+from motifgpu.options import Options
+from motifgpu.pipeline import analyze_batch
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counter is not installed")]
+
+# Of a micrograph of 128 x 144 px with some 90 columns: launches, waits, bytes up, bytes down.
+A_MICROGRAPH = {
+    "columns": (4560, 143, 261_000, 92_500),
+    "core": (43, 21, 0, 33_600),
+    "features": (168, 8, 224_000, 18_300),
+    "motifs": (391, 88, 14_900, 116_500),
+    "pipeline": (60, 13, 73_800, 0),
+    "structure": (0, 4, 0, 1600),
+}
+# Of a batch, whatever its size, and beside that of each micrograph in it.
+A_BATCH = {"cuda": ((48, 3, 192_500, 4), (23, 0, 740, 0)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}
+IMAGES = [
+    simulate.monolayer(shape=(128, 144), vacancies=0.05, counts=30, angle=5.0 * seed, seed=seed).image
+    for seed in range(4)
+]
+
+
+def by_room(counter: Counter[str]) -> Counter[str]:
+    """Sum what lines requested by room of the package."""
+    rooms: Counter[str] = Counter()
+    for line, number in counter.items():
+        rooms[line.split(":")[0].removesuffix(".py").split("/")[1]] += number
+    return rooms
+
+
+@pytest.mark.parametrize("number", [4, 16])
+def test_no_room_requests_more_than_it_did(number: int) -> None:
+    from fake_cupy.counts import counted
+
+    images = [image.astype(np.float32) for image in IMAGES] * (number // 4)
+    options = Options(backend="cupy")
+    analyze_batch(images[:1], options)  # tables that are kept are made here
+    with counted() as seen:
+        found = analyze_batch(images, options)
+    assert not any(isinstance(one, Exception) for one in found)
+    bounds = {room: [number * each for each in bound] for room, bound in A_MICROGRAPH.items()}
+    for room, (once, each) in A_BATCH.items():
+        bounds[room] = [a + number * b for a, b in zip(once, each, strict=True)]
+    for place, name in enumerate(("launches", "waits", "up", "down")):
+        for room, measured in by_room(getattr(seen, name)).items():
+            assert measured <= bounds[room][place], f"{name} of {room}\n{seen.table()}"
