@@ -14,7 +14,7 @@ from .columns.matching import (
 from .columns.patch_size import PatchSize, estimate_patch_size
 from .columns.smoothing import smooth
 from .core.errors import MicrographReadError, StageError
-from .dataset import RunInterrupted, merge, run, watch
+from .dataset import RunInterrupted, check, merge, run, watch
 from .dataset.results import Run
 from .decisions import Decision, read_decisions, write_decisions
 from .dictionary import Assignment, MotifDictionary
@@ -94,6 +94,7 @@ __all__ = [
     "affinity_graph",
     "analyze",
     "build_hierarchy",
+    "check",
     "class_averages",
     "domain_divergence",
     "estimate_background",

@@ -19,6 +19,7 @@ COMMANDS = (
     "analyze",
     "run",
     "merge",
+    "check",
     "report",
     "edit",
     "export",

@@ -15,8 +15,8 @@ from typing import Any
 
 from motifgpu.cli.parsers import arguments
 from motifgpu.core.errors import StageError
-from motifgpu.core.files import write_text
 from motifgpu.core.toml import to_toml
+from motifgpu.store.sealed import write_sealed
 
 STAGE = "config"
 NAME = "config.toml"
@@ -192,4 +192,4 @@ def write(args: argparse.Namespace, folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     head = f"# motifgpu {metadata.version('motifgpu')}; again: {args.parser.prog} --config {NAME}\n"
-    return write_text(folder / NAME, head + effective(args))
+    return write_sealed(folder / NAME, head + effective(args))

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from motifgpu.core.files import write_text
 from motifgpu.figures import runs
 from motifgpu.report.markup import Cell, chip, data_uri, facts, folded, pairs, picture, table
 from motifgpu.store import layout
 from motifgpu.store.read import RunFolder
+from motifgpu.store.sealed import write_sealed
 from motifgpu.structure.hierarchy.export import to_table
 
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ def write_report(run: RunFolder) -> Path:
     OSError
         If it cannot be written.
     """
-    return write_text(run.path / layout.REPORT, render(run))
+    return write_sealed(run.path / layout.REPORT, render(run))
 
 
 def render(run: RunFolder) -> str:

@@ -113,6 +113,10 @@ class Session:
         write_shard(self._root, replace(shard, done=True))
         self._end("sharded")
 
+    def stop(self, state: str) -> None:
+        """End work on a part of the files, without tables, in the state that the run had before."""
+        self._end(state)
+
     def _end(self, state: str) -> None:
         did = {**self._schedule.summary(), "left_out": self._left_out}
         manifest.end(self._root, state, did, self._records)

@@ -47,7 +47,8 @@ FILES, RESULTS, SHARDS = "files", "results", "shards"
 COLUMNS, MOMENTS, DETAILS = "columns", "moments.zarr", "details"
 MICROGRAPHS, COUNTS, MOTIFS = "micrographs.parquet", "counts.parquet", "motifs.parquet"
 HIERARCHY, OCCURRENCES, REPORT = "hierarchy.json", "occurrences.parquet", "report.html"
-DICTIONARY = "dictionary.npz"
+DICTIONARY, CONFIG = "dictionary.npz", "config.toml"
+SEALED = (CONFIG, REPORT)  # which end in a checksum of their own
 LOCKS, PAGES = ".locks", "pages"
 ON_TOP = (RUN, RUN_COPY, QUARANTINE, MICROGRAPHS, COUNTS, MOTIFS, HIERARCHY, OCCURRENCES, REPORT, DICTIONARY)
 _SUM = "checksum"
@@ -200,17 +201,19 @@ def make_folders(root: Path) -> None:
     """
     for name in (FILES, RESULTS, COLUMNS, MOMENTS, DETAILS):
         (root / name).mkdir(parents=True, exist_ok=True)
+    group = root / MOMENTS / "zarr.json"
+    if damage(root, {f"{MOMENTS}/zarr.json": checksum(group_text())}):
+        write_text(group, group_text().decode())
+
+
+def group_text() -> bytes:
+    """Return what stands in the root of the Zarr hierarchy of the moments."""
     attributes = {
         "schema": SCHEMA,
         "about": "an array a micrograph: Zernike moments of its columns that have a patch, in the order "
         "j = (p(p+2)+q)/2; row r is the column whose moments_row is r",
     }
-    group = root / MOMENTS / "zarr.json"
-    text = plain_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
-    with contextlib.suppress(OSError):
-        if group.read_bytes() == text.encode():
-            return
-    write_text(group, text)
+    return plain_json({"zarr_format": 3, "node_type": "group", "attributes": attributes}).encode()
 
 
 def damage(root: Path, checksums: Mapping[str, str]) -> list[str]:

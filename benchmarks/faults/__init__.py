@@ -1,0 +1,1 @@
+"""Faults that are done to runs on purpose, and what must come of each."""
