@@ -16,7 +16,7 @@ from motifgpu.store import layout
 
 FILES = 3
 # Who ran when is in these, so they differ from run to run; and locks hold no result.
-OF_THE_CALL = (layout.RUN, layout.RUN_COPY, layout.LOCKS, layout.REPORT)
+OF_THE_CALL = (layout.RUN, layout.RUN_COPY, layout.LOCKS, layout.REPORT, "sample.motif")
 
 
 def write_inputs(folder: Path) -> Path:
@@ -40,14 +40,14 @@ def contents(root: Path) -> dict[str, str]:
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and not (name := path.relative_to(root).as_posix()).startswith((*OF_THE_CALL, "sample"))
+        if path.is_file() and not (name := path.relative_to(root).as_posix()).startswith(OF_THE_CALL)
     }
 
 
 def values(root: Path) -> dict[str, Any]:
     """Return all that can be read of a run, each as its value or as the StageError that it gives."""
     asked: dict[str, Callable[[Run], Any]] = {
-        "about": lambda run: {name: run.about[name] for name in ("parameters", "found", "versions", "schema")},
+        "about": lambda run: [run.about[name] for name in ("parameters", "found", "versions", "schema")],
         "micrographs": lambda run: run.micrographs.to_pylist(),
         "counts": lambda run: run.counts.to_pylist(),
         "motifs": lambda run: run.motifs.to_pylist(),

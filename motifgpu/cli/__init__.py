@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 
 from motifgpu.cli import config
+from motifgpu.cli.interruption import as_interrupts
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
 from motifgpu.cli.parsers import command_parsers, meant, refuse_unknown
 from motifgpu.core.errors import StageError
@@ -94,7 +95,16 @@ def main(argv: list[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
     """
-    parser, args = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        with as_interrupts():
+            return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        log("interrupted")
+        return INTERRUPTED
+
+
+def _main(argv: list[str]) -> int:
+    parser, args = parse(argv)
     if args.version:
         from importlib import metadata
 
@@ -106,14 +116,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         code: int = _module(args.command).run(args)
         return code
-    except KeyboardInterrupt:
-        log("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:  # the reader of our output closed it early, which is allowed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as error:
         log(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        return FAILED
+    except MemoryError as error:
+        log(f"there is not enough memory; give the process more, or --workers 1 {error}".strip())
         return FAILED
     except ValueError as error:
         from motifgpu.core.device import GpuMissingError

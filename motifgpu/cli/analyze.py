@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from motifgpu.cli.options import (
     print_json,
 )
 from motifgpu.cli.parsers import group
+from motifgpu.core.files import readable
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -109,13 +111,20 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _folders(args: argparse.Namespace) -> list[Path]:
-    """Return a folder for each micrograph, numbered where several have the same name."""
-    stems = [path.stem for path in args.paths]
-    counts = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
-    return [
-        args.out / (stem if count == 1 else f"{stem}-{count}")
-        for stem, count in zip(stems, counts, strict=True)
-    ]
+    """Return a folder of its own for each micrograph, numbered where several have the same name."""
+    stems = [path.name if set(path.stem) <= {"."} else path.stem for path in args.paths]
+    # Names that differ in case alone are one on some systems; and what is beside the folders has a name too.
+    taken = {config.NAME.casefold(), *map(str.casefold, stems)}
+    seen: set[str] = {config.NAME.casefold()}
+    folders = []
+    for stem in stems:
+        name = stem
+        if name.casefold() in seen:
+            name = next(one for n in count(2) if (one := f"{stem}-{n}").casefold() not in taken)
+        seen.add(name.casefold())
+        taken.add(name.casefold())
+        folders.append(args.out / name)
+    return folders
 
 
 def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
@@ -141,7 +150,7 @@ def _describe(analysis: Analysis, folder: Path, seconds: float) -> str:
         for m in summary["motifs"]
     ]
     lines += [f"  note: {text}" for text in summary["warnings"]]
-    return "\n".join([*lines, f"  report: {folder / 'report.html'}"])
+    return "\n".join([*lines, f"  report: {readable(str(folder / 'report.html'))}"])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +93,14 @@ def add(command: AddCommand) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt as interruption:
+        log(str(interruption) or f"interrupted; {_state(args.out)}")
+        return INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
     from motifgpu import dataset
     from motifgpu.core.progress import Progress
 
@@ -108,38 +115,46 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.plan:
         return _plan(args, given)
-    # Schedulers of clusters send this to jobs that run too long.
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        with Progress("run", quiet=args.quiet) as progress:
-            if args.watch:
-                log(f"watching; Ctrl-C ends it, and {args.out / 'report.html'} is kept current")
-                renew = None if args.no_report else _renew
-                done = dataset.watch(args.paths, args.out, updated=renew, progress=progress, **given)
-            else:
-                with _client(args.scheduler) as client:
-                    done = dataset.run(
-                        args.paths,
-                        args.out,
-                        client=client,
-                        shard=args.shard,
-                        pooled=args.pooled,
-                        retry=args.retry,
-                        verify=args.verify,
-                        progress=progress,
-                        **given,
-                    )
-            if not args.shard:
-                config.write(args, args.out)
-                if not args.no_report:
-                    progress("writing the report", 1.0)
-                    done.report()
-    except dataset.RunInterrupted as interruption:
-        log(str(interruption))
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with Progress("run", quiet=args.quiet) as progress:
+        if args.watch:
+            log(f"watching; Ctrl-C ends it, and {args.out / 'report.html'} is kept current")
+            renew = None if args.no_report else _renew
+            done = dataset.watch(args.paths, args.out, updated=renew, progress=progress, **given)
+        else:
+            with _client(args.scheduler) as client:
+                done = dataset.run(
+                    args.paths,
+                    args.out,
+                    client=client,
+                    shard=args.shard,
+                    pooled=args.pooled,
+                    retry=args.retry,
+                    verify=args.verify,
+                    progress=progress,
+                    **given,
+                )
+        if not args.shard:
+            config.write(args, args.out)
+            if not args.no_report:
+                progress("writing the report", 1.0)
+                done.report()
     return tell(done, args.json)
+
+
+def _state(out: Path) -> str:
+    """Say how far a run is that was interrupted before or after it worked on files."""
+    from motifgpu.core.errors import StageError
+    from motifgpu.store import layout
+
+    try:
+        state = layout.read_run(out)["state"]
+    except StageError:
+        return f"{out} holds no run yet, and the same command begins it"
+    number = len(list((out / layout.FILES).glob("*.json")))
+    return (
+        f"the run in {out} is {state}, with {number:,} files; all that is finished is kept, and the same "
+        "command continues"
+    )
 
 
 def _plan(args: argparse.Namespace, given: dict[str, Any]) -> int:
@@ -155,10 +170,6 @@ def _plan(args: argparse.Namespace, given: dict[str, Any]) -> int:
 
 def _renew(found: Run) -> None:
     found.report()
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _client(scheduler: str | None) -> Any:
@@ -187,6 +198,8 @@ def tell(found: Run, as_json: bool) -> int:
             )
         if about["state"] == "sharded":
             print(f"  when all shards are done: motifgpu merge {found.path}")
+        for folder in about.get("last_call", {}).get("left_out", []):
+            print(f"  left out: {folder}, which holds results of motifgpu")
         for line in quarantine[:_SHOWN]:
             print(f"  quarantine: {line['path']}: {line['reason']}")
         if len(quarantine) > _SHOWN:

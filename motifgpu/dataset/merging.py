@@ -128,7 +128,8 @@ def _merge_into(sources: list[Path], out: Path) -> Run:
 
 
 def _check_done(run: Run) -> None:
-    """Refuse a run that was not done, of which nobody knows what is missing."""
+    """Refuse a run that was not done, of which nobody knows what is missing, or whose run.json changed."""
+    layout.read_json(run.path / layout.RUN)  # the copy would say what it was, and here that decides
     if run.about["state"] not in ("complete", "sharded", "merging") and not has_shards(run.path):
         raise StageError(
             "merge",

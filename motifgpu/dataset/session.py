@@ -98,7 +98,23 @@ class Session:
         self._left_out = [shown_path(folder) for folder in folders]
 
     def finish(self) -> None:
-        """Make the tables, unless they hold all that is known."""
+        """Make the tables, unless they hold all that is known.
+
+        Raises
+        ------
+        RunInterrupted
+            After Ctrl-C.
+        """
+        try:
+            self._finish()
+        except KeyboardInterrupt:
+            self._end("interrupted")
+            raise RunInterrupted(
+                "interrupted while the tables were put together; all results are kept, and the same command "
+                "continues"
+            ) from None
+
+    def _finish(self) -> None:
         self._records.tidy()
         forget_shards(self._root)
         if not self._complete or self._records.changed or self._records.damaged():
