@@ -15,7 +15,7 @@ from motifgpu.dataset.migration import migrate
 from motifgpu.dataset.records import Records
 from motifgpu.dataset.session import Progress, open_session
 from motifgpu.store import layout
-from motifgpu.store.entries import read_entries
+from motifgpu.store.entries import DONE, entry_name, read_entries, read_result, read_results, result_damage
 from motifgpu.store.lock import kept_still
 from motifgpu.store.sealed import seal_damage
 from motifgpu.store.within import check_links
@@ -136,6 +136,19 @@ def _damage(root: Path) -> Iterator[str]:
             yield f"{name} {wrong}"
     entries, damaged = read_entries(root)
     yield from (f"{layout.FILES}/{path.name} is damaged" for path in damaged)
+    paths, keys = ({getattr(entry, name) for entry in entries} for name in ("path", "key"))
+    for result in read_results(root):
+        if result.path not in paths:
+            yield f"{layout.FILES}/{entry_name(result.path)}.json is missing ({shown_path(result.path)})"
+    for path in sorted((root / layout.RESULTS).glob("*.json")):
+        if path.stem not in keys:
+            yield from result_damage(root, path.stem)
+    recorded = 0
+    for entry in entries:
+        with suppress(StageError):
+            recorded += len(read_result(root, entry.key).images) if entry.status == DONE else 0
+    if (missing := about["found"].get("micrographs", 0) - recorded) > 0:
+        yield f"the records of {missing:,} micrographs are damaged or missing"
     records = Records(root, whole=False)
     for entry in entries:
         yield from (f"{wrong} ({shown_path(entry.path)})" for wrong in records.damage(entry))

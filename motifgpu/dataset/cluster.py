@@ -61,6 +61,7 @@ class Cluster:
         self._futures: dict[int, Future[dict[str, Any]]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._tries: dict[int, int] = {}
+        self._alone = False  # whether the batch that is being done is alone
         self.peak_bytes = 0
         self.sharers = 1
         self._count()
@@ -68,17 +69,24 @@ class Cluster:
             raise self._lost()
 
     def _count(self) -> None:
-        """See how many threads the workers have; the number of before stays while the scheduler is busy."""
+        """See how many threads the workers have; the number of before stays where nobody says."""
         with contextlib.suppress(Exception):
+            if self._client.status != "running":  # else it would be waited for
+                return
             self.sharers = max(1, sum(self._client.nthreads().values()))
 
     def has_room(self, alone: bool) -> bool:
-        """Say whether `submit` may be called now."""
+        """Say whether `submit` may be called now.
+
+        A batch that may end its worker has the cluster to itself: Dask suspects all that the worker held.
+        """
+        if self._alone or alone:
+            return not self._futures
         return len(self._futures) < AHEAD * self.sharers
 
     def submit(self, number: int, paths: Sequence[str], alone: bool) -> None:
         """Take a batch on."""
-        self._batches[number] = tuple(paths)
+        self._batches[number], self._alone = tuple(paths), alone
         try:
             future = self._client.submit(
                 _process, list(paths), self._job, _ours(), pure=False, key=f"motifgpu-{os.urandom(8).hex()}"
@@ -145,7 +153,7 @@ class Cluster:
                 "repair what it names and run the same command again; workers need motifgpu, and see the "
                 "input files and the folder of the run under the same paths",
             ) from error
-        self.submit(number, self._batches[number], alone=True)
+        self.submit(number, self._batches[number], self._alone)
 
     def _wait_for_connection(self) -> None:
         end = time.monotonic() + _PATIENCE
