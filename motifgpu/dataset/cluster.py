@@ -106,14 +106,14 @@ class Cluster:
         """
         while True:
             number = self._next()
-            future = self._futures.pop(number)
+            future, paths = self._futures.pop(number), self._batches.pop(number)
             self._count()
             try:
                 answer = future.result(_PATIENCE)
             except Exception as error:  # of Dask, of its connections, or of a worker
                 if self._was_killed(error):
                     return number, None
-                self._give_again(number, error)
+                self._give_again(number, paths, error)
                 continue
             finally:
                 with contextlib.suppress(Exception):
@@ -133,7 +133,7 @@ class Cluster:
         """Say whether Dask gave a batch up because its workers died of it."""
         return type(error).__name__ == "KilledWorker"
 
-    def _give_again(self, number: int, error: Exception) -> None:
+    def _give_again(self, number: int, paths: tuple[str, ...], error: Exception) -> None:
         """Give a batch to the cluster again whose result was lost, as when its worker left with it.
 
         Raises
@@ -153,7 +153,7 @@ class Cluster:
                 "repair what it names and run the same command again; workers need motifgpu, and see the "
                 "input files and the folder of the run under the same paths",
             ) from error
-        self.submit(number, self._batches[number], self._alone)
+        self.submit(number, paths, self._alone)
 
     def _wait_for_connection(self) -> None:
         end = time.monotonic() + _PATIENCE
