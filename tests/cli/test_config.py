@@ -14,6 +14,7 @@ from motifgpu import Analysis, StageError, cli, simulate
 from motifgpu.cli import config
 from motifgpu.cli.parsers import command_parsers
 from motifgpu.core.toml import to_toml
+from motifgpu.store.sealed import seal_damage
 
 
 def parsed(*argv: str) -> argparse.Namespace:
@@ -162,7 +163,8 @@ def test_what_is_written_is_what_was_in_force(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     args = parsed("analyze", "a.npy", "b/ü.npy", "--patch-size", "14.5", "--order", "6", "-q", "--json")
     path = config.write(args, tmp_path / "out")
-    text = path.read_text(encoding="utf-8")
+    assert seal_damage(path) == ""
+    text = path.read_text(encoding="utf-8").rpartition("# sha256")[0]
     assert path == tmp_path / "out" / "config.toml"
     assert "motifgpu analyze --config config.toml" in text
     assert text.split("\n", 1)[1] == config.effective(args)
