@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 
+ANALYSIS = "analysis"  # in the metadata of every layer but the image: what it shows
 COLUMNS = "columns"  # the layer whose features the layout widget reads
 LAYOUT = "layout_x", "layout_y"
 MOST_CELLS = 3000  # polygons that napari draws in a few seconds
@@ -74,7 +75,12 @@ def analysis_layers(analysis: Analysis, placed: Mapping[str, Any] | None = None)
     if lattice is not None:
         made.append(_vectors(lattice, micrograph.shape))
     made += [_border(analysis), _columns(analysis)]  # what is last is on top and active
-    return [(data, where | keywords, kind) for data, keywords, kind in made if len(data)]
+    of_it = {"metadata": {ANALYSIS: analysis}}
+    return [
+        (data, where | keywords | ({} if kind == "image" else of_it), kind)
+        for data, keywords, kind in made
+        if len(data)
+    ]
 
 
 def placement(pixel_size_nm: float | None) -> dict[str, Any]:
@@ -151,6 +157,7 @@ def _columns(analysis: Analysis) -> LayerData:
     features = {
         "column": np.flatnonzero(mask),
         **column_values(analysis),
+        "name": np.array([analysis.motifs.name(k) for k in to_numpy(analysis.motifs.labels).tolist()]),
         "occupied": occupied,
         "probability": to_numpy(analysis.columns.probability)[mask],
         "prominence": to_numpy(analysis.columns.prominence)[mask],
@@ -166,7 +173,6 @@ def _columns(analysis: Analysis) -> LayerData:
     keywords = {
         "name": COLUMNS,
         "features": features,
-        "metadata": {"analysis": analysis},
         **rings(points, features["motif"], occupied, nearest_distance(points)),
     }
     return points, keywords, "points"

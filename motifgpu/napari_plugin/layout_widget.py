@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from motifgpu.figures.layout import COLORS, PLURALS, no_label
-from motifgpu.figures.palette import motif_color
+from motifgpu.figures.palette import label_color
 from motifgpu.napari_plugin.layers import LAYOUT, colors
 from motifgpu.napari_plugin.layout_canvas import ADD, REMOVE, REPLACE, LayoutCanvas
 from motifgpu.napari_plugin.qt import LayerBox, placed_like, theme_colors
@@ -240,7 +240,7 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         for label, count in zip(*np.unique(self._feature(kind), return_counts=True), strict=True):
             item = QTreeWidgetItem([str(label) if label >= 0 else no_label(kind), f"{count:,}", ""])
             shade = QPixmap(12, 12)
-            shade.fill(QColor(motif_color(int(label))))
+            shade.fill(QColor(label_color(kind, int(label))))
             item.setIcon(0, QIcon(shade))
             item.setData(0, Qt.ItemDataRole.UserRole, int(label))
             self.kinds.addTopLevelItem(item)

@@ -320,7 +320,7 @@ def test_commands_of_the_manifest_exist() -> None:
     folder = Path(layers.__file__).parent
     text = (folder / "napari.yaml").read_text()
     found = re.findall(r"python_name: motifgpu\.napari_plugin\.(\w+):(\w+)", text)
-    assert len(found) == text.count("- id:") == 6
+    assert len(found) == text.count("- id:") == 7
     for module, name in found:
         tree = ast.parse((folder / f"{module}.py").read_text())
         assert name in {getattr(node, "name", "") for node in tree.body}

@@ -354,3 +354,60 @@ def test_view_shows_everything(analysis: motifgpu.Analysis) -> None:
     finally:
         made.close()
         settle()
+
+
+def test_motifs_are_named_merged_and_corrected(
+    viewer: Any, analysis: motifgpu.Analysis, tmp_path: Path
+) -> None:
+    opened(viewer, analysis, tmp_path)
+    _, widget = viewer.window.add_plugin_dock_widget("motifgpu", "Name and correct motifs")
+    layout = open_layout(viewer)
+    shown = [layer.name for layer in viewer.layers]
+
+    def press(text: str) -> None:
+        QTest.mouseClick(widget.buttons[text], LEFT)
+        settle()
+
+    def choose(rows: Any) -> Any:
+        viewer.layers["columns"].selected_data = set(np.asarray(rows).tolist())
+        settle()
+        return rows
+
+    labels = analysis.motifs.labels
+    press("Name")
+    assert "0 columns are selected" in widget.said.text()
+    for motif, name in ((0, "Mo"), (1, "Se2")):
+        choose(np.flatnonzero(labels == motif))
+        widget.name.setText(name)
+        press("Name")
+    assert widget.analysis.motifs.names[:2] == ("Mo", "Se2")
+    assert set(viewer.layers["columns"].features["name"]) >= {"Mo", "Se2"}
+    assert [layer.name for layer in viewer.layers] == shown
+
+    choose(np.flatnonzero(np.isin(labels, (1, 2))))
+    press("Merge")
+    assert widget.analysis.motifs.counts[2] == 0
+    press("Undo")
+    np.testing.assert_array_equal(widget.analysis.motifs.labels, labels)
+    rows = choose(np.flatnonzero(labels == 0)[5:9])
+    widget.name.setText("strange")
+    press("Name")
+    assert (widget.analysis.motifs.labels[rows] == len(analysis.motifs.counts)).all()
+    place = analysis.points[rows[0]]
+    choose(rows[:1])
+    press("Remove")
+    assert len(widget.analysis.columns) == len(analysis.columns) - 1
+    press("New columns")
+    viewer.layers["columns to add"].add(place + 0.3)
+    press("Add")
+    assert len(widget.analysis.columns) == len(analysis.columns)
+    assert [layer.name for layer in viewer.layers] == shown
+    layout.select(rows)  # the layout follows
+    assert layout.selected.tolist() == rows.tolist()
+
+    made = motifgpu.read_decisions(widget.save_decisions(tmp_path / "decisions.toml"))
+    assert [one.do for one in made] == ["rename", "rename", "assign", "remove", "add"]
+    known = motifgpu.MotifDictionary.load(widget.learn(tmp_path / "named.motifs"))
+    assert {"Mo", "Se2"} <= set(known.names)
+    again = motifgpu.Analysis.load(widget.save(tmp_path / "scan.zip"))
+    assert again.apply(made) is again
