@@ -7,12 +7,12 @@ quick.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.core.choices import BACKENDS, LATTICES, METRICS, SMOOTHINGS
 from motifgpu.core.errors import StageError
+from motifgpu.core.sizes import COARSEST_PIXEL_NM, FINEST_PIXEL_NM, LARGEST_SIDE
 
 if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
@@ -25,7 +25,7 @@ class Rule:
     Attributes
     ----------
     kind : type
-        bool, int, float (a positive number) or str (one of `choices`); None is allowed where it is the
+        bool, int, float or str (one of `choices`); None is allowed where it is the
         default, and a bool then has a flag for False too.
     flag : str
         On the command line.
@@ -35,8 +35,8 @@ class Rule:
         Name of the value in the help, if not the flag's.
     unset : str
         What None means, in the help.
-    least : int
-        Smallest whole number.
+    least, most : int or float
+        Smallest and largest number.
     choices : tuple of str
     """
 
@@ -45,7 +45,8 @@ class Rule:
     about: str = ""
     metavar: str | None = None
     unset: str = ""
-    least: int = 0
+    least: float = 0
+    most: float = 0
     choices: tuple[str, ...] = ()
 
     def check(self, name: str, value: Any, stage: str) -> None:
@@ -59,9 +60,11 @@ class Rule:
         if self.kind is int:
             from motifgpu.core.checks import check_integer
 
-            check_integer(value, stage, name, self.least)
-        elif self.kind is float and not 0 < value < math.inf:
-            raise StageError(stage, f"{name} is {value}", "give a positive number")
+            check_integer(value, stage, name, int(self.least), int(self.most))
+        elif self.kind is float and not self.least <= value <= self.most:
+            raise StageError(
+                stage, f"{name} is {value}", f"give a number from {self.least:g} to {self.most:g}"
+            )
         elif self.choices and value not in self.choices:
             raise StageError(stage, f"{name} is {value!r}", f"choose from {', '.join(self.choices)}")
 
@@ -85,7 +88,13 @@ class Options:
     """
 
     pixel_size_nm: float | None = _option(
-        None, float, "--pixel-size", "pixel size in nm, if the file lacks it", metavar="NM"
+        None,
+        float,
+        "--pixel-size",
+        "pixel size in nm, if the file lacks it",
+        metavar="NM",
+        least=FINEST_PIXEL_NM,
+        most=COARSEST_PIXEL_NM,
     )
     smoothing: str = _option(SMOOTHINGS[0], str, "--smoothing", choices=SMOOTHINGS)
     lattice: str = _option(
@@ -102,23 +111,32 @@ class Options:
         False, bool, "--remove-background", "subtract uneven brightness before the moments"
     )
     patch_size: float | None = _option(
-        None, float, "--patch-size", "side of a patch", metavar="PX", unset="measured"
+        None,
+        float,
+        "--patch-size",
+        "side of a patch",
+        metavar="PX",
+        unset="measured",
+        least=2,
+        most=LARGEST_SIDE,
     )
-    order: int | None = _option(None, int, "--order", "largest Zernike order", unset="10, coarse images 6")
+    order: int | None = _option(
+        None, int, "--order", "largest Zernike order", unset="10, coarse images 6", most=30
+    )
     rotation_invariant: bool = _option(False, bool, "--rotation-invariant", "ignore orientation")
     n_neighbors: int = _option(
-        10, int, "--neighbors", "neighbours in the graph, the column itself counted", least=2
+        10, int, "--neighbors", "neighbours in the graph, the column itself counted", least=2, most=10_000
     )
     metric: str = _option(METRICS[0], str, "--metric", "distance in the graph", choices=METRICS)
     n_motifs: int | None = _option(
-        None, int, "--motifs", "number of motifs", metavar="N", unset="found", least=1
+        None, int, "--motifs", "number of motifs", metavar="N", unset="found", least=1, most=10_000
     )
     structure: bool = True
     points: Any = None
     mask: Any = None
     region: Any = None
     dictionary: MotifDictionary | None = None
-    seed: int = _option(0, int, "--seed", "seed of the random numbers")
+    seed: int = _option(0, int, "--seed", "seed of the random numbers", most=2**64 - 1)
     backend: str = _option(BACKENDS[0], str, "--backend", choices=BACKENDS)
 
     def check(self, stage: str) -> None:

@@ -10,8 +10,9 @@ from types import ModuleType
 
 from motifgpu.cli import config
 from motifgpu.cli.interruption import as_interrupts
-from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE, log
+from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE
 from motifgpu.cli.parsers import command_parsers, meant, refuse_unknown
+from motifgpu.cli.streams import log, prepare
 from motifgpu.core.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
@@ -95,6 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
     """
+    prepare()
     try:
         with as_interrupts():
             return _main(sys.argv[1:] if argv is None else argv)
@@ -117,7 +119,7 @@ def _main(argv: list[str]) -> int:
         code: int = _module(args.command).run(args)
         return code
     except BrokenPipeError:  # the reader of our output closed it early, which is allowed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except OSError as error:
         log(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))

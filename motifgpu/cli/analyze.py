@@ -16,13 +16,15 @@ from motifgpu.cli.options import (
     FAILED,
     QUARANTINED,
     AddCommand,
+    Whole,
     add_dictionary,
     add_options,
     dictionary,
-    print_json,
 )
 from motifgpu.cli.parsers import group
+from motifgpu.cli.streams import print_json, say
 from motifgpu.core.files import readable
+from motifgpu.core.sizes import LARGEST_IMAGE
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -57,7 +59,7 @@ def add(command: AddCommand) -> None:
     where.add_argument(
         "--region",
         nargs=4,
-        type=int,
+        type=Whole(0, LARGEST_IMAGE),
         metavar=("ROW", "END", "COL", "END"),
         help="analyse these rows and columns of pixels alone, the ends not included",
     )
@@ -170,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
             analysis = analyzed(path, args, write, dictionary=known, **given)
             results.append({**analysis.summary(), "report": str(folder / "report.html")})
             if not args.json:
-                print(_describe(analysis, folder, time.perf_counter() - begun), flush=True)
+                say(_describe(analysis, folder, time.perf_counter() - begun))
     if args.json:
         print_json({"analyses": results, "failed": failed})
     return (QUARANTINED if results else FAILED) if failed else DONE

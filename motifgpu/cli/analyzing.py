@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.cli.options import log, options
+from motifgpu.cli.options import options
+from motifgpu.cli.streams import log
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from motifgpu.cli.options import Number, Whole
 from motifgpu.cli.parsers import arguments
 from motifgpu.core.errors import StageError
 from motifgpu.core.toml import to_toml
@@ -109,9 +110,9 @@ def _value(action: argparse.Action, value: Any) -> Any:
 
 def _item(action: argparse.Action, value: Any) -> Any:
     allowed: tuple[type, ...] = (str,) if _is_text(action) else (str, int, float)
-    if _is_whole(action):
+    if isinstance(action.type, Whole):
         allowed = (int,)
-    elif _is_number(action):
+    elif isinstance(action.type, Number):
         allowed = (int, float)
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise TypeError
@@ -125,26 +126,14 @@ def _is_text(action: argparse.Action) -> bool:
     return action.type in (None, str, Path)
 
 
-def _is_whole(action: argparse.Action) -> bool:
-    return getattr(action.type, "__annotations__", {}).get("return") in (int, "int") or action.type is int
-
-
-def _is_number(action: argparse.Action) -> bool:
-    return (
-        getattr(action.type, "__annotations__", {}).get("return") in (float, "float") or action.type is float
-    )
-
-
 def wanted(action: argparse.Action) -> str:
     """Say in words what an option takes in a run file."""
     if action.nargs == 0:
         return "true or false"
     if action.choices is not None:
         one = "one of " + ", ".join(json.dumps(choice) for choice in action.choices)
-    elif _is_whole(action):
-        one = "a whole number"
-    elif _is_number(action):
-        one = "a number in the range of the option"
+    elif isinstance(action.type, (Whole, Number)):
+        one = str(action.type)
     else:
         one = "text in quotes"
     if action.nargs in (None, "?"):

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from motifgpu.cli.options import DONE, AddCommand, print_json
+from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**found, "report": str(report)})
     else:
-        print(f"{_described(found, truth.image.shape, COUNTS)}\n\nreport: {report}")
+        say(f"{_described(found, truth.image.shape, COUNTS)}\n\nreport: {report}")
     return DONE
 
 

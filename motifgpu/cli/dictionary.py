@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli.analyzing import analyzed, noted
-from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, add_options, print_json
+from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, add_options
+from motifgpu.cli.streams import print_json, say
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**_summary(known), "file": str(args.file), "failed": failed})
     else:
-        print(_describe(known, args.file))
+        say(_describe(known, args.file))
     return QUARANTINED if failed else DONE
 
 
@@ -75,7 +76,7 @@ def _named(text: str) -> tuple[int, str]:
     from motifgpu.core.errors import StageError
 
     number, _, name = text.partition("=")
-    if not (number.isdecimal() and name):
+    if not (number.isdecimal() and len(number) < 10 and name):
         raise StageError("dictionary", f"a name is given as {text!r}", "give it as NUMBER=NAME, 2=V_Se say")
     return int(number), name
 

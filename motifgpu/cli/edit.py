@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, print_json
+from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand
+from motifgpu.cli.streams import print_json, say
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             }
         )
     else:
-        print("\n".join(_described(analysis, len(new), sum(map(len, given)) - len(new), written)))
+        say("\n".join(_described(analysis, len(new), sum(map(len, given)) - len(new), written)))
     return QUARANTINED if any(decision.misfit for decision in new) else DONE
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, AddCommand, print_json
+from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -29,5 +30,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"file": str(path)})
     else:
-        print(path)
+        say(path)
     return DONE

@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from motifgpu.cli.options import DONE, AddCommand, print_json
+from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.streams import print_json
 
 
 def add(command: AddCommand) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from motifgpu.cli import config
 from motifgpu.cli.analyzing import analyzed
-from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, dictionary, print_json
+from motifgpu.cli.options import DONE, AddCommand, Whole, add_dictionary, add_options, dictionary, motif
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -19,12 +20,14 @@ def add(command: AddCommand) -> None:
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("occupancy"), help="folder to write to")
     parser.add_argument(
-        "--filled", type=int, nargs="+", required=True, metavar="MOTIF", help="motifs of filled sites"
+        "--filled", type=motif, nargs="+", required=True, metavar="MOTIF", help="motifs of filled sites"
     )
     parser.add_argument(
-        "--hollow", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs of hollow sites"
+        "--hollow", type=motif, nargs="*", default=[], metavar="MOTIF", help="motifs of hollow sites"
     )
-    parser.add_argument("--level", type=int, choices=(2, 3), default=2, help="2: 2 x 2 sites, 3: 4 x 4")
+    parser.add_argument(
+        "--level", type=Whole(2, 3), choices=(2, 3), default=2, help="2: 2 x 2 sites, 3: 4 x 4"
+    )
     add_options(parser)
     add_dictionary(parser)
 
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**figures, "folder": str(args.out)})
     else:
-        print(
+        say(
             f"{found.windows:,} windows of {found.side} x {found.side} sites, {found.fraction:.3f} filled\n"
             f"entropy {found.entropy:.3f} nats; by chance {found.null.entropy:.3f} +- "
             f"{found.null.deviation:.3f}, at most {found.ceiling:.3f}\nfigures: {args.out}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from motifgpu.cli.parsers import OptionGroup, group
-from motifgpu.options import RULES, Options
+from motifgpu.options import RULES, Options, Rule
 
 if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
@@ -26,33 +26,55 @@ class AddCommand(Protocol):
         """Return the parser of the command `name`, with `text` as its help."""
 
 
-def positive(text: str) -> float:
-    """Return the positive number that an argument states."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+@dataclass(frozen=True)
+class Whole:
+    """Reads a whole number from an argument."""
 
+    least: int
+    most: int
 
-def fraction(text: str) -> float:
-    """Return the number from 0 to 1 that an argument states."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
+    def __str__(self) -> str:
+        return f"a whole number from {self.least} to {self.most}"
 
-
-def whole(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number of at least `least`."""
-
-    def read(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+    def __call__(self, text: str) -> int:
+        """Return the number that an argument states."""
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}") from None
+        if not self.least <= value <= self.most:
+            raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}")
         return value
 
-    read.__name__ = "whole number"  # as argparse says what a text is not
-    return read
+
+@dataclass(frozen=True)
+class Number:
+    """Reads a number from an argument."""
+
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"a number from {self.least:g} to {self.most:g}"
+
+    def __call__(self, text: str) -> float:
+        """Return the number that an argument states."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not self.least <= value <= self.most:
+            raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}")
+        return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+fraction = Number(0, 1)
+motif = Whole(-1, 2**31 - 1)
+seed = Whole(0, 2**64 - 1)
 
 
 # The options of an analysis by what they are about, with an example of each.
@@ -81,6 +103,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _argument(rule: Rule) -> Callable[[str], Any]:
+    """Return how an option is read."""
+    if rule.kind is int:
+        return Whole(int(rule.least), int(rule.most))
+    return Number(rule.least, rule.most) if rule.kind is float else str
+
+
 def add_option(parser: argparse.ArgumentParser | OptionGroup, name: str) -> None:
     """Add one option of `motifgpu.options.Options`; the parsed value stands under its name there."""
     rule, default = RULES[name], getattr(Options, name)
@@ -90,11 +119,10 @@ def add_option(parser: argparse.ArgumentParser | OptionGroup, name: str) -> None
         about = rule.about if default is False else f"{rule.about} (default: {usual})"
         parser.add_argument(rule.flag, dest=name, action=action, default=default, help=about)
         return
-    read: dict[type, Any] = {float: positive, int: whole(rule.least), str: None}
     parser.add_argument(
         rule.flag,
         dest=name,
-        type=read[rule.kind],
+        type=_argument(rule),
         default=default,
         choices=rule.choices or None,
         metavar=rule.metavar or (None if rule.choices else rule.flag.lstrip("-").upper()),
@@ -119,13 +147,3 @@ def dictionary(args: argparse.Namespace) -> MotifDictionary | None:
 def options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `analyze` that the options mean."""
     return {name: getattr(args, name) for name in RULES}
-
-
-def log(text: str) -> None:
-    """Write a line to standard error."""
-    print(f"motifgpu: {text}", file=sys.stderr)
-
-
-def print_json(value: Any) -> None:
-    """Write the result to standard output as JSON."""
-    print(json.dumps(value, indent=1))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, AddCommand, add_options, print_json
+from motifgpu.cli.options import DONE, AddCommand, add_options
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -37,5 +38,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"source": str(args.path), **found.summary()})
     else:
-        print(f"{args.path}: {found}")
+        say(f"{args.path}: {found}")
     return DONE

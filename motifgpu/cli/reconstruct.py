@@ -7,7 +7,8 @@ from pathlib import Path
 
 from motifgpu.cli import config
 from motifgpu.cli.analyzing import analyzed
-from motifgpu.cli.options import DONE, AddCommand, add_dictionary, add_options, dictionary, print_json
+from motifgpu.cli.options import DONE, AddCommand, Whole, add_dictionary, add_options, dictionary, motif
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -15,8 +16,10 @@ def add(command: AddCommand) -> None:
     parser = command("reconstruct", "rebuild a micrograph from its motifs and show what they do not explain")
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("reconstruction"), help="folder to write to")
-    parser.add_argument("--classes", type=int, default=30, help="class averages used (default: 30)")
-    parser.add_argument("--hide", type=int, nargs="*", default=[], metavar="MOTIF", help="motifs left out")
+    parser.add_argument(
+        "--classes", type=Whole(1, 10_000), default=30, help="class averages used (default: 30)"
+    )
+    parser.add_argument("--hide", type=motif, nargs="*", default=[], metavar="MOTIF", help="motifs left out")
     add_options(parser)
     add_dictionary(parser)
 
@@ -37,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         figures = {"psnr_db": rebuilt.psnr, "ssim": rebuilt.ssim, "uncovered": rebuilt.uncovered}
         print_json({**figures, "folder": str(args.out)})
     else:
-        print(
+        say(
             f"against the smoothed image: PSNR {rebuilt.psnr:.1f} dB, SSIM {rebuilt.ssim:.3f}, "
             f"{100 * rebuilt.uncovered:.1f} % not covered\nfigures: {args.out}"
         )

@@ -13,18 +13,19 @@ from motifgpu.cli.options import (
     INTERRUPTED,
     QUARANTINED,
     AddCommand,
+    Number,
+    Whole,
     add_options,
-    log,
     options,
-    positive,
-    print_json,
 )
 from motifgpu.cli.parsers import group
+from motifgpu.cli.streams import log, print_json, say
 
 if TYPE_CHECKING:
     from motifgpu.dataset.results import Run
 
 _SHOWN = 5  # quarantined files that are listed
+_MOST_WORKERS = 256
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -51,7 +52,9 @@ def add(command: AddCommand) -> None:
         "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
     )
     spread = group(parser, "how the work is spread", "--workers 4, or --shard 3/8 in a job of an array")
-    spread.add_argument("--workers", type=int, metavar="N", help="processes (default: one per processor)")
+    spread.add_argument(
+        "--workers", type=Whole(1, _MOST_WORKERS), metavar="N", help="processes (default: one per processor)"
+    )
     spread.add_argument(
         "--shard",
         type=shard,
@@ -82,7 +85,7 @@ def add(command: AddCommand) -> None:
     course.add_argument("--watch", action="store_true", help="analyse new files as they appear, until Ctrl-C")
     course.add_argument(
         "--time-limit",
-        type=positive,
+        type=Number(0.001, 86400),
         default=60.0,
         metavar="S",
         help="seconds for reading one file (default: 60)",
@@ -164,7 +167,7 @@ def _plan(args: argparse.Namespace, given: dict[str, Any]) -> int:
     if args.json:
         print_json(found.summary())
     else:
-        print(found)
+        say(found)
     return DONE
 
 
@@ -190,22 +193,22 @@ def tell(found: Run, as_json: bool) -> int:
     if as_json:
         print_json({"folder": str(found.path), **about, "quarantine": quarantine})
     else:
-        print(f"{found.path}: {about['state']}")
+        say(f"{found.path}: {about['state']}")
         if "micrographs" in numbers:
-            print(
+            say(
                 f"  {numbers['micrographs']:,} micrographs, {numbers['columns']:,} atom columns, "
                 f"{numbers['points']:,} with a motif"
             )
         if about["state"] == "sharded":
-            print(f"  when all shards are done: motifgpu merge {found.path}")
+            say(f"  when all shards are done: motifgpu merge {found.path}")
         for folder in about.get("last_call", {}).get("left_out", []):
-            print(f"  left out: {folder}, which holds results of motifgpu")
+            say(f"  left out: {folder}, which holds results of motifgpu")
         for line in quarantine[:_SHOWN]:
-            print(f"  quarantine: {line['path']}: {line['reason']}")
+            say(f"  quarantine: {line['path']}: {line['reason']}")
         if len(quarantine) > _SHOWN:
-            print(f"  and {len(quarantine) - _SHOWN:,} more in {found.path / 'quarantine.jsonl'}")
+            say(f"  and {len(quarantine) - _SHOWN:,} more in {found.path / 'quarantine.jsonl'}")
         if (found.path / "report.html").exists():
-            print(f"  report: {found.path / 'report.html'}")
+            say(f"  report: {found.path / 'report.html'}")
     if not quarantine:
         return DONE
     return FAILED if numbers.get("micrographs") == 0 else QUARANTINED

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, AddCommand, fraction, positive, print_json
+from motifgpu.cli.options import DONE, AddCommand, Number, Whole, fraction, seed
+from motifgpu.cli.streams import print_json, say
+from motifgpu.core.sizes import LARGEST_SIDE
 
 
 def add(command: AddCommand) -> None:
@@ -15,19 +17,21 @@ def add(command: AddCommand) -> None:
         "out", type=Path, metavar="OUT.npz", help="archive with image, points, labels and names"
     )
     parser.add_argument("--material", choices=("MoS2", "MoSe2", "WS2", "WSe2"), default="MoSe2")
-    parser.add_argument("--shape", type=int, nargs=2, default=(512, 512), metavar=("ROWS", "COLS"))
-    parser.add_argument("--lattice-constant", type=positive, default=22.0, metavar="PX")
-    parser.add_argument("--angle", type=float, default=0.0, metavar="DEGREES")
+    parser.add_argument(
+        "--shape", type=Whole(1, LARGEST_SIDE), nargs=2, default=(512, 512), metavar=("ROWS", "COLS")
+    )
+    parser.add_argument("--lattice-constant", type=Number(2, LARGEST_SIDE), default=22.0, metavar="PX")
+    parser.add_argument("--angle", type=Number(-360, 360), default=0.0, metavar="DEGREES")
     parser.add_argument(
         "--counts",
-        type=positive,
+        type=Number(1e-6, 1e9),
         default=30.0,
         help="expected counts per pixel at the peak of the brightest column",
     )
     parser.add_argument("--vacancies", type=fraction, default=0.0, metavar="FRACTION")
     parser.add_argument("--divacancies", type=fraction, default=0.0, metavar="FRACTION")
     parser.add_argument("--dopant", type=_dopant, action="append", default=[], metavar="ELEMENT=FRACTION")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
 
 
 def _dopant(text: str) -> tuple[str, float]:
@@ -73,5 +77,5 @@ def run(args: argparse.Namespace) -> int:
         sites = ", ".join(
             f"{count:,} {name}" for name, count in zip(made.names, counts, strict=True) if count
         )
-        print(f"{path}: {made.image.shape[0]} x {made.image.shape[1]} px, {sites}")
+        say(f"{path}: {made.image.shape[0]} x {made.image.shape[1]} px, {sites}")
     return DONE

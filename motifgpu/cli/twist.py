@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, AddCommand, print_json
+from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.streams import print_json
 
 
 def add(command: AddCommand) -> None:

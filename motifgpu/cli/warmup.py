@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from motifgpu.cli.options import DONE, AddCommand, add_option, print_json
+from motifgpu.cli.options import DONE, AddCommand, add_option
+from motifgpu.cli.streams import print_json
 
 
 def add(command: AddCommand) -> None:

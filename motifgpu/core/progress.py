@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from motifgpu.core.text import printable
+
 
 class Progress:
     """Show how far a piece of work is.
@@ -29,11 +31,11 @@ class Progress:
     def __init__(
         self, title: str, *, quiet: bool = False, stream: TextIO | None = None, every: float = 5.0
     ) -> None:
-        self.title = title
+        self.title = _one_line(title)
         self.stream = sys.stderr if stream is None else stream
-        self.quiet = quiet
+        self.quiet = quiet or self.stream is None  # as in a service, or without a console
         self.every = every
-        self._terminal = self.stream.isatty()
+        self._terminal = not self.quiet and not self.stream.closed and self.stream.isatty()
         self._last = time.monotonic()
         self._width = 0
 
@@ -44,13 +46,20 @@ class Progress:
         now = time.monotonic()
         if self._terminal:
             filled = round(24 * min(max(fraction, 0.0), 1.0))
-            line = f"{self.title} [{'#' * filled}{'.' * (24 - filled)}] {100 * fraction:3.0f} % {doing}"
-            self.stream.write("\r" + line.ljust(self._width))
+            bar = f"[{'#' * filled}{'.' * (24 - filled)}] {100 * fraction:3.0f} %"
+            line = f"{self.title} {bar} {_one_line(doing)}"
+            self._write("\r" + line.ljust(self._width))
             self._width = len(line)
         elif now - self._last >= self.every:
-            self.stream.write(f"{self.title}: {100 * fraction:.0f} %, {doing}\n")
+            self._write(f"{self.title}: {100 * fraction:.0f} %, {_one_line(doing)}\n")
             self._last = now
-        self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except (OSError, ValueError):  # closed meanwhile: there is nobody to tell, and the work goes on
+            self.quiet = True
 
     def __enter__(self) -> Progress:
         return self
@@ -58,6 +67,9 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._terminal and self._width:
-            self.stream.write("\r" + " " * self._width + "\r")
-            self.stream.flush()
+        if self._terminal and self._width and not self.quiet:
+            self._write("\r" + " " * self._width + "\r")
+
+
+def _one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu.core.csv_text import as_text
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
+from motifgpu.core.text import as_text
 from motifgpu.store.read import RunFolder
 from motifgpu.store.tables import COLUMNS
 
@@ -160,7 +160,7 @@ def export(run: RunFolder, path: Path) -> Path:
     run : RunFolder
     path : Path
         ``.parquet`` or ``.csv``: all columns, with the micrograph's file beside each, in the latter by
-        `motifgpu.core.csv_text.as_text`; ``.h5ad``: `to_anndata`; ``.hspy``: the class averages.
+        `motifgpu.core.text.as_text`; ``.h5ad``: `to_anndata`; ``.hspy``: the class averages.
 
     Returns
     -------

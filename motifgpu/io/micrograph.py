@@ -15,6 +15,7 @@ from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.files import readable
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
+from motifgpu.core.sizes import COARSEST_PIXEL_NM, FINEST_PIXEL_NM
 from motifgpu.io import formats
 from motifgpu.io.formats.pages import LARGEST_STACK, Contents, Page
 
@@ -98,7 +99,7 @@ class Micrograph:
         ------
         StageError
             If the array is not two-dimensional, not real, or empty, the mask does not fit, or the pixel size
-            is not positive.
+            is out of range.
 
         Examples
         --------
@@ -116,9 +117,11 @@ class Micrograph:
 
         values, valid, offset = as_numbers(image, "micrograph", mask)
         xp = array_namespace(values)
-        if pixel_size_nm is not None and not 0 < pixel_size_nm < float("inf"):
+        if pixel_size_nm is not None and not FINEST_PIXEL_NM <= pixel_size_nm <= COARSEST_PIXEL_NM:
             raise StageError(
-                "micrograph", f"pixel_size_nm is {pixel_size_nm}", "give a positive length, or None"
+                "micrograph",
+                f"pixel_size_nm is {pixel_size_nm}",
+                f"give a length from {FINEST_PIXEL_NM:g} to {COARSEST_PIXEL_NM:g} nm, or None",
             )
         values = xp.astype(values, xp.float32, copy=False)
         return cls(values, pixel_size_nm, readable(source), readable(title), valid, offset)

@@ -138,8 +138,8 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         OSError
             If the file cannot be written.
         """
-        from motifgpu.core.csv_text import as_text
         from motifgpu.core.files import write_text
+        from motifgpu.core.text import as_text
 
         table = self._table().iloc[self.selected].copy()
         table.insert(0, "selection", as_text(self._name()))

@@ -246,7 +246,7 @@ def estimate(
         columns = round(inside / (_AREA_PER_COLUMN * patch_size**2))
     columns = _whole(columns, "columns", 0)
     fitted = calibrated(calibration, backend)
-    n_neighbors = _whole(n_neighbors, "n_neighbors", RULES["n_neighbors"].least)
+    n_neighbors = _whole(n_neighbors, "n_neighbors", int(RULES["n_neighbors"].least))
     size = quantities(height * width, columns, samples, order, n_neighbors)
     stages = tuple(
         StagePlan(name, round(_sum(fitted[name]["bytes"], size)), _sum(fitted[name]["seconds"], size))

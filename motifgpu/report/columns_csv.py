@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu.core.csv_text import as_text
 from motifgpu.core.namespace import to_numpy
+from motifgpu.core.text import as_text
 from motifgpu.motifs.numbering import names_by_label
 
 if TYPE_CHECKING:

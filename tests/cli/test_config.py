@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from motifgpu import Analysis, StageError, cli, simulate
 from motifgpu.cli import config
+from motifgpu.cli.options import Whole
 from motifgpu.cli.parsers import command_parsers
 from motifgpu.core.toml import to_toml
 from motifgpu.store.sealed import seal_damage
@@ -83,8 +84,8 @@ def test_required_options_may_come_from_the_file(file: Path) -> None:
         ("seed = true", "seed is True; give a whole number"),
         ('seed = "3"', "seed is '3'; give a whole number"),
         ('pixel-size = "small"', "pixel-size is 'small'; give a number"),
-        ("pixel-size = -1", "pixel-size is -1 (-1 is not a positive number); give a number"),
-        ("pixel-size = nan", "pixel-size is nan (nan is not a positive number)"),
+        ("pixel-size = -1", "pixel-size is -1 (-1 is not a number from 0.0001 to 1e+06); give a number"),
+        ("pixel-size = nan", "pixel-size is nan (nan is not a number from 0.0001"),
         ('smoothing = "median"', 'smoothing is \'median\'; give one of "auto", "fft", "svd"'),
         ("smoothing = 1", 'give one of "auto"'),
         ("rotation-invariant = 1", "rotation-invariant is 1; give true or false"),
@@ -112,9 +113,9 @@ def test_refused(file: Path, text: str | bytes, message: str, capsys: pytest.Cap
 @pytest.mark.parametrize("number", ["[0]", "[0, 1, 2]"])
 def test_as_many_as_the_option_wants(number: str, file: Path) -> None:
     parser = argparse.ArgumentParser(prog="p")
-    parser.add_argument("--shape", nargs=2, type=int)
+    parser.add_argument("--shape", nargs=2, type=Whole(0, 9))
     file.write_text(f"shape = {number}")
-    with pytest.raises(StageError, match="give a list in brackets of 2, each a whole number"):
+    with pytest.raises(StageError, match="give a list in brackets of 2, each a whole number from 0 to 9"):
         config.apply(file, parser)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_IMAGE = 2**28  # px in one image, 16,384 squared: more is a damaged header
+from motifgpu.core.sizes import LARGEST_IMAGE
+
 LARGEST_STACK = 2**29  # px in all images that are read at once, 2 GiB as float32
 _STRONGEST_COMPRESSION = 1100  # deflate cannot do better than 1,032 to 1
 _SMALL = 2**20  # bytes, never refused

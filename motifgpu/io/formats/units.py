@@ -6,6 +6,8 @@ import math
 import re
 import unicodedata
 
+from motifgpu.core.sizes import COARSEST_PIXEL_NM, FINEST_PIXEL_NM
+
 # Symbol and name of a prefix, and the nanometres of a metre with it.
 _METRES = [
     *(
@@ -23,7 +25,6 @@ _NM = {
     **dict.fromkeys(("μ", "micron", "microns"), 1e3),
     **dict.fromkeys(("å", "a", "ang", "angstrom", "angstroms", "angstroem", "ångström", "ångstrom"), 0.1),
 }
-_FINEST, _COARSEST = 1e-4, 1e6  # nm: no microscope has pixels below 0.1 pm or above 1 mm
 _SQUARE = 1e-3  # relative difference of the sides
 
 
@@ -42,7 +43,7 @@ def nanometres(value: object, unit: object) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     length *= _NM.get(_plain(unit), math.nan)
-    return length if _FINEST <= length <= _COARSEST else None
+    return length if FINEST_PIXEL_NM <= length <= COARSEST_PIXEL_NM else None
 
 
 def step_nm(scale: object, unit: object) -> float | None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from motifgpu.core.csv_text import as_text
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import write_text
+from motifgpu.core.text import as_text
 from motifgpu.structure.cells import MISSING, Content
 from motifgpu.structure.hierarchy.build import Hierarchy, Occurrences
 from motifgpu.structure.hierarchy.motif_cell import Context, MotifCell
