@@ -375,6 +375,7 @@ def analyze(
     """
     given = locals()  # the arguments by name, which are those of `Options`
     options = Options(**{name: given[name] for name in NAMES})
+    options.check("analyze")
     [found] = analyze_batch([source], options, progress)
     if isinstance(found, Exception):
         raise found

@@ -218,8 +218,8 @@ def test_demo_compares_with_the_truth(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (["run", "a.npy", "--dictonary=x"], "there is no option --dictonary; did you mean --dictionary?"),
         (["export", "a", "b.csv", "c"], "there is no argument c. See motifgpu export --help"),
-        (["analyze", "a.npy", "--neighbors", "1"], "argument --neighbors: 1 is less than 2"),
-        (["analyze", "a.npy", "--motifs", "few"], "argument --motifs: invalid whole number value: 'few'"),
+        (["analyze", "a.npy", "--neighbors", "1"], "argument --neighbors: 1 is not a whole number from 2 to"),
+        (["analyze", "a.npy", "--motifs", "few"], "argument --motifs: few is not a whole number from 1"),
     ],
 )
 def test_what_was_perhaps_meant_is_said(

@@ -17,8 +17,8 @@ from support.datasets import SIDE
 from support.report_page import browser
 
 from motifgpu import Run, StageError, dataset, simulate
-from motifgpu.core.text import as_text
 from motifgpu.core.files import replacing
+from motifgpu.core.text import as_text
 from motifgpu.dataset.export import export
 from motifgpu.store import layout, tables
 
