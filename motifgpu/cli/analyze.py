@@ -23,7 +23,6 @@ from motifgpu.cli.options import (
 )
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
-from motifgpu.core.files import readable
 from motifgpu.core.sizes import LARGEST_IMAGE
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def _describe(analysis: Analysis, folder: Path, seconds: float) -> str:
         for m in summary["motifs"]
     ]
     lines += [f"  note: {text}" for text in summary["warnings"]]
-    return "\n".join([*lines, f"  report: {readable(str(folder / 'report.html'))}"])
+    return "\n".join([*lines, f"  report: {folder / 'report.html'}"])
 
 
 def run(args: argparse.Namespace) -> int:

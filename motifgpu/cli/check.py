@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, FAILED, AddCommand, print_json
+from motifgpu.cli.options import DONE, FAILED, AddCommand, workers
+from motifgpu.cli.streams import print_json, say
 
 
 def add(command: AddCommand) -> None:
@@ -15,7 +16,7 @@ def add(command: AddCommand) -> None:
     parser.add_argument(
         "--repair", action="store_true", help="make again what is damaged or missing, from the input files"
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per processor)")
+    parser.add_argument("--workers", type=workers, metavar="N", help="processes (default: one per processor)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
         print_json({"folder": str(args.run), **said})
     else:
         for text in found.damage:
-            print(f"{text}: repaired" if text in found.repaired else text)
-        print(f"{args.run}: {_verdict(len(found.damage), len(found.lost), args.repair)}")
+            say(f"{text}: repaired" if text in found.repaired else text)
+        say(f"{args.run}: {_verdict(len(found.damage), len(found.lost), args.repair)}")
     return FAILED if found.lost else DONE
 
 

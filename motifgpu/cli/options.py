@@ -75,6 +75,7 @@ def _short(text: str) -> str:
 fraction = Number(0, 1)
 motif = Whole(-1, 2**31 - 1)
 seed = Whole(0, 2**64 - 1)
+workers = Whole(1, 256)
 
 
 # The options of an analysis by what they are about, with an example of each.

@@ -14,9 +14,9 @@ from motifgpu.cli.options import (
     QUARANTINED,
     AddCommand,
     Number,
-    Whole,
     add_options,
     options,
+    workers,
 )
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import log, print_json, say
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from motifgpu.dataset.results import Run
 
 _SHOWN = 5  # quarantined files that are listed
-_MOST_WORKERS = 256
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -52,9 +51,7 @@ def add(command: AddCommand) -> None:
         "-o", "--out", type=Path, default=Path("out.motif"), help="folder of the run (default: out.motif)"
     )
     spread = group(parser, "how the work is spread", "--workers 4, or --shard 3/8 in a job of an array")
-    spread.add_argument(
-        "--workers", type=Whole(1, _MOST_WORKERS), metavar="N", help="processes (default: one per processor)"
-    )
+    spread.add_argument("--workers", type=workers, metavar="N", help="processes (default: one per processor)")
     spread.add_argument(
         "--shard",
         type=shard,

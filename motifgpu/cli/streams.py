@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any
 
+from motifgpu.core.files import readable
 from motifgpu.core.text import printable
 
 
@@ -28,7 +29,7 @@ def prepare() -> None:
 
 def say(text: object) -> None:
     """Write a line of the result to standard output, as far as a terminal can show it."""
-    print(printable(str(text)), flush=True)
+    print(printable(readable(str(text))), flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -40,4 +41,4 @@ def log(text: str) -> None:
     """Write a line to standard error, if there is one."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile: there is nobody to tell
-            print(f"motifgpu: {printable(text)}", file=sys.stderr)
+            print(f"motifgpu: {printable(readable(text))}", file=sys.stderr)
