@@ -56,7 +56,7 @@ def column_probability(
         weights = prior / prior.sum()
         informative = np.ascontiguousarray(likelihood[clear & members].T)
         for _ in range(_ITERATIONS if members.any() else 0):
-            weights = prior + weights * (informative @ (1 / (weights @ informative)))
+            weights = prior + weights * (informative @ (1 / np.maximum(weights @ informative, 1e-300)))
             weights = weights / weights.sum()
         common[members] = weights
     joint = likelihood * common
