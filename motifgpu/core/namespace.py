@@ -85,6 +85,8 @@ def dtype_name(x: Array) -> str:
 
 def as_like(a: np.ndarray, like: Array) -> Array:
     """Copy real numbers from the host to the namespace, device and dtype of `like`."""
+    if isinstance(like, np.ndarray):
+        return a.astype(like.dtype)
     return from_numpy(a.astype(dtype_name(like)), like)
 
 
