@@ -10,7 +10,7 @@ import itertools
 import math
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammainccinv
 
 from motifgpu.columns.band import Band
 from motifgpu.columns.bragg import BraggPeaks
@@ -127,7 +127,7 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
         noise = _averaged(xp.mean(power[1:, :, :], axis=0))
         least = float(xp.max(noise)) * 1e-9 + 1e-30
         total = total + power[0, :, :] / namespace.clip(noise, min=least)
-    places = xp.astype(total > _SAFETY * float(gamma.isf(_CHANCE, len(frequency))), detail.dtype)
+    places = xp.astype(total > _SAFETY * float(gammainccinv(len(frequency), _CHANCE)), detail.dtype)
     for sign, times in ((1, _HOLE), (-1, _HOLE + _BEYOND)):  # dilated and eroded
         for _ in range(times):
             places = sign * dilate(sign * places)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from motifgpu.core.checks import check_array, check_integer, check_labels
@@ -170,8 +170,22 @@ def _shell_limits(tree: cKDTree, n_shells: int) -> np.ndarray:
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = np.histogram(found[found > 0], edges)[0] / middle
     density = ndimage.gaussian_filter1d(density, 2.0, mode="constant")
-    peaks = signal.find_peaks(density, prominence=_PROMINENCE * density.max())[0]
+    peaks = _peaks(density, _PROMINENCE * float(density.max()))
     limits = [0.5 * middle[peaks[0]]] if peaks.size else [0.0]
     for peak, following in itertools.islice(itertools.pairwise(peaks), n_shells):
         limits.append(float(middle[peak + np.argmin(density[peak:following])]))
     return np.array(limits)
+
+
+def _peaks(curve: np.ndarray, prominence: float) -> np.ndarray:
+    """Return the maxima (k,) of at least a prominence, as ``scipy.signal`` does, which is slow to import."""
+    peaks = 1 + np.flatnonzero((curve[1:-1] > curve[:-2]) & (curve[1:-1] >= curve[2:]))
+    found = []
+    for peak in peaks:
+        # Between a peak and higher ground on either side, or the end of the curve, is its base.
+        higher = np.flatnonzero(curve > curve[peak])
+        left, right = higher[higher < peak], higher[higher > peak]
+        before = curve[left[-1] if left.size else 0 : peak + 1].min()
+        after = curve[peak : right[0] + 1 if right.size else curve.size].min()
+        found.append(curve[peak] - max(before, after) >= prominence)
+    return peaks[np.array(found, dtype=bool)]
