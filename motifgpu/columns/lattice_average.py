@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from motifgpu.columns.band import Band
-from motifgpu.columns.maxima import dilate
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -73,10 +72,9 @@ def lattice_average(
     xp = namespace.array_namespace(detail)
     power = _power(band, detail)
     floor = _floor(band, power, xp) / _SHARE
-    reach = _STRONGEST_WITHIN * lowest
-    strongest = power
-    for _ in range(max(1, round(reach * min(band.extended)))):
-        strongest = dilate(strongest)
+    reach = max(1, round(_STRONGEST_WITHIN * lowest * min(band.extended)))
+    filters = namespace.ndimage(xp)
+    strongest = filters.maximum_filter(power, size=2 * reach + 1, mode="constant", cval=-math.inf)
     peaks = (power > ABOVE_FLOOR * floor) & (power > OF_STRONGEST * strongest)
     f = xp.fft.fftshift(_full_frequency(band, detail, xp))
     peaks = peaks | _at_frequencies(band, bragg, detail)

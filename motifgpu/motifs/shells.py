@@ -188,4 +188,5 @@ def _peaks(curve: np.ndarray, prominence: float) -> np.ndarray:
         before = curve[left[-1] if left.size else 0 : peak + 1].min()
         after = curve[peak : right[0] + 1 if right.size else curve.size].min()
         found.append(curve[peak] - max(before, after) >= prominence)
-    return peaks[np.array(found, dtype=bool)]
+    kept: np.ndarray = peaks[np.array(found, dtype=bool)]
+    return kept
