@@ -317,7 +317,11 @@ class _Surroundings:
 
     def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
         """Say of which pairs of points the surroundings differ by less than a share of their contrast."""
-        seen = self._seen(namespace.as_like(points, self._average)) @ self._main
+        used = np.zeros(len(points), dtype=bool)
+        used[first] = used[second] = True
+        place = np.cumsum(used) - 1
+        first, second = place[first], place[second]
+        seen = self._seen(namespace.as_like(points[used], self._average)) @ self._main
         main = namespace.to_numpy(seen).astype(np.float64)
         contrast = (main**2).sum(axis=1)
         apart = ((main[first] - main[second]) ** 2).sum(axis=1)

@@ -25,7 +25,7 @@ from motifgpu.columns.refine import (
     tallest_tenth,
 )
 from motifgpu.columns.shoulders import find_shoulders
-from motifgpu.columns.spacing import disc_of, group_sizes, near, sampled, strongest_within
+from motifgpu.columns.spacing import disc_of, group_sizes, near, sampled, strongest_within, sums_around
 from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -153,22 +153,12 @@ def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> np.nda
     What is common to all of a kind is no noise, and shows what the shape of columns explains.
     """
     xp = namespace.array_namespace(left)
-    number = int(kind.max()) + 1
     disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
-    rows, cols = (namespace.from_numpy(step, left) for step in disc)
     centre = xp.astype(xp.round(peaks.points), xp.int64)
-    row = namespace.clip(centre[:, 0, None] + rows[None, :], min=0, max=left.shape[0] - 1)
-    col = namespace.clip(centre[:, 1, None] + cols[None, :], min=0, max=left.shape[1] - 1)
-    around = xp.take(xp.reshape(left, (-1,)), xp.reshape(row * left.shape[1] + col, (-1,)))
-    width = rows.shape[0]
-    place = namespace.from_numpy(kind.astype(np.int64), left)[:, None] * width
-    place = xp.reshape(place + xp.arange(width, dtype=xp.int64, device=namespace.device(left)), (-1,))
-    total = xp.reshape(namespace.bincount(place, around, number * width), (number, width))
-    single = xp.mean(xp.reshape(around * around, (-1, width)), axis=1)
-    common, own = (namespace.to_numpy(x).astype(np.float64) for x in (xp.mean(total * total, axis=1), single))
-    count = np.bincount(kind, minlength=number)
-    common = np.sqrt(common) / count
-    own = np.sqrt(np.maximum(np.bincount(kind, own, number) / count - noise**2, 0.0))
+    common, own = sums_around(left, centre, disc, kind.astype(np.int64))
+    count = np.bincount(kind, minlength=len(own))
+    common = np.sqrt((common**2).mean(axis=1)) / count
+    own = np.sqrt(np.maximum(own / (disc.shape[1] * count) - noise**2, 0.0))
     misfit: np.ndarray = np.where(count >= _FEW, common, np.maximum(own, common))[kind]
     return misfit
 

@@ -53,6 +53,33 @@ def sampled(image: Array, points: Array, around: Array) -> Array:
     return total
 
 
+def sums_around(
+    image: Array, centre: Array, steps: np.ndarray, kind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum an image over the pixels at each step (2, m) from pixels (n, 2) of each of k kinds, on the host.
+
+    Returns
+    -------
+    total : (k, m) float64 ndarray
+        Sums of the values.
+    square : (k,) float64 ndarray
+        Sums of the squares, over all steps.
+    """
+    xp = namespace.array_namespace(image)
+    if array_api_compat.is_numpy_namespace(xp):
+        return on_host.sums_around(image, centre, steps, kind)
+    number, width = int(kind.max()) + 1, steps.shape[1]
+    rows, cols = (namespace.from_numpy(step, image) for step in steps)
+    row = namespace.clip(centre[:, 0, None] + rows[None, :], min=0, max=image.shape[0] - 1)
+    col = namespace.clip(centre[:, 1, None] + cols[None, :], min=0, max=image.shape[1] - 1)
+    around = xp.take(xp.reshape(image, (-1,)), xp.reshape(row * image.shape[1] + col, (-1,)))
+    place = namespace.from_numpy(kind, image)[:, None] * width
+    place = xp.reshape(place + xp.arange(width, dtype=xp.int64, device=namespace.device(image)), (-1,))
+    total = namespace.to_numpy(namespace.bincount(place, around, number * width)).astype(np.float64)
+    square = namespace.to_numpy(xp.sum(xp.reshape(around * around, (-1, width)), axis=1)).astype(np.float64)
+    return total.reshape(number, width), np.bincount(kind, square, number)
+
+
 def disc_of(steps: np.ndarray) -> np.ndarray:
     """Return the steps (2, m) along rows and columns that are in a disc as wide as the steps along one."""
     rows, cols = (s.reshape(-1) for s in np.meshgrid(steps, steps, indexing="ij"))

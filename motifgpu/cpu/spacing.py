@@ -139,3 +139,40 @@ def _look_up(distance: Any, number: Any, ground: Any, places: Any, ends: Any, lo
         number[i], distance[i] = j, np.inf
         if j >= 0:
             distance[i] = np.sqrt((ends[i, 0] - places[j, 0]) ** 2 + (ends[i, 1] - places[j, 1]) ** 2)
+
+
+def sums_around(
+    image: np.ndarray, centre: np.ndarray, steps: np.ndarray, kind: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum an image over the pixels at each step (2, m) from the points of each of k kinds.
+
+    Parameters
+    ----------
+    image : (H, W) ndarray
+    centre : (n, 2) int64 ndarray
+        Pixels; beyond the image its outermost pixels stand.
+    steps : (2, m) int64 ndarray
+    kind : (n,) int64 ndarray
+
+    Returns
+    -------
+    total : (k, m) float64 ndarray
+        Sums of the values.
+    square : (k,) float64 ndarray
+        Sums of the squares, over all steps.
+    """
+    number = int(kind.max()) + 1
+    total, square = np.zeros((number, steps.shape[1])), np.zeros(number)
+    _sum_around(total, square, image, centre, steps, kind)
+    return total, square
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _sum_around(total: Any, square: Any, image: Any, centre: Any, steps: Any, kind: Any) -> None:
+    for i in range(centre.shape[0]):
+        for k in range(steps.shape[1]):
+            row = min(max(centre[i, 0] + steps[0, k], 0), image.shape[0] - 1)
+            col = min(max(centre[i, 1] + steps[1, k], 0), image.shape[1] - 1)
+            value = np.float64(image[row, col])
+            total[kind[i], k] += value
+            square[kind[i]] += value * value
