@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.columns.find import Columns
 from motifgpu.columns.patch_size import PatchSize
 from motifgpu.core import device
+from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, take_rows, to_numpy
 from motifgpu.graph.affinity import AffinityGraph
 from motifgpu.io.micrograph import Micrograph
@@ -571,6 +572,30 @@ class Analysis:
         from motifgpu.report.notebook import summary
 
         return summary(self)
+
+    def widget(self) -> Any:
+        """Return a widget for a notebook: layout and micrograph linked by a lasso, motifs to be named there.
+
+        Returns
+        -------
+        motifgpu.report.widget.MotifWidget
+            Its ``decisions`` are what was decided, and its ``analysis`` is what follows; ``selected`` are the
+            rows of `points` that are selected. It works in JupyterLab, VS Code, Colab and marimo.
+
+        Raises
+        ------
+        StageError
+            If anywidget is not installed.
+        """
+        try:
+            from motifgpu.report.widget import MotifWidget
+        except ImportError as error:
+            raise StageError(
+                "widget",
+                f"anywidget cannot be imported ({error})",
+                "install it: pip install 'motifgpu[notebook]'",
+            ) from error
+        return MotifWidget(self)
 
     def report(self, folder: str | os.PathLike[str], *, linked: bool = True, **options: Any) -> Path:
         """Write report.html, figures, columns.csv, hierarchy.json and summary.json into a folder.

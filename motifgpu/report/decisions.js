@@ -98,6 +98,41 @@ function wrongName(text) {
   return /^(motif \d+|unassigned)$/.test(text) ? "Choose a name that is no number." : "";
 }
 
+// What the motifs of some columns are, [motif, columns], the most frequent first; and those that are all of theirs.
+function heldBy(view, indices) {
+  const counts = new Map();
+  for (const i of indices) counts.set(view.state.labels[i], (counts.get(view.state.labels[i]) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+}
+
+function wholeOf(view, held) {
+  const all = view.counts();
+  return held.filter(([label, n]) => label >= 0 && n === all.get(label)).map(([label]) => label);
+}
+
+// The decision that an act on selected columns means, or in words why there is none; null if nothing changes.
+function meant(view, what, indices, text) {
+  const rows = [...indices].sort((a, b) => a - b);
+  const held = heldBy(view, rows);
+  const whole = wholeOf(view, held);
+  if (!rows.length) return "Select some columns first.";
+  if (what === "merge") return whole.length > 1 ? { do: "merge", motifs: whole } : "Select two whole motifs.";
+  if (what === "wrong") return { do: "assign", rows };
+  if (what === "remove") return { do: "remove", rows };
+  if (what === "split") {
+    if (held.length > 1 || held[0][0] < 0) return "Select columns of one motif, or name them.";
+    if (whole.length) return "All columns of this motif are selected: name it instead.";
+    return { do: "split", motifs: [held[0][0]], rows, by: "columns" };
+  }
+  const wrong = wrongName(text);
+  if (wrong) return wrong;
+  if (held.length > 1 || !whole.length) return { do: "assign", rows, names: [text] };
+  const known = view.called(text);
+  if (known === whole[0]) return null;
+  if (known !== null) return { do: "merge", motifs: [known, whole[0]] };
+  return { do: "rename", motifs: whole, names: [text] };
+}
+
 function toToml(decisions, source) {
   const quoted = (text) => JSON.stringify(text).replaceAll("\u007f", "\\u007f");
   const number = (value) => value.toFixed(2).replace(/^-0\.00$/, "0.00");

@@ -30,24 +30,12 @@ let colored = "motif";
 let usual = new Set(); // motifs of many columns, whose rings are faint
 let saved = 0; // decisions that are in a file
 
-function held(indices) {
-  const counts = new Map();
-  for (const i of indices) counts.set(state.labels[i], (counts.get(state.labels[i]) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-}
-
 function shown(indices) {
   return indices.filter((i) => state.labels[i] !== NO_COLUMN && !hidden.has(state.labels[i]));
 }
 
 function select(indices) {
   source.selected.indices = indices;
-}
-
-// Motifs all of whose columns are selected.
-function whole(counts) {
-  const all = view.counts();
-  return counts.filter(([label, n]) => label >= 0 && n === all.get(label)).map(([label]) => label);
 }
 
 function say() {
@@ -57,13 +45,13 @@ function say() {
     select(visible); // which says it again
     return;
   }
-  const counts = held(indices);
+  const counts = heldBy(view, indices);
   const parts = counts.slice(0, 6).map(([label, n]) => `${number(n)} ${name(label)}`);
   if (counts.length > 6) parts.push(`${counts.length - 6} more motifs`);
   said.textContent = indices.length
     ? `${number(indices.length)} of ${number(total)} selected: ${parts.join(", ")}`
     : section.dataset.hint;
-  const full = whole(counts);
+  const full = wholeOf(view, counts);
   const only = full.length === counts.length ? full : [];
   for (const pick of box.querySelectorAll(".pick")) {
     pick.setAttribute("aria-pressed", String(only.includes(Number(pick.dataset.motif))));
@@ -217,47 +205,22 @@ function usualMotifs() {
   return new Set([...view.counts()].filter(([, n]) => n > about.common * total).map(([label]) => label));
 }
 
-function refuse(text) {
-  said.textContent = text;
+function act(what) {
+  const found = meant(view, what, source.selected.indices, field.value.trim());
+  if (typeof found === "string") {
+    said.textContent = found;
+    return;
+  }
+  if (what === "name") field.blur();
+  if (found) decided(found);
 }
 
 const acts = {
-  name() {
-    const text = field.value.trim();
-    const indices = source.selected.indices;
-    const wrong = wrongName(text);
-    if (wrong || !indices.length) return refuse(wrong || "Select the columns to be named first.");
-    const counts = held(indices);
-    const [full] = whole(counts);
-    const known = view.called(text);
-    field.blur();
-    if (counts.length === 1 && full !== undefined) {
-      if (known === full) return say();
-      if (known !== null) return decided({ do: "merge", motifs: [known, full] });
-      return decided({ do: "rename", motifs: [full], names: [text] });
-    }
-    return decided({ do: "assign", rows: [...indices].sort((a, b) => a - b), names: [text] });
-  },
-  merge() {
-    const full = whole(held(source.selected.indices));
-    if (full.length > 1) decided({ do: "merge", motifs: full });
-  },
-  split() {
-    const rows = [...source.selected.indices].sort((a, b) => a - b);
-    const counts = held(rows);
-    if (!rows.length) return refuse("Select the columns to be split off first.");
-    if (counts.length > 1 || counts[0][0] < 0) return refuse("Select columns of one motif, or name them.");
-    if (whole(counts).length) return refuse("All columns of this motif are selected: name it instead.");
-    return decided({ do: "split", motifs: [counts[0][0]], rows, by: "columns" });
-  },
-  wrong() {
-    const rows = [...source.selected.indices].sort((a, b) => a - b);
-    if (rows.length) decided({ do: "assign", rows });
-  },
-  remove() {
-    const rows = [...source.selected.indices].sort((a, b) => a - b);
-    if (rows.length) decided({ do: "remove", rows });
-  },
+  name: () => act("name"),
+  merge: () => act("merge"),
+  split: () => act("split"),
+  wrong: () => act("wrong"),
+  remove: () => act("remove"),
   undo() {
     view.undo();
     saved = Math.min(saved, view.made.length);

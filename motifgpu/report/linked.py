@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from dataclasses import dataclass
 from importlib import resources, util
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.layout import COLORS
 from motifgpu.figures.sample import LIMIT, drawn_columns
+from motifgpu.report.shown import about
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -29,9 +28,6 @@ _DESCRIBED = {
 _NO_SCRIPT = "These two pictures need JavaScript; without it see the folder figures beside this file."
 _HINT = "Drag on a picture, tap a column or choose a motif."
 _SCRIPTS = "decisions.js", "selection.js", "linked.js"  # one after the other
-_COMMON = 0.2  # share of the columns from which on a motif's rings are faint
-_CROWDED = 2500  # columns from which on faint rings are drawn, lest they bury the atoms
-_FAINT = 0.4
 # What is done to a selection: the act, what it needs, and the words.
 _ACTS = (
     ("merge", "two", "Merge", "Make the selected motifs one"),
@@ -102,26 +98,6 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     )
 
 
-def _about(analysis: Analysis, rows: np.ndarray) -> str:
-    """Return what the scripts need to know beside the columns, as JSON."""
-    motifs, source = analysis.motifs, analysis.micrograph.source
-    stem = re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("_.") or "micrograph"
-    return json.dumps(
-        {
-            "source": source,
-            "stem": stem,
-            "width": analysis.micrograph.shape[1],
-            "side": analysis.patch_size.pixels,
-            "motifs": len(motifs.counts),
-            "names": [[label, name] for label, name in enumerate(motifs.names[: len(motifs.counts)]) if name],
-            "complete": len(rows) == len(analysis.points),
-            "shell": analysis.shells.radii[:2].tolist(),
-            "common": _COMMON,
-            "rings": [_FAINT if len(rows) > _CROWDED else 1.0, 1.0],
-        }
-    )
-
-
 def _body(analysis: Analysis, labels: np.ndarray, rows: np.ndarray, places: dict[str, str]) -> str:
     radio = '<label><input type="radio" name="color" value="{0}"{1}> {0}</label>'
     switch = "".join(radio.format(kind, " checked" if kind == COLORS[0] else "") for kind in COLORS)
@@ -135,7 +111,7 @@ def _body(analysis: Analysis, labels: np.ndarray, rows: np.ndarray, places: dict
         for act, needs, name, text in _ACTS
     )
     return (
-        f'<div id="linked" data-hint="{_HINT}" data-about="{html.escape(_about(analysis, rows))}">'
+        f'<div id="linked" data-hint="{_HINT}" data-about="{html.escape(json.dumps(about(analysis, rows)))}">'
         f'<div class="bar"><fieldset><legend>Colour</legend>{switch}</fieldset>'
         '<span class="key" hidden>0 <span class="ramp"></span> 1</span>'
         '<label><input type="checkbox" name="rings" checked> rings on the micrograph</label></div>'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,19 +25,16 @@ from bokeh.models.annotations.legends import ScaleBar
 from bokeh.plotting import figure
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
-from scipy.spatial import cKDTree
 
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures.drawing import display_range, per_label
+from motifgpu.figures.drawing import per_label
 from motifgpu.figures.layout import COLORS, LEAST_CLUMP, PLURALS, column_values
 from motifgpu.figures.palette import SHAPES, label_color, motif_shape
+from motifgpu.report.shown import RING, micrograph_picture, spacing, typical_columns
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
-_LARGEST_SIDE = 1024  # px of the micrograph's picture, about what a screen shows
-_QUALITY = 72
-_RING = 0.33  # of the distance to the next column, so that rings stay apart
 _TICKS = [step * 10.0**power for power in range(5) for step in (1, 2, 5)]  # lengths of a scale bar in pixels
 _WIDTH = 600  # px of a plot before it takes the width of its place
 _DASHES = "solid", "dashed", "dotted", "dotdash", "dashdot"  # of the rings, as the shapes in the layout
@@ -70,29 +65,6 @@ class LinkedPlots:
     plots: dict[str, Any]
 
 
-def micrograph_picture(image: Any) -> str:
-    """Return a micrograph as a data URI: grey, 8 bit, no side above 1,024 px, JPEG.
-
-    Parameters
-    ----------
-    image : (H, W) array
-
-    Returns
-    -------
-    str
-    """
-    from PIL import Image
-
-    picture = to_numpy(image)
-    low, high = display_range(picture)
-    grey = np.clip((picture - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
-    drawn = Image.fromarray(grey)
-    drawn.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE), Image.Resampling.BOX)
-    data = io.BytesIO()
-    drawn.save(data, "JPEG", quality=_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
 def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
     """Draw the columns `rows` in the layout and on the micrograph, from one source of data.
 
@@ -115,7 +87,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             "column": np.flatnonzero(to_numpy(analysis.mask))[rows].astype(np.int32),
             "right": (points[:, 1] * scale).astype(np.float32),
             "down": (points[:, 0] * scale).astype(np.float32),
-            "typical": _typical(analysis)[rows],
+            "typical": typical_columns(analysis)[rows],
             "called": np.zeros(len(rows), np.uint8),  # names, which the page fills in
             "dot": np.ones(len(rows), np.float32),
             "faint": np.full(len(rows), 0.25, np.float32),
@@ -157,17 +129,6 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             )
         )
     return LinkedPlots(source, scale, mappers, plots)
-
-
-def _typical(analysis: Analysis) -> np.ndarray:
-    """Return 1 for the column that is most like its motif, of each: (m,) uint8."""
-    moments, labels = to_numpy(analysis.moments), to_numpy(analysis.motifs.labels)
-    found = np.zeros(len(labels), np.uint8)
-    for label, rows in per_label(labels):
-        if label >= 0:
-            apart = moments[rows] - moments[rows].mean(axis=0)
-            found[rows[(apart * apart).sum(axis=1).argmin()]] = 1
-    return found
 
 
 def _label_mapper(kind: str, labels: np.ndarray) -> LinearColorMapper:
@@ -259,7 +220,7 @@ def _micrograph_plot(
     plot.circle(
         "right",
         "down",
-        radius=_RING * _spacing(analysis) * scale,
+        radius=RING * spacing(analysis) * scale,
         source=source,
         fill_color=color,
         line_color=color,
@@ -293,10 +254,3 @@ def _micrograph_plot(
         )
     )
     return plot
-
-
-def _spacing(analysis: Analysis) -> float:
-    """Return the usual distance from a column to the next, px."""
-    points = to_numpy(analysis.points)
-    apart = np.median(cKDTree(points).query(points, 2)[0][:, 1]) if len(points) > 1 else 0.0
-    return float(apart) or analysis.patch_size.pixels / 2
