@@ -11,6 +11,7 @@ import array_api_compat
 import numpy as np
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.given import taken
 from motifgpu.core.namespace import Array, array_namespace, to_numpy
 
 NAMED = 8  # rows that a message lists
@@ -43,7 +44,7 @@ def check_array(
     Parameters
     ----------
     x : array_like
-        The input: an array of any array API namespace, or nested sequences of numbers.
+        The input: an array of any library, see `motifgpu.core.given`, or nested sequences of numbers.
     stage, name : str
         The stage that asks and the argument's name, for the message.
     ndim : int or tuple of int
@@ -61,8 +62,14 @@ def check_array(
     ------
     StageError
         If the dtype is not numeric and real, the number of dimensions is wrong, the array is empty in any
-        dimension but the first, or a value is not finite.
+        dimension but the first, or a value is masked or not finite.
     """
+    x = taken(x, stage, name)
+    if isinstance(x, np.ma.MaskedArray):
+        hidden = int(np.ma.getmaskarray(x).sum())
+        if hidden:
+            raise StageError(stage, f"{name} has {hidden} masked values", "leave them out, or fill them")
+        x = x.data
     if not array_api_compat.is_array_api_obj(x):
         try:
             x = np.asarray(x)

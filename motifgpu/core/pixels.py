@@ -11,12 +11,13 @@ import numpy as np
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array
 from motifgpu.core.errors import StageError
+from motifgpu.core.given import taken
 from motifgpu.core.namespace import Array
 
 # An offset of so many times the spread of the pixels leaves float32 fewer than three digits of the spread.
 _LARGE_OFFSET = 1.6e4
-# Whole numbers up to here are float32 numbers.
-_EXACT = 2**24
+# Whole numbers up to here are float32 numbers; beyond, even neighbours of a few may become one.
+_EXACT, _LARGE_WHOLE = 2**24, 16
 _SAMPLE = 4096  # pixels that the offset and the spread are estimated from
 
 
@@ -46,7 +47,7 @@ def as_numbers(image: Any, stage: str, mask: Any = None) -> Numbers:
     Parameters
     ----------
     image : (H, W) array_like
-        Masked arrays of NumPy keep their mask.
+        Of any library, see `motifgpu.core.given`; masked arrays keep their mask.
     stage : str
         The stage that asks, for messages.
     mask : (H, W) array_like of bool, optional
@@ -59,6 +60,7 @@ def as_numbers(image: Any, stage: str, mask: Any = None) -> Numbers:
         boolean.
     """
     masked = None
+    image = taken(image, stage, "the image")
     if isinstance(image, np.ma.MaskedArray):
         masked = ~np.ma.getmaskarray(image)
         image = image.data
@@ -120,11 +122,16 @@ def _offset(image: Array, valid: Array | None) -> float:
     if some.dtype.kind not in "iuf" or not some.size:
         return 0.0
     middle = np.sort(some)[some.size // 2]
-    if some.dtype.kind in "iu" and abs(int(middle)) < _EXACT:
+    whole = some.dtype.kind in "iu"
+    if whole and abs(int(middle)) < _EXACT:
         return 0.0
     apart = np.where(some > middle, some - middle, middle - some).astype(np.float64)
     spread = float(np.median(apart)) or float(apart.mean())
-    return float(middle) if abs(float(middle)) > _LARGE_OFFSET * spread else 0.0
+    if abs(float(middle)) <= (_LARGE_WHOLE if whole else _LARGE_OFFSET) * spread:
+        return 0.0
+    offset = float(middle)
+    beyond = whole and int(offset) > np.iinfo(some.dtype).max  # rounded up
+    return float(np.nextafter(offset, 0)) if beyond else offset
 
 
 def _less(image: Array, offset: float, values: Array) -> Array:

@@ -40,7 +40,8 @@ class Micrograph:
         data are False, and `image` is filled there from its surroundings.
     offset : float
         What was subtracted from the pixels because float32 cannot hold them beside it; 0 unless the pixels
-        are some ten thousand times as far from zero as from each other.
+        are some ten thousand times as far from zero as from each other, or are whole numbers beyond 2^24 and
+        16 times as far.
     left_out : dict of str to int
         How many pixels an analysis left out, by reason: ``"given"``, ``"margin"`` (constant, at the edge),
         ``"line"`` and ``"spike"``.
@@ -88,7 +89,9 @@ class Micrograph:
         Parameters
         ----------
         image : (H, W) array_like
-            A masked array of NumPy keeps its mask.
+            Of NumPy, whose masked arrays keep their mask, or CuPy; arrays of Dask are computed, those of
+            PyTorch, JAX and other libraries that share memory by DLPack are taken as they are, on a GPU with
+            CuPy; of xarray's dimensions ``x`` runs along the rows.
         pixel_size_nm : float, optional
         mask : (H, W) array_like of bool, optional
             True on the pixels that are data.

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from motifgpu.core.errors import StageError
 from motifgpu.io.formats.units import square, step_nm
 
 
 def is_signal(source: Any) -> bool:
     """Say whether an object has the data and the axes of a HyperSpy signal."""
-    return hasattr(source, "data") and hasattr(source, "axes_manager")
+    return hasattr(source, "axes_manager") and hasattr(source, "data")
 
 
 def image(source: Any) -> tuple[Any, float | None, str]:
@@ -46,7 +44,6 @@ def image(source: Any) -> tuple[Any, float | None, str]:
             f"{len(source.axes_manager.signal_axes)} signal axes",
             "give an image (Signal2D without navigation axes)",
         )
-    data = np.asarray(source.data) if hasattr(source.data, "dask") else source.data
-    pixels = data.reshape([length for length in data.shape if length != 1])
+    pixels = source.data.reshape([length for length in source.data.shape if length != 1])
     sides = (step_nm(getattr(axis, "scale", None), getattr(axis, "units", None)) for axis in large)
     return pixels, square(*sides), title
