@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from motifgpu.core.checks import check_integer
 from motifgpu.core.errors import StageError
@@ -101,7 +102,8 @@ def carry_out(analysis: Analysis, decision: Decision) -> Analysis:
     StageError
         If nothing of it fits.
     """
-    changed, misfit = _EDITS[decision.do](analysis, decision)
+    with threadpool_limits(limits=1, user_api="blas"):  # as in `analyze`, to the bit
+        changed, misfit = _EDITS[decision.do](analysis, decision)
     return replace(changed, decisions=(*analysis.decisions, replace(decision, misfit=misfit)))
 
 
@@ -143,6 +145,11 @@ def _names(analysis: Analysis, new: Mapping[int, str], labels: np.ndarray | None
                     "choose another name, or merge the two",
                 )
     return tuple(names)
+
+
+def _following(analysis: Analysis) -> int:
+    """Return the number of the next new motif, which is that of no motif, nor of one of the dictionary."""
+    return max(len(to_numpy(analysis.motifs.counts)), len(analysis.motifs.names))
 
 
 def _merged(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
@@ -196,7 +203,7 @@ def _split(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
     else:
         part, sure = divide(analysis, motif, decision.by, decision.parts)
         confidence[rows] *= sure
-    first = len(to_numpy(analysis.motifs.counts))
+    first = _following(analysis)
     labels[rows] = np.where(part > 0, first - 1 + part, motif)
     if decision.by != "domain":  # which is where a column is, not what stands there
         following = int(identities.max(initial=-1)) + 1
@@ -219,7 +226,7 @@ def _assigned(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
     if not decision.motifs and not decision.names:
         target = identities[rows] = -1
     else:
-        number = len(to_numpy(motifs.counts))
+        number = _following(analysis)
         there = [k for k in range(number) if decision.names and motifs.name(k) == decision.names[0]]
         there.sort(key=lambda k: not (labels == k).any())  # one without columns may have had the name before
         target = decision.motifs[0] if decision.motifs else there[0] if there else number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from motifgpu import (
 )
 from motifgpu.core.namespace import to_numpy
 from motifgpu.decisions.following import patch_grid
+from motifgpu.report.page import render
 from motifgpu.structure.composition import compose
 
 TRUTH = simulate.monolayer(
@@ -210,8 +212,9 @@ def test_what_cannot_be_done_is_said(analysis: Analysis, edit: Callable[[Analysi
         edit(analysis)
 
 
-def test_edits_stay_on_the_device(xp_array: Callable[[Any], Any], analysis: Analysis) -> None:
-    made = analyze(xp_array(TRUTH.image))
+def test_edits_stay_on_the_device(xp_array: Callable[[Any], Any]) -> None:
+    image = simulate.monolayer("MoSe2", (150, 150), lattice_constant=16.0, vacancies=0.1, seed=1).image
+    made, analysis = analyze(xp_array(image), structure=False), analyze(image, structure=False)
     place = analysis.points[40]
     edits: list[Callable[[Analysis], Analysis]] = [
         lambda a: a.merge([1, 2], "Se"),
@@ -244,3 +247,27 @@ def test_any_name_is_a_name_and_no_more(analysis: Analysis, tmp_path: Path, name
     assert "<script>alert" not in named._repr_html_()
     again = Analysis.load(named.save(tmp_path / "a.zip"))
     assert again.motifs.name(1) == name
+
+
+def test_new_motifs_take_no_number_of_the_dictionary(analysis: Analysis) -> None:
+    """A dictionary's motif that does not occur keeps its number and its name."""
+    motifs = dataclasses.replace(analysis.motifs, names=("Mo", "Se2", "V_Se", "W", "Fe", "V2"))
+    known = dataclasses.replace(analysis, motifs=motifs)
+    split = known.split(0, np.flatnonzero(analysis.motifs.labels == 0)[:2])
+    assert split.motifs.name(6) == "motif 6"
+    assert split.motifs.counts[6] == 2
+    assert known.assign([3], "Fe").motifs.labels[3] == 4
+    assert known.assign([3], "dirt").motifs.names[4:] == ("Fe", "V2", "dirt")
+
+
+def test_what_is_drawn_and_said_does_not_mind_motifs_without_columns(analysis: Analysis) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        merged = analysis.merge([1, 2])
+        page = render(merged, {}, linked=False)
+        merged.plot.class_averages().canvas.draw()
+        merged.plot.shells().figure.canvas.draw()
+        merged.plot.symmetry().figure.canvas.draw()
+        merged._repr_html_()
+        merged.motifs._repr_html_()
+    assert "motifs 1, 2 are one" in page
