@@ -95,7 +95,7 @@ class _Search:
         """Return the absolute paths of the files that a path, folder or pattern means."""
         if os.path.isdir(path):
             inside = (entry for _, entries in self._folders(os.path.abspath(path)) for entry in entries)
-            return [entry.path for entry in inside if _is_micrograph(entry.name) and not entry.is_dir()]
+            return [entry.path for entry in inside if _is_micrograph(entry.name) and not _is_folder(entry)]
         if os.path.lexists(path):
             return [os.path.abspath(path)]
         if not glob.has_magic(path):
@@ -111,7 +111,7 @@ class _Search:
                 if rest:
                     yield from self._match(each, rest)
                 else:
-                    yield from (one.path for one in entries if not (one.name[0] == "." or one.is_dir()))
+                    yield from (one.path for one in entries if not (one.name[0] == "." or _is_folder(one)))
             return
         named = os.path.join(folder, first)
         if os.path.lexists(named) or not glob.has_magic(first):
@@ -146,7 +146,7 @@ class _Search:
             entries = _entries(each)
             yield each, entries
             for entry in entries:
-                if entry.is_dir() and (hidden or not entry.name.startswith(".")):
+                if _is_folder(entry) and (hidden or not entry.name.startswith(".")):
                     (linked if entry.is_symlink() else waiting).append(entry.path)
 
     def _is_left_out(self, folder: str) -> bool:
@@ -167,6 +167,13 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return sorted(found, key=lambda entry: os.fsencode(entry.name))
     except OSError:
         return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_micrograph(path: str) -> bool:

@@ -4,9 +4,11 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from support.datasets import write_scan
 
 from motifgpu import dataset
+from motifgpu.dataset import tasks
 
 
 def test_watching_takes_what_appears_and_waits_for_what_grows(tmp_path: Path) -> None:
@@ -43,4 +45,39 @@ def test_watching_takes_what_appears_and_waits_for_what_grows(tmp_path: Path) ->
     )
     thread.join()
     assert states[-1] == 2
+    assert run.quarantine == []
+
+
+def test_watching_outlives_a_folder_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "o"
+    (folder / "day1").mkdir(parents=True)
+    (folder / "day2").mkdir()
+    for seed in range(2):
+        write_scan(folder / f"day{seed + 1}" / "scan.npz", seed)
+    real, removed = tasks.read_file, []
+
+    def removing(path: str, *args: object, **more: object) -> object:
+        if "day1" in path and not removed:
+            removed.append((folder / "day1").rename(tmp_path / "away"))
+        return real(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tasks, "read_file", removing)
+    seen: list[int] = []
+
+    def stop() -> bool:
+        if seen and seen[-1] == 1 and removed[0].exists():
+            removed[0].rename(folder / "day1")  # it comes back, and is analysed then
+        return bool(seen and seen[-1] == 2)
+
+    run = dataset.watch(
+        folder,
+        out,
+        settle=0.0,
+        every=0.01,
+        stop=stop,
+        updated=lambda found: seen.append(len(found.micrographs)),
+        workers=1,
+        structure=False,
+    )
+    assert seen == [1, 2]
     assert run.quarantine == []
