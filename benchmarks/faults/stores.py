@@ -16,7 +16,7 @@ from motifgpu.store import layout
 
 FILES = 3
 # Who ran when is in these, so they differ from run to run; and locks hold no result.
-OF_THE_CALL = (layout.RUN, layout.RUN_COPY, layout.LOCKS, layout.REPORT, "sample.motif")
+OF_THE_CALL = (layout.RUN, layout.RUN_COPY, layout.LOCKS, *layout.SEALED, "sample.motif")
 
 
 def write_inputs(folder: Path) -> Path:
