@@ -295,9 +295,14 @@ def _at_frame(shape: tuple[int, int], flat: Array, reach: int) -> Array:
 
 def _around(x: Array, reach: int) -> Array:
     """Return the mean of the four pixels `reach` rows and columns away, the image continued by reflection."""
-    rows, cols = _reflected(x, reach, 0), _reflected(x, reach, 1)
     far = 2 * reach
-    return (rows[:-far, :] + rows[far:, :] + cols[:, :-far] + cols[:, far:]) / 4
+    wide = _reflected(x, reach, 0)
+    total = wide[:-far, :] + wide[far:, :]
+    wide = _reflected(x, reach, 1)  # one at a time: of a large image each is much of the memory
+    total += wide[:, :-far]
+    total += wide[:, far:]
+    total /= 4
+    return total
 
 
 def _reflected(x: Array, reach: int, axis: int) -> Array:

@@ -29,6 +29,7 @@ from motifgpu.cpu.spacing import Nearest
 _REACH, _SURROUNDINGS = 2.2, 1.1
 _SAMPLES = 9  # along a diameter
 _COMPONENTS = 8  # that tell surroundings from others
+_PAIRS = 1 << 14  # that are compared at once
 _STEP = 4  # px of the grid at which it is known where there is a lattice
 # Places this far beyond the image, px of the grid, are predicted: their columns are fitted by their rims.
 BEYOND = 1.5
@@ -324,6 +325,10 @@ class _Surroundings:
         seen = self._seen(namespace.as_like(points[used], self._average)) @ self._main
         main = namespace.to_numpy(seen).astype(np.float64)
         contrast = (main**2).sum(axis=1)
-        apart = ((main[first] - main[second]) ** 2).sum(axis=1)
-        found: np.ndarray = apart < share**2 * np.maximum(contrast[first], contrast[second])
+        found = np.empty(len(first), dtype=bool)
+        for begin in range(0, len(first), _PAIRS):
+            part = slice(begin, begin + _PAIRS)
+            one, other = first[part], second[part]
+            apart = ((main[one] - main[other]) ** 2).sum(axis=1)
+            found[part] = apart < share**2 * np.maximum(contrast[one], contrast[other])
         return found

@@ -68,24 +68,28 @@ def power_spectrum(x: Array) -> Spectrum:
     """
     xp = namespace.array_namespace(x)
     power = _power(x[None, :, :])[0, :, :]
+    bragg = bragg_peaks(power[None, :, :], (x.shape[0], x.shape[1]))[0]
     f = frequencies(x.shape, x)
     rings = min(x.shape)
-    ring = xp.astype(xp.round(f * rings), xp.int64)
     count = rings // 2 + 1
-    ring = xp.reshape(xp.where(ring < count, ring, count), (-1,))
     # A coefficient counts for its mirror image too, unless that is in the half plane itself.
     twice = np.full(power.shape[1], 2.0)
     twice[0] = 1
     twice[-1] = 1 if x.shape[1] % 2 == 0 else 2
-    weight = xp.broadcast_to(namespace.as_like(twice, power), power.shape)
-    total, members = (
-        namespace.to_numpy(namespace.bincount(ring, xp.reshape(w, (-1,)), count + 1))[:-1]
-        for w in (power * weight, weight)
-    )
+    twice = namespace.as_like(twice, power)
+    total, members = np.zeros(count), np.zeros(count)
+    at_once = max(1, _AT_ONCE * namespace.block_size(xp) // power.shape[1])
+    for first in range(0, power.shape[0], at_once):
+        last = min(first + at_once, power.shape[0])
+        some = power[first:last, :]
+        ring = xp.astype(xp.round(f[first:last, :] * rings), xp.int64)
+        ring = xp.reshape(xp.where(ring < count, ring, count), (-1,))
+        for into, weight in ((total, some * twice), (members, xp.broadcast_to(twice, some.shape))):
+            sums = namespace.bincount(ring, xp.reshape(weight, (-1,)), count + 1)
+            into += namespace.to_numpy(sums)[:-1]
     beyond = namespace.take_rows(xp.reshape(power, (-1,)), xp.reshape(f > 0.5, (-1,)))
     median = float(namespace.upper_median(beyond))
-    mean = total.astype(np.float64) / members
-    bragg = bragg_peaks(power[None, :, :], (x.shape[0], x.shape[1]))[0]
+    mean = total / members
     for parts in _parts(x):
         shape = parts.shape[1], parts.shape[2]
         for found in bragg_peaks(_power(parts), shape, _STRICTER):
@@ -97,12 +101,16 @@ def _power(x: Array) -> Array:
     """Return the power spectra (n, H, W // 2 + 1) of images (n, H, W) in a Hann window."""
     xp = namespace.array_namespace(x)
     rows, cols = _hann_sides(x[0, :, :])
-    window = rows * cols
-    windowed = x * window
-    mean = xp.sum(windowed, axis=(1, 2), keepdims=True) / (xp.sum(rows) * xp.sum(cols))
-    transform = namespace.fft(xp).rfftn(windowed - mean * window, axes=(1, 2))
-    scale = 1 / (xp.sum(rows * rows) * xp.sum(cols * cols))
-    return (xp.real(transform) ** 2 + xp.imag(transform) ** 2) * scale
+    share = xp.matmul(xp.matmul(x, xp.matrix_transpose(cols))[:, None, :, 0], rows)
+    windowed = x - share / (xp.sum(rows) * xp.sum(cols))
+    windowed *= rows
+    windowed *= cols
+    transform = namespace.fft(xp).rfftn(windowed, axes=(1, 2))
+    del windowed
+    power = xp.real(transform) ** 2
+    power += xp.imag(transform) ** 2
+    power /= xp.sum(rows * rows) * xp.sum(cols * cols)
+    return power
 
 
 def _parts(x: Array) -> Iterator[Array]:
