@@ -24,6 +24,7 @@ COMMANDS = (
     "check",
     "report",
     "edit",
+    "view",
     "export",
     "plan",
     "twist",

@@ -118,8 +118,13 @@ def read_decisions(path: str | os.PathLike[str]) -> tuple[Decision, ...]:
     path = Path(path)
     if path.stat().st_size > _MOST_BYTES:
         raise StageError(STAGE, f"{path} has {path.stat().st_size:,} bytes", "give a file of decisions")
+    return from_toml(path.read_bytes(), str(path))
+
+
+def from_toml(data: bytes, path: str) -> tuple[Decision, ...]:
+    """Return the decisions that the content of a file means; see `read_decisions`."""
     try:
-        content = tomllib.loads(path.read_bytes().decode())
+        content = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # no TOML, no text, a number of too many digits
         raise StageError(STAGE, f"{path} is not TOML: {error}", "save the decisions again") from error
     schema = content.pop("schema", SCHEMA)

@@ -186,12 +186,9 @@ function redraw() {
   const own = discs.data_source.data;
   own.motif = Array.from(own.environment_of, (one) => css(paintOf(motifOf.get(one) ?? NO_MOTIF)));
   discs.data_source.change.emit();
-  const left = view.made.length - saved;
   find("[data-do=undo]").disabled = !view.made.length;
   find("[data-do=save]").disabled = !view.made.length;
-  find("[data-say=made]").textContent = view.made.length
-    ? `${view.made.length} decision${view.made.length === 1 ? "" : "s"}${left > 0 ? ", not saved" : ", saved"}`
-    : "";
+  tellSaved();
   say();
 }
 
@@ -199,6 +196,32 @@ function decided(what) {
   view.decide(what);
   usual = usualMotifs();
   redraw();
+  store();
+}
+
+// Hand the decisions to `motifgpu view`, where the page is from there, one after the other.
+let storing = Promise.resolve();
+function store() {
+  const address = document.body.dataset.save;
+  if (!address) return;
+  const length = view.made.length;
+  const text = toToml(view.made, about.source);
+  storing = storing.then(async () => {
+    try {
+      const answer = await fetch(address, { method: "POST", body: text });
+      if (!answer.ok) throw new Error(await answer.text());
+      saved = length;
+      tellSaved();
+    } catch (error) {
+      said.textContent = `Not saved: ${error.message}`;
+    }
+  });
+}
+
+function tellSaved() {
+  const length = view.made.length;
+  const text = `${length} decision${length === 1 ? "" : "s"}, ${length === saved ? "saved" : "not saved"}`;
+  find("[data-say=made]").textContent = length ? text : "";
 }
 
 function usualMotifs() {
@@ -223,9 +246,10 @@ const acts = {
   remove: () => act("remove"),
   undo() {
     view.undo();
-    saved = Math.min(saved, view.made.length);
+    if (view.made.length < saved) saved = view.made.length ? -1 : 0; // the file has one that is no more
     usual = usualMotifs();
     redraw();
+    store();
   },
   save() {
     download(toToml(view.made, about.source), "application/toml", `${about.stem}-decisions.toml`);
@@ -312,7 +336,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 window.addEventListener("beforeunload", (event) => {
-  if (view.made.length > saved) event.preventDefault();
+  if (view.made.length !== saved) event.preventDefault();
 });
 usual = usualMotifs();
 redraw();

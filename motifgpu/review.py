@@ -1,0 +1,285 @@
+"""Looking through analyses in a browser, one after the other, where what is decided is saved by itself.
+
+The pages are those of the report, served on this machine alone. The address holds a token that opens them
+once; what follows is known by a cookie.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from motifgpu.analysis import Analysis
+from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.dataset.results import Run
+from motifgpu.decisions import write_decisions
+from motifgpu.decisions.files import from_toml
+from motifgpu.report.page import render
+from motifgpu.store import layout
+
+STAGE = "view"
+ARCHIVE, DECISIONS = "analysis.zip", "decisions.toml"
+_MOST_BYTES = 16 << 20  # of the decisions that a page sends
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'"
+)
+_KEYS = """addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const link = document.querySelector(`a[data-key="${event.key}"]`);
+  if (link) location = link.href;
+});"""
+
+
+@dataclass
+class Sheet:
+    """One analysis that is looked at.
+
+    Attributes
+    ----------
+    title : str
+    folder : Path
+        Where it is saved with what was decided; made when that is needed.
+    load : callable
+        Returns the analysis.
+    strange : float
+        How much of it the motifs do not explain, 0 to 1.
+    """
+
+    title: str
+    folder: Path
+    load: Callable[[], Analysis]
+    strange: float = 0.0
+    begun: Analysis | None = field(default=None, repr=False)
+
+    def page(self, place: int, total: int) -> str:
+        """Return the page of the analysis as it is now, from which decisions then begin."""
+        self.begun = self.load()
+        before, after = max(place - 1, 0), min(place + 1, total - 1)
+        links = (
+            f'<p class="where"><a href="/">All {total:,}</a> · {place + 1:,} of {total:,} · '
+            f'<a href="/{before}" data-key="p">Previous (p)</a> · '
+            f'<a href="/{after}" data-key="n">Next (n)</a> · '
+            f"decisions are saved in {html.escape(str(self.folder))}</p>"
+        )
+        text = render(self.begun, {})
+        text = text.replace("<body><main>", f'<body data-save="/{place}"><main>{links}', 1)
+        return text.replace("</body>", f"<script>{_KEYS}</script></body>", 1)
+
+    def keep(self, sent: bytes) -> int:
+        """Carry out the decisions made on the page, in place of those that came before; return how many.
+
+        Raises
+        ------
+        StageError
+            If the page was not shown, or they are no decisions.
+        """
+        if self.begun is None:
+            raise StageError(STAGE, "the page was not shown yet", "load it again")
+        found = self.begun.apply((*self.begun.decisions, *from_toml(sent, "what the page sent")))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found.save(self.folder / ARCHIVE)
+        write_decisions(self.folder / DECISIONS, found.decisions)
+        return len(found.decisions)
+
+
+def find_sheets(path: Path) -> list[Sheet]:
+    """Return what is to be looked at, the strangest first.
+
+    Parameters
+    ----------
+    path : Path
+        A saved analysis, a folder with one or with folders of them, or the folder of a run, whose micrographs
+        are analysed again when they are shown.
+
+    Raises
+    ------
+    StageError
+        If there is no analysis.
+    """
+    if (path / layout.RUN).exists():
+        return _of_run(Run(path))
+    archives = [path] if path.is_file() else [*path.glob(ARCHIVE), *sorted(path.glob(f"*/{ARCHIVE}"))]
+    if not archives:
+        raise StageError(
+            STAGE, f"there is no {ARCHIVE} in {path}", "analyse with --save, or give the folder of a run"
+        )
+    sheets = [
+        Sheet(archive.parent.name if path.is_dir() else archive.stem, archive.parent, _loader(archive))
+        for archive in archives
+    ]
+    for sheet in sheets:
+        sheet.strange = _strangeness(sheet.folder)
+    return sorted(sheets, key=lambda sheet: -sheet.strange)
+
+
+def _loader(archive: Path) -> Callable[[], Analysis]:
+    return lambda: Analysis.load(archive)
+
+
+def _strangeness(folder: Path) -> float:
+    """Return the share of the columns that the motifs do not explain, by the summary beside an analysis."""
+    try:
+        motifs = json.loads((folder / "summary.json").read_bytes())["motifs"]
+        return 1.0 - float(sum(m["fraction"] * m["confidence"] for m in motifs if m["label"] >= 0))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def _of_run(run: Run) -> list[Sheet]:
+    def loader(name: str, archive: Path) -> Callable[[], Analysis]:
+        return lambda: Analysis.load(archive) if archive.exists() else run.analysis(name)
+
+    sheets = []
+    inside = run.path.resolve()
+    for row in run.micrographs.select(["micrograph", "source", "title", "explained"]).to_pylist():
+        folder = run.path / layout.PAGES / run.find(row["micrograph"]).key
+        if not folder.resolve().is_relative_to(inside):
+            raise StageError(STAGE, f"{folder} leads out of the run", "remove that link")
+        load = loader(row["micrograph"], folder / ARCHIVE)
+        sheets.append(Sheet(f"{row['source']} {row['title']}", folder, load, 1.0 - row["explained"]))
+    return sorted(sheets, key=lambda sheet: -sheet.strange)
+
+
+class Review(ThreadingHTTPServer):
+    """A server of pages on this machine alone.
+
+    Parameters
+    ----------
+    sheets : list of Sheet
+    port : int
+        0 for any that is free.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, sheets: list[Sheet], port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.sheets = sheets
+        self.token: str | None = secrets.token_urlsafe(24)
+        self.cookie = secrets.token_urlsafe(24)
+        self.work = threading.Lock()  # one analysis at a time
+
+    @property
+    def host(self) -> str:
+        """Name and port, as a browser sends them."""
+        return f"127.0.0.1:{self.server_port}"
+
+    @property
+    def address(self) -> str:
+        """Where it is, with the token that opens it once."""
+        return f"http://{self.host}/?token={self.token}"
+
+    def index(self) -> str:
+        """Return the list of what there is."""
+        rows = "".join(
+            f'<li><a href="/{place}">{html.escape(sheet.title)}</a> <small>{100 * sheet.strange:.1f} % not '
+            "explained</small></li>"
+            for place, sheet in enumerate(self.sheets)
+        )
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+            'content="width=device-width, initial-scale=1"><title>motifgpu</title><style>'
+            ":root { color-scheme: light dark; } body { font: 16px/1.6 system-ui, sans-serif; "
+            "max-width: 60em; margin: 2em auto; padding: 0 1em; overflow-wrap: anywhere; }"
+            "</style></head><body>"
+            f"<h1>{len(self.sheets):,} analyses, the strangest first</h1><ol>{rows}</ol></body></html>"
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Review
+    server_version, sys_version = "motifgpu", ""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        if self.headers.get("Host") != self.server.host:
+            return self._answer(HTTPStatus.FORBIDDEN, "another host")
+        given = parse_qs(asked.query).get("token", [""])[0]
+        if asked.path == "/" and given:
+            return self._let_in(given)
+        if not self._known():
+            return self._answer(HTTPStatus.FORBIDDEN, "open the address that motifgpu view printed")
+        if asked.path == "/":
+            return self._answer(HTTPStatus.OK, self.server.index(), "text/html")
+        sheet = self._sheet(asked.path)
+        if sheet is None:
+            return self._answer(HTTPStatus.NOT_FOUND, "there is no such page")
+        place = int(asked.path[1:])
+        return self._work(lambda: sheet.page(place, len(self.server.sheets)), "text/html")
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        same = self.headers.get("Host") == self.server.host
+        if not (same and self.headers.get("Origin") == f"http://{self.server.host}" and self._known()):
+            return self._answer(HTTPStatus.FORBIDDEN, "not from a page of motifgpu view")
+        sheet = self._sheet(self.path)
+        if sheet is None:
+            return self._answer(HTTPStatus.NOT_FOUND, "there is no such page")
+        if not length.isdecimal() or int(length) > _MOST_BYTES:
+            return self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too many decisions at once")
+        body = self.rfile.read(int(length))
+        return self._work(lambda: str(sheet.keep(body)), "text/plain")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write no log: an address may hold the token."""
+
+    def _let_in(self, given: str) -> None:
+        """Take the token once, and know the browser by a cookie from then on."""
+        token, self.server.token = self.server.token, None
+        if token is None or not secrets.compare_digest(token.encode(), given.encode()):
+            self.server.token = token
+            return self._answer(HTTPStatus.FORBIDDEN, "this address was opened before, or is not that one")
+        self.send_response(HTTPStatus.SEE_OTHER)
+        self.send_header("Location", "/" if len(self.server.sheets) > 1 else "/0")
+        self.send_header("Set-Cookie", f"motifgpu={self.server.cookie}; HttpOnly; SameSite=Strict; Path=/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return None
+
+    def _known(self) -> bool:
+        try:
+            cookies = SimpleCookie(self.headers.get("Cookie", ""))
+        except CookieError:
+            return False
+        given = cookies["motifgpu"].value if "motifgpu" in cookies else ""
+        return secrets.compare_digest(given.encode(), self.server.cookie.encode())
+
+    def _sheet(self, path: str) -> Sheet | None:
+        name = path[1:]
+        inside = name.isdecimal() and len(name) < 9 and int(name) < len(self.server.sheets)
+        return self.server.sheets[int(name)] if inside else None
+
+    def _work(self, make: Callable[[], str], kind: str) -> None:
+        try:
+            with self.server.work:
+                text = make()
+        except (StageError, MicrographReadError, OSError) as error:
+            return self._answer(HTTPStatus.CONFLICT, str(error))
+        return self._answer(HTTPStatus.OK, text, kind)
+
+    def _answer(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
+        data = text.encode("utf-8", "replace")
+        self.send_response(status)
+        for name, value in (
+            ("Content-Type", f"{kind}; charset=utf-8"),
+            ("Content-Length", str(len(data))),
+            ("Content-Security-Policy", _POLICY),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
