@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motifgpu.cli.options import DONE, AddCommand
+from motifgpu.cli.options import DONE, AddCommand, Whole
 from motifgpu.cli.streams import log, print_json, say
 
 
@@ -18,7 +18,9 @@ def add(command: AddCommand) -> None:
         metavar="OUT",
         help="folder that analyze --save wrote to, or of a run; or a saved analysis",
     )
-    parser.add_argument("--port", type=int, default=0, help="of this machine (default: one that is free)")
+    parser.add_argument(
+        "--port", type=Whole(0, 65535), default=0, help="of this machine (default: one that is free)"
+    )
     parser.add_argument("--open", action="store_true", help="open the browser")
 
 
