@@ -12,9 +12,15 @@ from typing import Any
 import numpy as np
 
 from motifgpu.io.formats.pages import Contents, refusal
-from motifgpu.io.formats.tiff_calibration import imagej_line, pixel_sizes
+from motifgpu.io.formats.tiff_calibration import imagej_line, ome_planes, pixel_sizes
 from motifgpu.io.formats.tiff_pixels import image_shape, intensities, unread
 
+# Files that say how their directories belong together, as tifffile names them.
+_SERIES = (
+    *("shaped", "lsm", "mmstack", "ome", "imagej", "ndtiff", "fluoview", "stk", "sis", "svs", "scn", "qpi"),
+    *("ndpi", "bif", "avs", "eer", "philips", "scanimage", "nih", "mdgel"),
+)
+_PLANES_TO_A_DIRECTORY = 1000
 # Of NewSubfileType: a reduced copy of another image, and a mask over one.
 _REDUCED, _MASK = 1, 4
 # Compressions whose decoders of imagecodecs write no more than the header announces; those of pictures within
@@ -40,14 +46,16 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     # Other files that an OME header may name are not opened.
     file = opened.enter_context(tifffile.TiffFile(path, _multifile=False))
     sizes = pixel_sizes(file.pages.first)
-    parts = file.series
-    if parts and parts[0].kind in ("uniform", "generic"):  # every directory speaks for itself
-        alone = _directories(file)
+    alone = _directories(file)
+    if any(getattr(file, f"is_{kind}", False) for kind in _SERIES):
+        _check_planes(file, len(alone))
+        parts = file.series
+        if len(sizes) != len(parts):  # one calibration for all, unless the file gives several
+            sizes = [sizes[0] if len(set(sizes)) == 1 else None] * len(parts)
+    else:  # every directory speaks for itself
         parts = [tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes) for page in alone]
         shape, size = file.pages.first.shape, sizes[0]
         sizes = [pixel_sizes(page)[0] or (size if page.shape == shape else None) for page in alone]
-    elif len(sizes) != len(parts):  # one calibration for all, unless the file gives several
-        sizes = [sizes[0] if len(set(sizes)) == 1 else None] * len(parts)
     whole = [place for place, part in enumerate(parts) if not part.keyframe.subfiletype & (_REDUCED | _MASK)]
     kept = whole or range(len(parts))  # a preview alone is the image
     line = imagej_line(file.pages.first) if file.is_imagej else None
@@ -76,18 +84,30 @@ def contents(path: Path, opened: ExitStack) -> Contents:
 
 
 def _directories(file: Any) -> list[Any]:
-    """Return the pages of a file with those below them, each with tags of its own."""
+    """Return the pages of a file with those below them, each with tags of its own.
+
+    Raises
+    ------
+    ValueError
+        If the directories run in a circle.
+    """
     file.pages._clear(fully=False)  # as tifffile does itself where pages differ
     file.pages.useframes = False
     found: dict[int, Any] = {}
     for page in file.pages:
-        if page.offset in found:  # they run in a circle
-            break
-        found[page.offset] = page
-        below = len(page.subifds or ())
-        for place in range(below):
-            found.setdefault(page.pages[place].offset, page.pages[place])
+        below = [page.pages[place] for place in range(len(page.subifds or ()))]
+        for one in (page, *below):
+            if one.offset in found:
+                raise ValueError("its directories run in a circle")
+            found[one.offset] = one
     return [page for page in found.values() if page.shape]
+
+
+def _check_planes(file: Any, directories: int) -> None:
+    """Refuse an OME header that announces planes without end; some may be in other files, and are missing."""
+    planes = ome_planes(file.pages.first) if file.is_ome else 0
+    if planes > _PLANES_TO_A_DIRECTORY * directories:
+        raise ValueError(f"its OME header announces {planes} planes, and it has {directories} directories")
 
 
 def _refusal(part: Any) -> str:

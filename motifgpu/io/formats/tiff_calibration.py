@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -42,11 +43,20 @@ def pixel_sizes(page: Any) -> list[float | None]:
 
 
 def _ome(text: str) -> list[float | None]:
+    return [square(_side(image, "Y"), _side(image, "X")) for image in _ome_images(text)] or [None]
+
+
+def ome_planes(page: Any) -> int:
+    """Return how many planes the OME header in the first page of a file announces."""
+    sizes = [[int(image.get(f"Size{axis}", 1)) for axis in "ZCT"] for image in _ome_images(page.description)]
+    return sum(map(math.prod, sizes))
+
+
+def _ome_images(text: str) -> list[ElementTree.Element]:
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise ValueError("its OME header defines a document type or entities, which are not read")
     elements = ElementTree.fromstring(text).iter()
-    images = [element for element in elements if element.tag.rpartition("}")[2] == "Pixels"]
-    return [square(_side(image, "Y"), _side(image, "X")) for image in images] or [None]
+    return [element for element in elements if element.tag.rpartition("}")[2] == "Pixels"]
 
 
 def _side(image: ElementTree.Element, axis: str) -> float | None:
