@@ -279,11 +279,15 @@ class _Fit:
 
 
 def _fit(image: Array, peaks: Peaks, known: Array | None = None) -> Any:
-    """Return the sums over the windows of columns, compiled where arrays are NumPy's."""
+    """Return the sums over the windows of columns, compiled where arrays are NumPy's or CuPy's."""
     if array_api_compat.is_numpy_array(image):
         from motifgpu.cpu.refine import HostFit
 
         return HostFit(image, peaks.points, peaks.heights, float(peaks.sigma), known, REACH)
+    if namespace.is_cupy(namespace.array_namespace(image)):
+        from motifgpu.cuda.refine import DeviceFit
+
+        return DeviceFit(image, peaks.points, peaks.heights, peaks.sigma, known, REACH)
     return _Fit(image, peaks, known)
 
 

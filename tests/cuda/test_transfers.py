@@ -24,6 +24,8 @@ A_COLUMN, A_SIDE, AN_IMAGE = 140, 60, 70_000
 # The largest array that may cross at once, for each column.
 AT_ONCE = 8
 DOMAINS = "motifs.in_domains"
+A_SEARCH = 100_000  # values, for Bragg peaks in an image and its parts
+BRAGG = "columns.bragg"  # some 40 coefficients around every candidate for a Bragg peak, of all parts at once
 TABLES = "cuda.relaxation"  # of steps and samples, whose size the schedule decides
 
 
@@ -39,6 +41,9 @@ def check(seen: list[Crossing], analysis: Any, shape: tuple[int, int]) -> None:
     whole = [crossing for crossing in seen if crossing.module == DOMAINS and crossing.shape[1:] == (moments,)]
     assert len(whole) <= 1
     seen = [crossing for crossing in seen if crossing not in whole and crossing.module != TABLES]
+    of_peaks = [crossing for crossing in seen if crossing.module == BRAGG]
+    assert sum(crossing.values for crossing in of_peaks) <= A_SEARCH, of_peaks
+    seen = [crossing for crossing in seen if crossing.module != BRAGG]
     largest = max(seen, key=lambda crossing: crossing.values)
     table = (moments - 1) ** 2  # a covariance of moments
     assert largest.values <= max(AT_ONCE * columns, table), f"{largest} for {columns} columns"

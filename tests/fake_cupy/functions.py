@@ -49,6 +49,7 @@ FREE = {  # views, and what is known without the device
     *("ndim", "permute_dims", "promote_types", "real", "imag", "result_type", "rollaxis", "shape", "size"),
     *("split", "array_split", "squeeze", "swapaxes", "transpose", "unstack"),
 }
+VIEWS = ("reshape", "ravel", "astype", "ascontiguousarray")  # that copy only where they must
 # Functions that take something else than arrays of the device.
 MAKERS = {
     *(
@@ -159,7 +160,7 @@ def function(home: str, name: str, host: Callable[..., Any]) -> Callable[..., An
 def counterpart(called: str, known: inspect.Signature | None, host: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of arrays of the device that takes what `known` says and computes as `host` does."""
     name = called.rsplit(".", 1)[-1]
-    launches, waits = (0, 0) if name in FREE else COSTS.get(name, (1, 0))
+    launches, waits = (0, 0) if name in FREE or name in VIEWS else COSTS.get(name, (1, 0))
 
     @functools.wraps(host)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -175,6 +176,8 @@ def counterpart(called: str, known: inspect.Signature | None, host: Callable[...
             found = host(*map(unwrap, args), **{key: unwrap(value) for key, value in kwargs.items()})
         if kwargs.get("out") is not None:
             return kwargs["out"]
+        if name in VIEWS and not np.may_share_memory(found, unwrap(args[0])):
+            counts.launch()
         return wrap(np.asarray(found)) if name in _TRUTHS else wrap(found)
 
     return call

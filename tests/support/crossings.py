@@ -19,6 +19,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from motifgpu.columns import refine
 from motifgpu.core import namespace
 
 NUMPY = namespace.array_namespace(np.empty(0))
@@ -134,6 +135,7 @@ def as_on_a_gpu() -> Iterator[None]:
             lambda xp, host, gpu: importlib.import_module(host) if xp is NUMPY else _Module(host),
         )
         patch.setattr(namespace, "bincount", on_host(bincount))
+        patch.setattr("motifgpu.columns.refine._fit", refine._Fit)
         for stage in STAGES:
             for name, (host, _) in twins(stage).items():
                 patch.setattr(f"motifgpu.cuda.{stage}.{name}", on_host(host))
