@@ -171,7 +171,9 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
         samples, order = sampling(size.pixels, order)
         grid = PatchGrid(image, columns.points, samples, size.pixels, micrograph.valid)
         mask = grid.missing <= LARGEST_CUT
-        missing, whole = namespace.take_rows(grid.missing, mask), namespace.take_rows(grid.whole, mask)
+        xp, seen = namespace.array_namespace(mask), None
+        rows = xp.nonzero(mask)[0]
+        missing, whole = xp.take(grid.missing, rows), xp.take(grid.whole, rows)
         every = grid.sample(mask)
         patches = namespace.take_rows(every, whole)
         if patches.shape[0] == 0:
@@ -182,7 +184,6 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
             )
         moments = zernike_moments(patches, order)
         features = rotation_invariants(moments) if options.rotation_invariant else moments
-        xp, seen = namespace.array_namespace(moments), None
         cut = xp.nonzero(mask & ~grid.whole)[0]
         if cut.shape[0]:
             modes = Modes.of(patches, moments, size.pixels)
@@ -233,9 +234,10 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
-            firm = one.missing <= FIRM
+            xp = namespace.array_namespace(one.missing)
+            firm = xp.nonzero(one.missing <= FIRM)[0]
             parts = (inside, motifs.labels, motifs.identities, motifs.domains)
-            cells, hierarchy, no_lattice = compose(*(namespace.take_rows(x, firm) for x in parts))
+            cells, hierarchy, no_lattice = compose(*(xp.take(x, firm, axis=0) for x in parts))
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,

@@ -99,7 +99,7 @@ def refine(
         away = peaks.points - start
         change, wider = fit.step(image - fit.model(peaks.heights), _ridge(known), tether, away)
         middle = namespace.upper_median(peaks.heights)
-        asked = namespace.upper_median(namespace.take_rows(wider, peaks.heights >= middle))
+        asked = namespace.upper_median(wider, peaks.heights >= middle)
         move = namespace.clip(change[:, 1:3], min=-_LONGEST, max=_LONGEST)
         points, heights = peaks.points + move, peaks.heights + change[:, 0]
         peaks = Peaks(

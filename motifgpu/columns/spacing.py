@@ -45,6 +45,10 @@ def sampled(image: Array, points: Array, around: Array) -> Array:
     if array_api_compat.is_numpy_namespace(xp):
         return on_host.sampled(image, points, around)
     place = points[:, :, None] + around[None, :, :]
+    if namespace.is_cupy(xp):
+        return namespace.ndimage(xp).map_coordinates(
+            image, xp.permute_dims(place, (1, 0, 2)), order=1, mode="nearest"
+        )
     flat, total = xp.reshape(image, (-1,)), xp.zeros_like(place[:, 0, :])
     shape = (image.shape[0], image.shape[1])
     for pixel, share in four_around(place[:, 0, :], place[:, 1, :], shape):

@@ -150,9 +150,20 @@ def take_rows(x: Array, mask: Array) -> Array:
     return xp.take(x, xp.nonzero(mask)[0], axis=0)
 
 
-def upper_median(x: Array) -> Array:
-    """Return the middle of `x` (n,), the upper one of two, as an array of no dimensions."""
-    return array_namespace(x).sort(x, stable=False)[x.shape[0] // 2]
+def upper_median(x: Array, mask: Array | None = None) -> Array:
+    """Return the middle of `x` (n,), the upper one of two, as an array of no dimensions.
+
+    Only of where `mask` (n,) is True, if there is one; it must be True somewhere.
+    """
+    xp = array_namespace(x)
+    if mask is None:
+        return xp.sort(x, stable=False)[x.shape[0] // 2]
+    if not is_cupy(xp):
+        return upper_median(take_rows(x, mask))
+    # A GPU is not waited for to know how many there are.
+    ordered = xp.sort(xp.where(mask, x, xp.inf))
+    number = xp.sum(xp.astype(mask, xp.int64), keepdims=True)
+    return xp.take(ordered, number // 2)[0]
 
 
 def _on_host(module: ModuleType) -> Any:

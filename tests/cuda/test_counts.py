@@ -20,15 +20,15 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counte
 
 # Of a micrograph of 128 x 144 px with some 90 columns: launches, waits, bytes up, bytes down.
 A_MICROGRAPH = {
-    "columns": (4560, 143, 261_000, 92_500),
-    "core": (43, 21, 0, 33_600),
-    "features": (168, 8, 224_000, 18_300),
-    "motifs": (391, 88, 14_900, 116_500),
-    "pipeline": (60, 13, 73_800, 0),
+    "columns": (2379, 138, 260_100, 92_600),
+    "core": (36, 20, 0, 33_600),
+    "features": (159, 8, 224_000, 18_300),
+    "motifs": (389, 88, 14_900, 116_500),
+    "pipeline": (46, 8, 73_800, 4),
     "structure": (0, 4, 0, 1600),
 }
 # Of a batch, whatever its size, and beside that of each micrograph in it.
-A_BATCH = {"cuda": ((48, 3, 192_500, 4), (23, 0, 740, 0)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}
+A_BATCH = {"cuda": ((42, 3, 192_500, 4), (198, 0, 740, 0)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}
 IMAGES = [
     simulate.monolayer(shape=(128, 144), vacancies=0.05, counts=30, angle=5.0 * seed, seed=seed).image
     for seed in range(4)
