@@ -16,7 +16,7 @@ REACH, SHAPE = 3, (61, 83)
 
 
 def case(dtype: type = np.float32, masked: bool = False, n: int = 130):
-    """An image and columns that overlap, some at its corners and beyond; with weights, some of which are 0."""
+    """An image and columns that overlap, some at its corners and beyond; with weights, some of them 0."""
     rng = np.random.default_rng(n)
     image = rng.normal(size=SHAPE).astype(dtype)
     points = (rng.uniform(-1, 1, (n, 2)) * 4 + rng.uniform(0, 1, (n, 2)) * SHAPE).astype(dtype)
