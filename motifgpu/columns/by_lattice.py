@@ -10,9 +10,9 @@ from scipy.spatial import cKDTree
 from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
 from motifgpu.columns.claims import COLUMN, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
-from motifgpu.columns.filtered import FAINTEST, LEAST_CLEARANCE, LEAST_SPACING, FilteredImage
+from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_places import Places
-from motifgpu.columns.lattice_sites import ABOVE_MISFIT, LatticeSites, lattice_sites
+from motifgpu.columns.lattice_sites import ABOVE_MISFIT, lattice_sites
 from motifgpu.columns.maxima import peak_positions
 from motifgpu.columns.refine import (
     Peaks,
@@ -49,8 +49,9 @@ _LEAST_BETWEEN = 0.3
 _LEAST_OF_AVERAGE = 0.5
 # The same for those of an empty site, at most.
 _MOST_OF_AVERAGE = 1.7
-# How near another column an empty site may be, in its distance from the nearest place of the lattice.
-_CLEARANCE = 0.75
+# How near another column an empty site may be, in the distance of the nearest places of its kind: where two
+# grains meet, the lattice of one has places between columns of the other.
+_CLEARANCE = 0.9
 
 
 def choose_by_lattice(image: FilteredImage) -> Found:
@@ -80,7 +81,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     # Where equivalents have little of the height that the average has, it describes something else.
     mean = places.mean_around(seen, seen)
     of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
-    expected = np.maximum(places.usual_height(seen), _LEAST_OF_AVERAGE * seen_there)
+    expected = np.maximum(places.usual(seen), _LEAST_OF_AVERAGE * seen_there)
     surface, beside = np.zeros(n_sites, dtype=bool), misfit * scale
     if not bool(xp.all(image.region)):
         surface = on_surface(image, places.points, seen > _SHOWN * expected)
@@ -100,10 +101,10 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     occupied = likely & strongest_within(peaks.points, strength, size, LEAST_SPACING)
     no_site = xp.zeros_like(others[:, 0], dtype=xp.bool)
     on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
-    believed = on_site & ~likely & _clear(sites, start.points, peaks.points, occupied)
+    believed = on_site & ~likely & _clear(places, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
     # The average fills a vacancy from its equivalents; where it does not, the lattice has another site.
-    of_kind = ~single & (mean <= _MOST_OF_AVERAGE * seen_there)
+    of_kind = ~single & ~surface & (mean <= _MOST_OF_AVERAGE * seen_there)
     of_kind = of_kind & (places.between_equals(held) >= _LEAST_BETWEEN)
     of_kind = of_kind & (places.share_around(held) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
@@ -149,14 +150,14 @@ def _overlap(peaks: Peaks) -> np.ndarray:
     return grown
 
 
-def _clear(sites: LatticeSites, places: Array, points: Array, occupied: Array) -> Array:
-    """Say which places (n,) have no column so near that it may be theirs."""
-    place, point = (namespace.to_numpy(x).astype(np.float64) for x in (places, points))
-    lattice = place[: sites.misfit.shape[0]]
+def _clear(places: Places, start: Array, points: Array, occupied: Array) -> Array:
+    """Say which places (n,), the first of all starts, have no column so near that it may be theirs."""
+    place, point = (namespace.to_numpy(x).astype(np.float64) for x in (start, points))
+    lattice = place[: len(places.points)]
     column = point[namespace.to_numpy(occupied)]
     clear = np.zeros(len(place), dtype=bool)
     if len(lattice) > 1 and len(column):
         nearest = cKDTree(lattice).query(lattice, 2)[0][:, 1]
-        clearance = np.minimum(_CLEARANCE * nearest, LEAST_CLEARANCE)
-        clear[: len(lattice)] = cKDTree(column).query(lattice)[0] > clearance
+        usual = places.usual(nearest)
+        clear[: len(lattice)] = cKDTree(column).query(lattice)[0] > _CLEARANCE * usual
     return namespace.from_numpy(clear, points)

@@ -23,9 +23,8 @@ from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
-# Two maxima closer than the first are one column; an empty site, or a column that is no maximum, stands at
-# least the second from any other.
-LEAST_SPACING, LEAST_CLEARANCE = 2.5, 3.5
+# Two maxima closer than this are one column.
+LEAST_SPACING = 2.5
 # A column has at least this share of the height of the tallest, but for those that the lattice predicts.
 FAINTEST = 0.1
 # Reach of the level under columns.

@@ -99,16 +99,16 @@ class Places:
         share: np.ndarray = (self._near @ members.astype(np.float64) - members) / np.maximum(others, 1)
         return share
 
-    def usual_height(self, heights: np.ndarray) -> np.ndarray:
-        """Return the height (n,) of a column at each, by its equivalents up to two translations away.
+    def usual(self, values: np.ndarray) -> np.ndarray:
+        """Return what is usual (n,) at each, by its equivalents up to two translations away.
 
-        It is their median, and the upper quartile where about half of them are vacant.
+        It is their median, and the upper quartile where about half of them are far lower, as if vacant.
         """
-        near, place = self._near, np.arange(len(heights))
+        near, place = self._near, np.arange(len(values))
         number = np.diff(near.indptr)
-        table = np.full((len(heights), int(number.max(initial=1))), np.nan)
+        table = np.full((len(values), int(number.max(initial=1))), np.nan)
         owner = np.repeat(place, number)
-        table[owner, np.arange(owner.size) - near.indptr[owner]] = heights[near.indices]
+        table[owner, np.arange(owner.size) - near.indptr[owner]] = values[near.indices]
         table.sort(axis=1)  # what is no neighbour comes last
         median, high = (table[place, (q * (number - 1)).astype(np.int64)] for q in (0.5, 0.75))
         usual: np.ndarray = np.where(median >= 0.5 * high, median, high)
