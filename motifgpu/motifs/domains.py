@@ -28,6 +28,9 @@ _LIMIT = 12.0  # most that one feature says against a pattern, in variances
 _MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
 _DIRECTIONS, _ALONG = 2, 0.25
+# Nearest neighbours, and those next to them, are up to these distances away, in that of nearest columns, and
+# elsewhere than usual from the second on; of so many columns it is seen where they stand, and so sure is it.
+_NEAREST, _ELSEWHERE, _SOME, _SURELY = (1.3, 1.85), 0.2, 40, 0.9
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
@@ -111,7 +114,7 @@ def find_domains(moments: np.ndarray, order: int, points: np.ndarray, sublattice
         _, kept = np.unique(kept, return_inverse=True)
         pattern = np.array([np.bincount(pattern[kept == k]).argmax() for k in range(kept.max() + 1)])[kept]
     pattern, part = _within(domain, pattern), _within(domain, part)
-    boundary, sure = _misfits(references, looks, domain, around, points, reach)
+    boundary, sure = _misfits(references, looks, domain, part, around, points, reach)
     confidence = np.where(boundary, sure, confidence * (1.0 - sure))
     return Domains(np.where(boundary, -1, domain), part, pattern, confidence)
 
@@ -184,34 +187,102 @@ def _assigned(
     within = np.stack([costs[:, references.domains == kind].min(axis=1) for kind in kinds], axis=1)
     start = np.where(np.isin(domain, kinds), np.searchsorted(kinds, domain), within.argmin(axis=1))
     found, confidence = settled(within, start, around)
+    found = _without_islands(found, around)
     here = references.domains == kinds[found][:, None]
     nearest = references.parts[np.where(here, costs, np.inf).argmin(axis=1)]
     kept = (here & (references.parts == part[:, None])).any(axis=1)
     return found, np.where(kept, part, nearest), confidence
 
 
+def _without_islands(domain: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Return domains (n,) in which a few columns, such as defects, are of no other one than those around."""
+    group = _groups(domain[:, None] == domain[around], around)
+    small = np.bincount(group)[group] < SMALLEST
+    votes = (domain[around][:, :, None] == np.arange(domain.max() + 1)) & ~small[around][:, :, None]
+    counts = votes.sum(axis=1)
+    return np.where(small & counts.any(axis=1), counts.argmax(axis=1), domain)
+
+
+def _groups(linked: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Return the group (n,) of columns that are linked (n, k) with those around."""
+    rows, column = np.nonzero(linked)
+    links = csr_array((np.ones(len(rows)), (rows, around[rows, column])), shape=(len(linked), len(linked)))
+    group: np.ndarray = connected_components(links, directed=False)[1]
+    return group
+
+
 def _misfits(
     references: _References,
     looks: np.ndarray,
     domain: np.ndarray,
+    part: np.ndarray,
     around: np.ndarray,
     points: np.ndarray,
     reach: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which columns at boundaries and edges look like no domain (n,), and how sure that is."""
+    """Return which columns at boundaries and edges are like those of no domain (n,), and how sure that is."""
     deviations = references.deviations(looks)
-    beside, pairs = (
-        np.zeros(len(points), dtype=bool),
-        cKDTree(points).query_pairs(_BESIDE * reach, output_type="ndarray"),
-    )
-    beside[pairs[domain[pairs[:, 0]] != domain[pairs[:, 1]]]] = True
+    tree = cKDTree(points)
+    away = np.full(len(points), np.inf)  # to the nearest column of another domain
+    for each in np.unique(domain).tolist():
+        own = domain == each
+        if not own.all():
+            away[own] = cKDTree(points[~own]).query(points[own])[0]
+    beside = away < _BESIDE * reach
     edge = _edges(points, around, reach) & ~beside
     far = ~beside & ~edge
     if far.sum() < _FEW:
         return np.zeros(len(points), dtype=bool), np.zeros(len(points))
     free, sure = _free(deviations, edge, far, points, around, reach)
     odd, also = _between(deviations, beside, far, around)
-    return free | odd, np.where(free, sure, also)
+    # Where noise hides that by what they look like, neighbours stand where none do in the domain.
+    moved = np.any([_displaced(part, beside, far, tree, reach) for reach in _NEAREST], axis=0)
+    also = np.where(moved, np.maximum(also, _SURELY), also)
+    return free | odd | moved, np.where(free, sure, also)
+
+
+def _displaced(
+    part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDTree, times: float
+) -> np.ndarray:
+    """Return which columns beside another domain have neighbours elsewhere than their part has (n,).
+
+    Neighbours are up to so many times the distance of nearest columns away.
+    """
+    points = tree.data
+    spacing = float(np.median(tree.query(points, 2)[0][:, 1]))
+    tolerance, low, high = _ELSEWHERE * spacing, points.min(axis=0), points.max(axis=0)
+    moved = np.zeros(len(points), dtype=bool)
+    for each in np.unique(part[beside]).tolist():
+        steps = _neighbours(np.flatnonzero(far & (part == each)), tree, times * spacing, tolerance)
+        if steps is None:
+            continue
+        rows = np.flatnonzero(beside & (part == each))
+        expected = points[rows, None] + steps
+        inside = ((expected > low) & (expected < high)).all(axis=2)
+        missing = (tree.query(expected)[0] > tolerance) & inside
+        distance, near = tree.query(points[rows], len(steps) + 3, distance_upper_bound=times * spacing)
+        there = (near < len(points)) & (distance > 0)
+        step = points[np.minimum(near, len(points) - 1)] - points[rows, None]
+        apart = np.linalg.norm(step[:, :, None] - steps, axis=3).min(axis=2)
+        moved[rows] = missing.any(axis=1) | (there & (apart > tolerance)).any(axis=1)
+    return moved
+
+
+def _neighbours(rows: np.ndarray, tree: cKDTree, reach: float, tolerance: float) -> np.ndarray | None:
+    """Return the steps (m, 2) to the neighbours that most of these columns have, None where few are alike."""
+    rows = rows[:: max(1, len(rows) // _SOME)]
+    steps = [
+        tree.data[near][(np.array(near) != row)] - tree.data[row]
+        for row, near in zip(rows, tree.query_ball_point(tree.data[rows], reach), strict=True)
+    ]
+    number = int(np.bincount([len(step) for step in steps]).argmax()) if steps else 0
+    alike = [step for step in steps if len(step) == number]
+    if number == 0 or len(alike) < _FEW:
+        return None
+    ordered = np.stack([step[cKDTree(step).query(alike[0])[1]] for step in alike])
+    middle: np.ndarray = np.median(ordered, axis=0)
+    fits = np.linalg.norm(ordered - middle, axis=2).max(axis=1) < tolerance
+    return middle if fits.mean() > 0.5 else None
 
 
 def _between(
@@ -273,9 +344,7 @@ def _free(
 
 def _many(odd: np.ndarray, inner: np.ndarray, around: np.ndarray) -> np.ndarray:
     """Return which of the odd columns stand in a row or ring of many, enough of them inner ones."""
-    rows, column = np.nonzero(odd[:, None] & odd[around])
-    links = csr_array((np.ones(len(rows)), (rows, around[rows, column])), shape=(len(odd), len(odd)))
-    group = connected_components(links, directed=False)[1]
+    group = _groups(odd[:, None] & odd[around], around)
     size, within = np.bincount(group), np.bincount(group, inner)
     many: np.ndarray = odd & (size[group] >= SMALLEST) & (within[group] >= _AWAY * size[group])
     return many
