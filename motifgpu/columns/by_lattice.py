@@ -86,7 +86,7 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     if not bool(xp.all(image.region)):
         surface = on_surface(image, places.points, seen > _SHOWN * expected)
         beside = np.where(surface, np.hypot(beside, roughness(image, float(sharp.sigma))), beside)
-    probability = column_probability(seen, error, expected, beside, surface)
+    probability = column_probability(seen, error, expected, beside, surface, places.kind)
     # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
     single = ~of_kind | (places.links.sum(axis=1) < _EQUIVALENTS)
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)

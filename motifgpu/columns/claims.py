@@ -2,7 +2,7 @@
 
 The height at a place, fitted together with those of all columns around, is compared with what its
 equivalents have. Three things may be there: a column as high as theirs, one of half that height, such as a
-pair that lacks an atom, and nothing. How common each is, is found from all places together.
+pair that lacks an atom, and nothing. How common each is, is found from all places of a kind together.
 
 Runs on the host, on a few numbers a place.
 """
@@ -21,6 +21,7 @@ _PRIOR, _PRIOR_OF_SURFACE = (0.05, 0.05, 4.9), (2.5, 0.0, 2.5)
 # Places at which columns exceed the error by less teach nothing about how common they are.
 _CLEAR = 2.0
 _ITERATIONS = 50
+_FEW = 40  # places of a kind of their own, at least
 
 
 def column_probability(
@@ -29,6 +30,7 @@ def column_probability(
     expected: np.ndarray,
     misfit: np.ndarray,
     surface: np.ndarray | None = None,
+    kind: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the probability (n,) that a column stands at each place.
 
@@ -42,6 +44,8 @@ def column_probability(
         Standard deviation of what may be seen where there is no column, beside noise.
     surface : (n,) bool ndarray, optional
         Which places are where the crystal ends.
+    kind : (n,) int64 ndarray, optional
+        Which places are of one kind, 0 to the last: how common columns are is found for each.
     """
     expected = np.maximum(expected, 1e-3 * np.max(np.abs(expected), initial=1e-30))
     height = np.minimum(heights, expected)[:, None]  # more than expected speaks for a column no less
@@ -51,7 +55,10 @@ def column_probability(
     clear = expected > _CLEAR * np.hypot(errors, misfit)
     common = np.empty_like(likelihood)
     inside = np.ones(len(heights), dtype=bool) if surface is None else ~surface
-    for members, before in ((inside, _PRIOR), (~inside, _PRIOR_OF_SURFACE)):
+    kind = np.zeros(len(heights), dtype=np.int64) if kind is None else kind
+    kind = np.where(np.bincount(kind)[kind] >= _FEW, kind, -1)
+    groups = [(inside & (kind == each), _PRIOR) for each in np.unique(kind)]
+    for members, before in [*groups, (~inside, _PRIOR_OF_SURFACE)]:
         prior = np.array(before)
         weights = prior / prior.sum()
         informative = np.ascontiguousarray(likelihood[clear & members].T)

@@ -74,6 +74,12 @@ class Places:
         return Places(self.points[index], self.links[index][:, index], self.surroundings)
 
     @cached_property
+    def kind(self) -> np.ndarray:
+        """Number (n,) of the kind of each place: those that translations link."""
+        number: np.ndarray = sparse.csgraph.connected_components(self.links, directed=False)[1]
+        return number.astype(np.int64)
+
+    @cached_property
     def _near(self) -> sparse.csr_array:
         """1 where two places are at most two translations apart, each with itself: (n, n)."""
         near = (self.links @ self.links + self.links + sparse.eye_array(len(self.points))).tocsr()

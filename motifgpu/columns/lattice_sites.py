@@ -119,7 +119,7 @@ def _completed(
     peaks = replace(peaks, heights=measure_heights(average - shape, peaks))
     left = image.levelled(average - shape - render(peaks, band.size)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
-    kind = sparse.csgraph.connected_components(places.links, directed=False)[1]
+    kind = places.kind
     beside = _misfit(left, peaks, kind, noise)
     around = places.links + sparse.eye_array(len(height))
     peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))

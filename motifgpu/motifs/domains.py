@@ -30,7 +30,7 @@ _MISFIT, _CLEARLY = 2.5, 0.35
 _DIRECTIONS, _ALONG = 2, 0.25
 # Nearest neighbours, and those next to them, are up to these distances away, in that of nearest columns, and
 # elsewhere than usual from the second on; of so many columns it is seen where they stand, and so sure is it.
-_NEAREST, _ELSEWHERE, _SOME, _SURELY = (1.3, 1.85), 0.2, 40, 0.9
+_NEAREST, _ELSEWHERE, _SOME, _SURELY, _MOST_NEIGHBOURS = (1.3, 1.85), 0.2, 40, 0.9, 15
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
@@ -249,7 +249,7 @@ def _displaced(
     Neighbours are up to so many times the distance of nearest columns away.
     """
     points = tree.data
-    spacing = float(np.median(tree.query(points, 2)[0][:, 1]))
+    spacing = float(np.median(tree.query(points[:: max(1, len(points) // 500)], 2)[0][:, 1]))
     tolerance, low, high = _ELSEWHERE * spacing, points.min(axis=0), points.max(axis=0)
     moved = np.zeros(len(points), dtype=bool)
     for each in np.unique(part[beside]).tolist():
@@ -271,15 +271,18 @@ def _displaced(
 def _neighbours(rows: np.ndarray, tree: cKDTree, reach: float, tolerance: float) -> np.ndarray | None:
     """Return the steps (m, 2) to the neighbours that most of these columns have, None where few are alike."""
     rows = rows[:: max(1, len(rows) // _SOME)]
-    steps = [
-        tree.data[near][(np.array(near) != row)] - tree.data[row]
-        for row, near in zip(rows, tree.query_ball_point(tree.data[rows], reach), strict=True)
-    ]
-    number = int(np.bincount([len(step) for step in steps]).argmax()) if steps else 0
-    alike = [step for step in steps if len(step) == number]
-    if number == 0 or len(alike) < _FEW:
+    if len(rows) < _FEW:
         return None
-    ordered = np.stack([step[cKDTree(step).query(alike[0])[1]] for step in alike])
+    points = tree.data
+    distance, near = tree.query(points[rows], _MOST_NEIGHBOURS + 1, distance_upper_bound=reach)
+    numbers = np.isfinite(distance).sum(axis=1) - 1  # a column finds itself first
+    number = int(np.bincount(numbers).argmax())
+    alike = numbers == number
+    if number == 0 or alike.sum() < _FEW:
+        return None
+    steps = points[near[alike, 1 : number + 1]] - points[rows[alike], None]
+    apart = np.linalg.norm(steps[:, None] - steps[0][:, None], axis=3)
+    ordered = np.take_along_axis(steps, apart.argmin(axis=2)[:, :, None], axis=1)
     middle: np.ndarray = np.median(ordered, axis=0)
     fits = np.linalg.norm(ordered - middle, axis=2).max(axis=1) < tolerance
     return middle if fits.mean() > 0.5 else None
