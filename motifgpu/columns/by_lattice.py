@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
-from motifgpu.columns.claims import COLUMN, column_probability
+from motifgpu.columns.claims import COLUMN, EMPTY, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
 from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_places import Places
@@ -51,7 +51,7 @@ _LEAST_OF_AVERAGE = 0.5
 _MOST_OF_AVERAGE = 1.7
 # How near another column an empty site may be, in the distance of the nearest places of its kind: where two
 # grains meet, the lattice of one has places between columns of the other.
-_CLEARANCE = 0.9
+_CLEARANCE = 0.87
 
 
 def choose_by_lattice(image: FilteredImage) -> Found:
@@ -104,7 +104,8 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     believed = on_site & ~likely & _clear(places, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
     # The average fills a vacancy from its equivalents; where it does not, the lattice has another site.
-    of_kind = ~single & ~surface & (mean <= _MOST_OF_AVERAGE * seen_there)
+    # Beyond the surface nothing is no empty site.
+    of_kind = ~single & (~surface | (probability_of_site > EMPTY)) & (mean <= _MOST_OF_AVERAGE * seen_there)
     of_kind = of_kind & (places.between_equals(held) >= _LEAST_BETWEEN)
     of_kind = of_kind & (places.share_around(held) >= _LEAST_OF_KIND)
     believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])

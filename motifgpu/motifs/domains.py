@@ -28,9 +28,9 @@ _LIMIT = 12.0  # most that one feature says against a pattern, in variances
 _MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
 _DIRECTIONS, _ALONG = 2, 0.25
-# Nearest neighbours, and those next to them, are up to these distances away, in that of nearest columns, and
-# elsewhere than usual from the second on; of so many columns it is seen where they stand, and so sure is it.
-_NEAREST, _ELSEWHERE, _SOME, _SURELY, _MOST_NEIGHBOURS = (1.3, 1.85), 0.2, 40, 0.9, 15
+# Nearest neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual from
+# the second on; of so many columns it is seen where up to so many stand, and so sure is it.
+_NEAREST, _ELSEWHERE, _SOME, _MOST_NEIGHBOURS, _SURELY = 1.3, 0.2, 40, 8, 0.9
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
@@ -236,31 +236,27 @@ def _misfits(
     free, sure = _free(deviations, edge, far, points, around, reach)
     odd, also = _between(deviations, beside, far, around)
     # Where noise hides that by what they look like, neighbours stand where none do in the domain.
-    moved = np.any([_displaced(part, beside, far, tree, reach) for reach in _NEAREST], axis=0)
+    moved = _displaced(part, beside, far, tree)
     also = np.where(moved, np.maximum(also, _SURELY), also)
     return free | odd | moved, np.where(free, sure, also)
 
 
-def _displaced(
-    part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDTree, times: float
-) -> np.ndarray:
-    """Return which columns beside another domain have neighbours elsewhere than their part has (n,).
-
-    Neighbours are up to so many times the distance of nearest columns away.
-    """
+def _displaced(part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDTree) -> np.ndarray:
+    """Return which columns beside another domain have neighbours elsewhere than their part has (n,)."""
     points = tree.data
     spacing = float(np.median(tree.query(points[:: max(1, len(points) // 500)], 2)[0][:, 1]))
-    tolerance, low, high = _ELSEWHERE * spacing, points.min(axis=0), points.max(axis=0)
+    reach, tolerance = _NEAREST * spacing, _ELSEWHERE * spacing
+    low, high = points.min(axis=0), points.max(axis=0)
     moved = np.zeros(len(points), dtype=bool)
     for each in np.unique(part[beside]).tolist():
-        steps = _neighbours(np.flatnonzero(far & (part == each)), tree, times * spacing, tolerance)
+        steps = _neighbours(np.flatnonzero(far & (part == each)), tree, reach, tolerance)
         if steps is None:
             continue
         rows = np.flatnonzero(beside & (part == each))
         expected = points[rows, None] + steps
         inside = ((expected > low) & (expected < high)).all(axis=2)
         missing = (tree.query(expected)[0] > tolerance) & inside
-        distance, near = tree.query(points[rows], len(steps) + 3, distance_upper_bound=times * spacing)
+        distance, near = tree.query(points[rows], len(steps) + 3, distance_upper_bound=reach)
         there = (near < len(points)) & (distance > 0)
         step = points[np.minimum(near, len(points) - 1)] - points[rows, None]
         apart = np.linalg.norm(step[:, :, None] - steps, axis=3).min(axis=2)
