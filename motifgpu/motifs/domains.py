@@ -28,8 +28,8 @@ _LIMIT = 12.0  # most that one feature says against a pattern, in variances
 _MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
 _DIRECTIONS, _ALONG = 2, 0.25
-# Nearest neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual from
-# the second on; of so many columns it is seen where up to so many stand, and so sure is it.
+# Nearest neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual
+# from the second on; of so many columns it is seen where up to so many stand, and so sure is it.
 _NEAREST, _ELSEWHERE, _SOME, _MOST_NEIGHBOURS, _SURELY = 1.3, 0.2, 40, 8, 0.9
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
