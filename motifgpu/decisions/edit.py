@@ -17,7 +17,7 @@ from motifgpu.decisions.decision import DIVIDERS, STAGE, Decision, checked_name
 from motifgpu.decisions.doubt import shared_doubt
 from motifgpu.decisions.following import with_labels
 from motifgpu.decisions.parts import divide
-from motifgpu.decisions.places import chosen_places, find_rows, said_missing, typical_place
+from motifgpu.decisions.places import chosen_places, find_rows, on_data, said_missing, typical_place
 from motifgpu.motifs.numbering import NUMBERED
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _following(analysis: Analysis) -> int:
 
 
 def _merged(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
-    target, *others = decision.motifs
+    target, *others = dict.fromkeys(decision.motifs)
     for motif in decision.motifs:
         typical_place(analysis, motif)
     labels = to_numpy(analysis.motifs.labels)
@@ -226,6 +226,8 @@ def _assigned(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
     if not decision.motifs and not decision.names:
         target = identities[rows] = -1
     else:
+        for motif in decision.motifs:
+            typical_place(analysis, motif)
         number = _following(analysis)
         there = [k for k in range(number) if decision.names and motifs.name(k) == decision.names[0]]
         there.sort(key=lambda k: not (labels == k).any())  # one without columns may have had the name before
@@ -242,13 +244,16 @@ def _assigned(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
 
 
 def _added(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:
-    taken = find_rows(analysis.columns.points, decision.columns)
-    places = np.asarray(decision.columns)[taken < 0]
-    if not len(places):
-        raise StageError(STAGE, f"there is a column already at {decision.columns[0]}", "add those that lack")
-    already = np.where(taken < 0, 0, -1)
-    misfit = said_missing(decision.columns, already, "are there already")
-    return with_columns(analysis, places), misfit
+    free = find_rows(analysis.columns.points, decision.columns) < 0
+    seen = on_data(analysis, decision.columns)
+    misfits = [
+        said_missing(decision.columns, np.where(fine, 0, -1), text)
+        for fine, text in ((free, "are there already"), (seen, "are outside the image or on no data"))
+    ]
+    misfit = "; ".join(filter(None, misfits))
+    if not (free & seen).any():
+        raise StageError(STAGE, misfit, "add columns that lack, on data")
+    return with_columns(analysis, np.asarray(decision.columns)[free & seen]), misfit
 
 
 def _removed(analysis: Analysis, decision: Decision) -> tuple[Analysis, str]:

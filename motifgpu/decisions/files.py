@@ -178,6 +178,8 @@ def _decision(entry: Any, where: str) -> Decision:
         )
     if do == "rename" and len(called) != len(motifs):
         raise refuse(f"there are {len(called)} names for {len(motifs)} motifs", "give a name for each")
+    if do in ("merge", "assign") and len(called) + len(motifs) * (do == "assign") > 1:
+        raise refuse("it has several names, or a name and a motif", "give one of them")
     if parts is not None and (type(parts) is not int or parts < 2):
         raise refuse(f"parts is {parts!r}", "give a whole number of at least 2")
     return Decision(do, motifs, at, columns, called, by, parts)

@@ -36,6 +36,17 @@ def find_rows(points: Array, places: Any) -> np.ndarray:
     return np.where(distance <= _REACH * apart, row, -1).astype(np.int64)
 
 
+def on_data(analysis: Analysis, places: Any) -> np.ndarray:
+    """Say which of k places are in the image and on data: (k,) bool."""
+    pixel = np.round(np.asarray(places, np.float64).reshape(-1, 2)).astype(np.int64)
+    inside: np.ndarray = np.all((pixel >= 0) & (pixel < np.array(analysis.micrograph.shape)), axis=1)
+    valid = analysis.micrograph.valid
+    if valid is not None:
+        row, col = np.where(inside[:, None], pixel, 0).T
+        inside &= to_numpy(valid)[row, col]
+    return inside
+
+
 def chosen_places(analysis: Analysis, columns: Any) -> tuple[Place, ...]:
     """Return where the columns are that a person chose.
 

@@ -82,13 +82,14 @@ def test_what_does_not_fit_is_said_and_kept(analysis: Analysis) -> None:
         Decision("rename", (motif,), (place,), names=("gone",)),
         Decision("assign", columns=(place, (1000.0, 1000.0)), names=("odd",)),
         Decision("merge", (0, 9)),
+        Decision("assign", (2**30,), columns=(place,)),
         Decision("rename", (0,), names=("Mo",)),
     ]
     less = analysis.remove_columns([place])
     found = less.apply(decisions)
     assert found.motifs.name(0) == "Mo"  # what follows a misfit is carried out
-    assert [bool(one.misfit) for one in found.decisions] == [False, True, True, True, False]
-    assert sum("does not fit" in text for text in found.warnings) == 3
+    assert [bool(one.misfit) for one in found.decisions] == [False, True, True, True, True, False]
+    assert sum("does not fit" in text for text in found.warnings) == 4
     assert found.apply(decisions) is found
     part = analysis.apply(decisions[1:2])
     assert part.motifs.names[-1] == "odd"
@@ -125,6 +126,11 @@ def test_motifs_that_are_one_already(analysis: Analysis) -> None:
         ('[[decision]]\ndo = "split"\nmotifs = [2]\nby = "age"', "by is 'age'"),
         ('[[decision]]\ndo = "split"\nmotifs = [2]\nby = "columns"', "0 columns"),
         ('[[decision]]\ndo = "assign"\nnames = ["a"]', "0 columns"),
+        ('[[decision]]\ndo = "assign"\nnames = ["a", "b"]\ncolumns = [[1, 2]]', "several names"),
+        (
+            '[[decision]]\ndo = "assign"\nnames = ["a"]\nmotifs = [1]\ncolumns = [[1, 2]]',
+            "a name and a motif",
+        ),
         ('[[decision]]\ndo = "add"\ncolumns = [[1, nan]]', "not numbers"),
         ('[[decision]]\ndo = "add"\ncolumns = [[1, 2, 3]]', "not numbers"),
         (f'[[decision]]\ndo = "add"\ncolumns = [[1, 1{"0" * 400}]]', "not numbers"),
