@@ -21,7 +21,7 @@ from motifgpu.dataset.executors import usual_workers
 from motifgpu.dataset.inputs import expand
 from motifgpu.dataset.job import SECONDS, Job, make_options
 from motifgpu.dataset.memory import peak_bytes
-from motifgpu.dataset.schedule import batch_size, batches
+from motifgpu.dataset.schedule import batch_size, batches, size_of
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.store import layout
 from motifgpu.store.entries import DONE
@@ -130,7 +130,7 @@ def plan_run(
         job = Job(folder, make_options(options), signal, seconds, dictionary.digest if dictionary else None)
         if workers is None:
             workers = usual_workers(job)
-        sizes = np.array([os.path.getsize(path) for path in files])
+        sizes = np.array([size_of(path) for path in files])
         chosen = [files[k] for k in _probes(sizes, check_integer(probes, "plan", "probes", 1))]
         tasks.process(chosen[:1], job)  # compiles and fills caches
         (root / layout.RESULTS).rename(root / "warm")
@@ -143,7 +143,7 @@ def plan_run(
     if len(unreadable) == len(found):
         problem = f"none of {len(found)} files can be analysed, because of {found[0]['path']}: "
         raise StageError("plan", problem + found[0]["reason"], "repair that, or give other files")
-    probed = sum(os.path.getsize(path) for path in chosen)
+    probed = sum(size_of(path) for path in chosen)
     scale = sizes.sum() / max(probed, 1)
     columns, points = (sum(one[name] for one in found) * scale for name in ("columns", "points"))
     sample = min(1.0, pool.MICROGRAPHS / len(files)) if pooled else 0.0

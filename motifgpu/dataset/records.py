@@ -48,6 +48,7 @@ class Records:
     def __init__(self, root: Path, whole: bool = True) -> None:
         self._root = root
         self._damage: dict[str, list[str]] = {}  # of what was examined: results by key, columns by path
+        self._taken: set[str] = set()  # paths of files that this run did
         self.changed = False  # whether the tables have to be made again
         self._entries = {entry.path: entry for entry in read_entries(root)[0]}
         if whole:
@@ -125,14 +126,19 @@ class Records:
             self._damage.pop(examined, None)
         self.changed |= self._entries.get(path) != entry
         self._entries[path] = entry
+        self._taken.add(path)
         (self.quarantine.add if self._is_bad(entry) else self.quarantine.discard)(path)
 
     def tidy(self) -> None:
         """Settle which files there are, and remove what belongs to none; no other process may work here.
 
         A file that is gone keeps its entry, unless one that is there has the same content: it was renamed, or
-        was one of several copies.
+        was one of several copies. One that could not be analysed and was removed has nothing to keep.
         """
+        for entry in [one for one in self._entries.values() if one.status != DONE]:
+            folder = os.path.dirname(entry.path)  # if that is gone, perhaps a disk is not there today
+            if entry.path not in self._taken and os.path.isdir(folder) and not os.path.lexists(entry.path):
+                self._drop(entry)
         by_key: dict[str, list[Entry]] = {}
         for entry in self._entries.values():
             if entry.key:

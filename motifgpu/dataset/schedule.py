@@ -42,7 +42,7 @@ def batches(files: Sequence[str], most: int, sharers: int) -> list[tuple[str, ..
     held: list[str] = []
     size = 0
     for path in files:
-        own = _size(path)
+        own = size_of(path)
         if held and (len(held) == most or size + own > MOST_BYTES):
             found.append(tuple(held))
             held, size = [], 0
@@ -51,7 +51,8 @@ def batches(files: Sequence[str], most: int, sharers: int) -> list[tuple[str, ..
     return [*found, tuple(held)] if held else found
 
 
-def _size(path: str) -> int:
+def size_of(path: str) -> int:
+    """Return the bytes of a file, 0 where there is none."""
     try:
         return os.path.getsize(path)
     except OSError:

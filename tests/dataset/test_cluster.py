@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.datasets import KILLS, done, start, tables, wait_until
 
 from motifgpu import dataset
 from motifgpu.core.errors import StageError
+from motifgpu.dataset import cluster as cluster_module
 from motifgpu.dataset.cluster import connect
 from motifgpu.dataset.results import Run
 
@@ -192,3 +194,63 @@ def test_a_file_that_kills_its_worker_ends_in_quarantine(
     reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}
     assert sorted(reasons) == ["damaged.npy", "scan03.npz"]
     assert reasons["scan03.npz"].startswith("the process that analysed it died")
+
+
+@pytest.fixture
+def client() -> Iterator[object]:
+    """A client whose one worker is a thread of this process."""
+    from distributed import Client
+
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as found:
+        yield found
+
+
+def test_a_worker_of_another_version_is_refused(
+    scans: Path, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = cluster_module._ours
+
+    def ours() -> dict[str, str | None]:
+        mine = threading.current_thread() is threading.main_thread()
+        return real() if mine else {**real(), "motifgpu": "0.0.9", "numpy": "1.0"}
+
+    monkeypatch.setattr(cluster_module, "_ours", ours)
+    with pytest.raises(
+        StageError, match=r"a worker of the Dask cluster, .*: motifgpu 0\.0\.9, not .*, numpy"
+    ):
+        dataset.run(scans, tmp_path / "o", client=client)  # type: ignore[arg-type]
+    assert list((tmp_path / "o" / "files").iterdir()) == []
+
+
+def test_a_result_that_was_lost_is_computed_again(
+    scans: Path, undisturbed: Run, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import CancelledError, Future
+
+    real, lost = Future.result, []
+
+    def result(self: Future, timeout: float | None = None) -> object:
+        if len(lost) < 2:
+            lost.append(self.key)
+            raise [CancelledError(self.key), TimeoutError()][len(lost) - 1]
+        return real(self, timeout)
+
+    monkeypatch.setattr(Future, "result", result)
+    run = dataset.run(scans, tmp_path / "o", client=client)  # type: ignore[arg-type]
+    assert len(lost) == 2
+    assert tables(run.path) == tables(undisturbed.path)
+
+
+def test_what_workers_lack_and_a_closed_client_are_named(
+    scans: Path, client: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'rsciio'")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster_module, "process", lacking)
+        with pytest.raises(StageError, match="workers of the Dask cluster cannot work: ModuleNotFoundError"):
+            dataset.run(scans, tmp_path / "o", client=client)  # type: ignore[arg-type]
+    client.close()  # type: ignore[attr-defined]
+    with pytest.raises(StageError, match="the client of the Dask cluster was closed"):
+        dataset.run(scans, tmp_path / "o", client=client)  # type: ignore[arg-type]

@@ -55,7 +55,14 @@ def test_whatever_ends_a_worker_or_its_threads_ends_the_run(
     assert Run(tmp_path / "o").about["state"] == "stopped"
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("a bug"), OSError(28, "No space left")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        pytest.param(RuntimeError("a bug"), marks=pytest.mark.slow),
+        pytest.param(OSError(28, "No space left"), marks=pytest.mark.slow),
+    ],
+)
 def test_what_cannot_be_saved_ends_the_run_in_words_and_loses_nothing(
     error: Exception, scans: Path, undisturbed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_shards_of_several_folders_are_one_run_in_any_order(
     parts = [dataset.run(scans, tmp_path / f"{i}", workers=1, shard=(i, 3)).path for i in (1, 2, 3)]
     with pytest.raises(StageError, match="2/3 is not done"):
         dataset.merge([parts[2], parts[0]], tmp_path / "o")
-    for k, order in enumerate(permutations(parts)):
+    for k, order in enumerate((parts, parts[::-1])):
         merged = dataset.merge(order, tmp_path / f"merged{k}")
         assert tables(merged.path) == tables(undisturbed.path)
         records = {path.name: path.read_bytes() for path in merged.path.glob("[fr]*s/*.json")}

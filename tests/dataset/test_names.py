@@ -17,6 +17,7 @@ from motifgpu import Run, dataset
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import real_path, shown_path
 from motifgpu.dataset import tasks
+from motifgpu.figures.runs import plot_micrographs
 
 
 @pytest.fixture
@@ -118,14 +119,19 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("what", CHANGES)
+_QUICK = "exchanged", "equal size and time"
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in CHANGES]
+)
 def test_what_a_file_is_now_is_what_stands_in_the_tables(folder: Path, what: str) -> None:
     _run(folder)
     CHANGES[what](folder)
     assert _is_as_new(_run(folder), folder)
 
 
-@pytest.mark.parametrize("what", ["new content", "the other's content"])
+@pytest.mark.parametrize("what", ["new content", pytest.param("the other's content", marks=pytest.mark.slow)])
 def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
     folder: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +166,17 @@ def test_contents_that_change_under_equal_facts_are_found_when_asked(
     assert [one == other for one, other in zip(old, new, strict=True)] == [False, True]
 
 
+def test_what_was_quarantined_and_is_removed_leaves_the_list(folder: Path) -> None:
+    for name in ("x.npy", "y.npy"):
+        (folder / name).write_bytes(b"no micrograph")
+    (folder / "away").mkdir()
+    (folder / "away" / "z.npy").write_bytes(b"no micrograph either")
+    assert len(_run(folder).quarantine) == 3
+    (folder / "x.npy").unlink()
+    (folder / "away").rename(folder.parent / "away")  # as a disk that is not there today
+    assert [Path(line["path"]).name for line in _run(folder).quarantine] == ["z.npy", "y.npy"]
+
+
 def test_equal_bytes_of_two_formats_are_two_contents(folder: Path) -> None:
     shutil.copy(folder / "a.npz", folder / "c.tif")
     run = _run(folder)
@@ -167,6 +184,7 @@ def test_equal_bytes_of_two_formats_are_two_contents(folder: Path) -> None:
     assert [Path(line["path"]).name for line in run.quarantine] == ["c.tif"]
 
 
+@pytest.mark.usefixtures("little_drawn")
 @pytest.mark.parametrize(
     "name", [b"m\xb5.npz", b"m\\xb5.npz", "µ 😀\n.npz".encode()], ids=["bytes", "text", "odd"]
 )
@@ -181,7 +199,8 @@ def test_every_name_that_a_file_can_have_is_a_row(folder: Path, name: bytes) -> 
     assert real_path(shown) == path
     assert shown in run.micrographs["micrograph"].to_pylist()
     assert run.columns(path).num_rows == run.columns(shown).num_rows > 0
-    assert run.report("m\\xb5.npz" if name == b"m\xb5.npz" else Path(path).name).exists()
+    if name == b"m\xb5.npz":
+        assert run.report("m\\xb5.npz").exists()
     assert _run(folder).about["last_call"]["files"] == 0
 
 
@@ -214,4 +233,4 @@ def test_years_beyond_the_calendar(folder: Path) -> None:
     run = _run(folder)
     times = run.micrographs["modified"].to_pylist()
     assert times[1] is not None
-    assert run.report().exists()
+    plot_micrographs(run.counts.to_pylist(), run.micrographs.to_pylist(), "time")

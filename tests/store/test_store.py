@@ -153,6 +153,22 @@ def test_anndata(run: Run, tmp_path: Path) -> None:
     assert json.loads(again.uns["motifgpu"])["parameters"]["n_neighbors"] == 10
 
 
+def test_anndata_of_moments_of_several_orders_has_those_that_all_have(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("anndata")
+    last, real = run.micrographs["micrograph"][N - 1].as_py(), Run.moments
+
+    def coarser(self: Run, name: str) -> np.ndarray:
+        return real(self, name)[:, :45] if name == last else real(self, name)
+
+    monkeypatch.setattr(Run, "moments", coarser)
+    found = run.to_anndata()
+    assert found.shape == (run.about["found"]["points"], 45)
+    for name in run.micrographs["micrograph"].to_pylist():
+        np.testing.assert_array_equal(found[found.obs.micrograph == name].X, real(run, name)[:, :45])
+
+
 def test_hyperspy(run: Run, tmp_path: Path) -> None:
     hyperspy = pytest.importorskip("hyperspy.api")
     found = run.to_hyperspy()
