@@ -300,12 +300,14 @@ def _moments(x: np.ndarray, share: np.ndarray, total: float) -> tuple[np.ndarray
 
 def _log_density(x: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     """Return log densities (k, n) of Gaussians."""
-    whiten = np.linalg.inv(np.linalg.cholesky(covariances))
-    white = whiten @ np.swapaxes(x - means[:, None], 1, 2)
-    log_det = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1)
-    density: np.ndarray = (
-        -0.5 * (white * white).sum(axis=1) + (log_det - 0.5 * x.shape[1] * np.log(2 * np.pi))[:, None]
-    )
+    if x.shape[1] == 1:  # without matrices of one number
+        variance = covariances[:, 0]
+        square, log_det = (x[:, 0] - means) ** 2 / variance, -0.5 * np.log(variance[:, 0])
+    else:
+        whiten = np.linalg.inv(np.linalg.cholesky(covariances))
+        square = ((whiten @ np.swapaxes(x - means[:, None], 1, 2)) ** 2).sum(axis=1)
+        log_det = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1)
+    density: np.ndarray = -0.5 * square + (log_det - 0.5 * x.shape[1] * np.log(2 * np.pi))[:, None]
     return density
 
 
