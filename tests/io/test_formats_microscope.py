@@ -67,11 +67,13 @@ def test_images_are_named_and_chosen(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(both[0].image, PICTURE)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint32", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "uint16", "int16", "int32", "uint32", "float32", "float64"]
+)
 @pytest.mark.parametrize("name", ["a.dm3", "a.dm4", "a.ser", "a.emd", "velox.emd", "a.hspy", "a.nxs"])
 def test_every_pixel_type(tmp_path: Path, name: str, dtype: str) -> None:
     path = tmp_path / name
-    picture = (PICTURE % 120).astype(dtype)
+    picture = (PICTURE % 120 - 60 * (dtype[0] != "u")).astype(dtype)
     if name.endswith("ser"):
         writers.write_ser(path, picture[None])
     else:

@@ -11,10 +11,19 @@ from typing import Any
 import numpy as np
 
 # Codes of DigitalMicrograph for the types of tags and of images.
-_DM_TAG = {"int16": 2, "int32": 3, "uint16": 4, "uint32": 5, "float32": 6, "float64": 7, "uint8": 10}
+_DM_TAG = {
+    "int16": 2,
+    "int32": 3,
+    "uint16": 4,
+    "uint32": 5,
+    "float32": 6,
+    "float64": 7,
+    "int8": 9,
+    "uint8": 10,
+}
 _DM_IMAGE = {
     **{"int16": 1, "float32": 2, "complex64": 3, "uint8": 6, "int32": 7, "uint16": 10, "uint32": 11},
-    **{"float64": 12},
+    **{"int8": 9, "float64": 12},
 }
 
 
