@@ -104,6 +104,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         find_sheets(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_is_looked_through_and_nothing_leaves_its_folder(tmp_path: Path) -> None:
     made = simulate.monolayer("MoSe2", (128, 128), lattice_constant=16.0, seed=1)
     (tmp_path / "scans").mkdir()

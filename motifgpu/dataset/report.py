@@ -52,7 +52,7 @@ def render(run: RunFolder) -> str:
     sections = [
         _outliers(run, micrographs),
         _section("Motifs", *_motifs(motifs, shared)) if motifs else "",
-        _over_micrographs(run.counts.to_pylist(), micrographs) if micrographs else "",
+        _over_micrographs(run.counts.to_pylist(), micrographs, _names(motifs, shared)) if micrographs else "",
         _hierarchy(run, _names(motifs, shared)),
         _quarantined(quarantine),
         _section(
@@ -94,8 +94,8 @@ def _file(name: str) -> str:
     return resources.files("motifgpu.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _over_micrographs(counts: list[Row], micrographs: list[Row]) -> str:
-    drawn = {over: runs.plot_micrographs(counts, micrographs, over) for over in ("order", "time")}
+def _over_micrographs(counts: list[Row], micrographs: list[Row], names: list[str]) -> str:
+    drawn = {over: runs.plot_micrographs(counts, micrographs, over, names) for over in ("order", "time")}
     return _section(
         "Motifs over micrographs and over time",
         *(picture(figure, over, _CAPTIONS[over]) for over, figure in drawn.items()),

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from motifgpu.figures.drawing import plain
 from motifgpu.figures.palette import motif_color
 
 Row = dict[str, Any]
@@ -19,8 +20,11 @@ _BARS = 200  # micrographs up to which intervals are drawn
 _LABELS = {"per_nm2": "columns per nm²", "fraction": "share of the columns"}
 
 
-def _name(motif: int) -> str:
-    return "none" if motif < 0 else str(motif)
+def _name(motif: int, name: str | None = None) -> str:
+    """Return what a motif is called where it is said that it is one: its name, or its number."""
+    if motif < 0:
+        return "none"
+    return plain(name) if name and name != f"motif {motif}" else str(motif)
 
 
 def _value(rows: Sequence[Row]) -> str:
@@ -56,7 +60,7 @@ def plot_densities(motifs: Sequence[Row]) -> Figure:
     ax.barh(at, shown, color=[motif_color(row["motif"]) for row in rows])
     if value == "per_nm2":
         ax.errorbar(shown, at, xerr=_errors(rows), fmt="none", ecolor="0.2", capsize=2, linewidth=1)
-    ax.set(yticks=at, yticklabels=[_name(row["motif"]) for row in rows], xlabel=_LABELS[value])
+    ax.set(yticks=at, yticklabels=[_name(row["motif"], row["name"]) for row in rows], xlabel=_LABELS[value])
     ax.set_ylabel("motif")
     ax.invert_yaxis()
     if rows:
@@ -64,7 +68,9 @@ def plot_densities(motifs: Sequence[Row]) -> Figure:
     return figure
 
 
-def plot_micrographs(counts: Sequence[Row], micrographs: Sequence[Row], over: str) -> Figure:
+def plot_micrographs(
+    counts: Sequence[Row], micrographs: Sequence[Row], over: str, names: Sequence[str] = ()
+) -> Figure:
     """Draw the density of every motif in every micrograph, with its 95 % interval.
 
     Parameters
@@ -73,6 +79,8 @@ def plot_micrographs(counts: Sequence[Row], micrographs: Sequence[Row], over: st
         Rows of ``counts.parquet`` and ``micrographs.parquet``.
     over : {"time", "order"}
         Against when the file was written, or micrograph by micrograph in the order of their paths.
+    names : sequence of str
+        Of the motifs.
 
     Returns
     -------
@@ -96,7 +104,8 @@ def plot_micrographs(counts: Sequence[Row], micrographs: Sequence[Row], over: st
     for motif in sorted(totals, key=lambda m: (-totals[m], m))[:_MOST]:
         rows = by_motif[motif]
         x, y = [place[row["micrograph"]] for row in rows], [row[value] for row in rows]
-        style: dict[str, Any] = {"color": motif_color(motif), "label": f"{_name(motif)} ({totals[motif]:,})"}
+        called = _name(motif, names[motif] if motif < len(names) else None)
+        style: dict[str, Any] = {"color": motif_color(motif), "label": f"{called} ({totals[motif]:,})"}
         if value == "per_nm2" and len(shown) <= _BARS:
             ax.errorbar(x, y, yerr=_errors(rows), fmt="o", markersize=3, linewidth=0.7, **style)
         else:
@@ -140,6 +149,7 @@ def plot_averages(motifs: Sequence[Row]) -> Figure:
         cell.axis("on")
         cell.imshow(np.reshape(row["average"], (row["average_side"], -1)), cmap="inferno")
         cell.set(xticks=[], yticks=[])
-        cell.set_title(f"motif {row['motif']}\n{row['count']:,} columns", fontsize=8)
+        name = plain(row["name"] or f"motif {row['motif']}")
+        cell.set_title(f"{name}\n{row['count']:,} columns", fontsize=8)
         cell.spines[:].set(color=motif_color(row["motif"]), linewidth=2.5)
     return figure

@@ -2,3 +2,32 @@
 for (const link of document.querySelectorAll("a.save")) {
   link.href = link.closest("figure").querySelector("img").src;
 }
+// A click on the head of a table's column sorts its rows by it, and another one the other way round.
+function sortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  const value = (row, k) => row.cells[k]?.textContent.trim() ?? "";
+  const number = (text) => Number.parseFloat(text.replaceAll(",", ""));
+  function sort(k) {
+    const down = heads[k].ariaSort === "ascending";
+    for (const head of heads) head.ariaSort = "none";
+    heads[k].ariaSort = down ? "descending" : "ascending";
+    const rows = [...body.rows];
+    const numeric = rows.every((row) => value(row, k) === "" || !Number.isNaN(number(value(row, k))));
+    const order = (a, b) => {
+      const [one, other] = [value(a, k), value(b, k)];
+      if (one === "" || other === "") return (one === "") - (other === ""); // what is empty comes last
+      const apart = numeric ? number(one) - number(other) : one.localeCompare(other);
+      return down ? -apart : apart;
+    };
+    body.append(...rows.sort(order));
+  }
+  heads.forEach((head, k) => {
+    head.tabIndex = 0;
+    head.addEventListener("click", () => sort(k));
+    head.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") sort(k);
+    });
+  });
+}
+for (const table of document.querySelectorAll(".scroll table")) sortable(table);

@@ -222,3 +222,15 @@ def test_both_views_show_the_selection_close_up(page: Page) -> None:
         assert 150 < extent < 640
         again = page.places(which)
         assert np.ptp(again, axis=0).max() > extent - 1
+
+
+def test_tables_are_sorted_by_their_heads(page: Page, analysis: Analysis) -> None:
+    counts = [str(int(count)) for count in analysis.motifs.counts]
+    head = page.page.locator("th", has_text="columns").first
+    shown = "[...document.querySelector('.scroll table').tBodies[0].rows].map((r) => r.cells[1].textContent)"
+    head.click()
+    assert page.page.evaluate(shown) == sorted(counts, key=int)
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.focus()
+    page.page.keyboard.press("Enter")
+    assert page.page.evaluate(shown) == sorted(counts, key=int, reverse=True)
