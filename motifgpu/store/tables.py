@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from motifgpu.core.device import versions
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
+from motifgpu.io.formats.pages import EXPANDED_ALWAYS, EXPANDED_TIMES
 from motifgpu.motifs.numbering import names_by_label
 from motifgpu.store.layout import SCHEMA, STAGE, check_schema, checksum
 
@@ -38,6 +40,7 @@ def _schema(*fields: tuple[str, pa.DataType, str, str]) -> pa.Schema:
     )
 
 
+_WIDEST = 8  # bytes of a value that is no text
 _TEXT, _REAL, _FINE = pa.string(), pa.float32(), pa.float64()
 _WHOLE, _LONG = pa.int32(), pa.int64()
 _DENSITY = (
@@ -224,13 +227,35 @@ def table_of(data: bytes, schema: pa.Schema, name: str | Path) -> pa.Table:
         If they are no such table, or one of another schema.
     """
     try:
-        found = pq.ParquetFile(io.BytesIO(data))
+        texts = [field.name for field in schema if field.type == _TEXT]
+        found = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
         about = json.loads((found.schema_arrow.metadata or {}).get(_KEY, b"{}"))
         check_schema(about.get("schema"), Path(name), about.get("written_by"))
-        return found.read(columns=schema.names).cast(schema)
+        groups = [found.metadata.row_group(number) for number in range(found.num_row_groups)]
+        values = sum(group.column(k).num_values for group in groups for k in range(group.num_columns))
+        _check_expansion(_WIDEST * values, len(data))
+        packed = found.read(columns=schema.names)
+        _check_expansion(sum(_text_bytes(packed[name]) for name in texts), len(data))
+        return packed.cast(schema)
     except StageError:
         raise
     except Exception as error:  # Arrow and JSON fail in many ways, and all mean the same
         raise StageError(
             STAGE, f"{name} is damaged ({error})", "delete it and run the same command again"
         ) from error
+
+
+def _check_expansion(announced: int, stored: int) -> None:
+    """Refuse a table that would expand further than any of ours, before memory is taken for it."""
+    most = max(EXPANDED_ALWAYS, EXPANDED_TIMES * stored)
+    if announced > most:
+        raise ValueError(f"its {stored} bytes would expand to {announced}, and no more than {most} are read")
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Return how many bytes of text a column has, whose equal texts are stored once."""
+    total = 0
+    for chunk in column.chunks:
+        lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+        total += pc.sum(lengths.cast(pa.int64())).as_py() or 0
+    return total

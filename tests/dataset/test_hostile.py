@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.datasets import SIDE
@@ -277,3 +279,29 @@ def test_a_link_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
         file.write(np.zeros(3).tobytes())
     assert not (tmp_path / "x").is_symlink()
     assert (tmp_path / "kept").read_text() == "kept"
+
+
+def _bomb(rows: int, text: int) -> bytes:
+    """Return a table of micrographs whose text, or whose numbers, repeat without end."""
+    columns = []
+    for field in tables.MICROGRAPHS:
+        if field.type == pa.string():
+            words = pa.array(["x" * text])
+            columns.append(pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), words))
+        else:
+            columns.append(pa.nulls(rows, field.type))
+    out = io.BytesIO()
+    made = pa.table(columns, names=tables.MICROGRAPHS.names, metadata=tables.MICROGRAPHS.metadata)
+    pq.write_table(made, out, compression="zstd")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"), [(6_000, 100_000), pytest.param(4_000_000, 1, marks=pytest.mark.slow)]
+)
+def test_a_small_table_does_not_expand_without_limit(rows: int, text: int) -> None:
+    data = _bomb(rows, text)
+    before = pa.total_allocated_bytes()
+    with pytest.raises(StageError, match=r"its \d+ bytes would expand to \d+, and no more than \d+ are read"):
+        tables.table_of(data, tables.MICROGRAPHS, "micrographs.parquet")
+    assert pa.total_allocated_bytes() - before < 2**28
