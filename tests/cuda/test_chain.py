@@ -63,6 +63,19 @@ def test_alone_and_in_any_batch_the_bits_are_the_same(put) -> None:
     np.testing.assert_array_equal(to_numpy(first.motifs.labels), host.motifs.labels)
 
 
+def test_each_device_gives_the_same_bits(put) -> None:
+    import cupy
+
+    if cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("a second GPU is not installed")
+    image = micrograph(0)
+    first = analyze(image, backend="cupy", structure=False)
+    with cupy.cuda.Device(1):
+        second = analyze(image, backend="cupy", structure=False)
+        assert second.moments.device == cupy.cuda.Device(1)
+        assert bits(second) == bits(first)
+
+
 def test_structure_dictionary_and_options_work_there(put) -> None:
     image = micrograph(1, 160)
     found = analyze(put(image))

@@ -53,7 +53,7 @@ def test_the_locked_one_refuses_what_cupy_does_between_two_devices() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_everything_marked_gpu_passes(version: str) -> None:
-    said = run(version, "tests")
+    said = run(version, "tests", devices=2)
     skipped = re.findall(r"^SKIPPED \[\d+\] \S+ (.*)$", said, re.MULTILINE)
     assert all("is not installed" in reason for reason in skipped), skipped
 

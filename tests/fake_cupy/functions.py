@@ -94,7 +94,7 @@ ATOMIC = {  # dtypes that scatter for these
     **dict.fromkeys(("maximum", "minimum"), ("int32", "float32", "float64", "uint32", "uint64")),
     "subtract": ("int32", "uint32"),
 }
-_TRUTHS = ("array_equal", "allclose")  # Python's in NumPy, arrays in CuPy
+_TRUTHS = ("array_equal", "allclose", "count_nonzero")  # Python's in NumPy, arrays in CuPy
 
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
