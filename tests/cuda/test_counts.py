@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counte
 
 # Of a micrograph of 128 x 144 px with some 90 columns: launches, waits, bytes up, bytes down.
 A_MICROGRAPH = {
-    "columns": (2383, 138, 259_500, 90_800),
+    "columns": (2471, 138, 259_500, 90_800),
     "core": (36, 20, 0, 33_600),
     "features": (159, 8, 224_000, 18_300),
     "motifs": (389, 88, 14_900, 116_500),

@@ -23,7 +23,8 @@ COSTS = {
     **dict.fromkeys(("eigh", "eigvalsh", "svd", "qr", "inv", "solve", "lstsq", "pinv", "det"), (4, 0)),
     **dict.fromkeys(("array_equal", "allclose", "isclose", "diff", "gradient", "meshgrid"), (2, 0)),
     **dict.fromkeys(("stack", "vstack", "hstack", "dstack", "column_stack", "pad", "roll"), (2, 0)),
-    **dict.fromkeys(("maximum_filter", "uniform_filter", "gaussian_filter", "map_coordinates"), (2, 0)),
+    **dict.fromkeys(("gaussian_filter", "map_coordinates"), (2, 0)),
+    **dict.fromkeys(("maximum_filter", "uniform_filter"), (4, 0)),  # along each axis, and its weights
     "label": (8, 2),
     "histogram": (6, 2),
     "bincount": (6, 2),
