@@ -44,6 +44,8 @@ def test_twins_agree_with_scipy(xp_array: Callable[[Any], Any]) -> None:
 def test_rows_are_taken_and_the_upper_of_two_middles(xp_array: Callable[[Any], Any]) -> None:
     x = xp_array(np.array([4.0, 1.0, 3.0, 2.0], np.float32))
     assert float(namespace.upper_median(x)) == 3
+    assert float(namespace.upper_median(x, x < 3.5)) == 2
+    assert float(namespace.upper_median(x, x < 2.5)) == 2
     taken = namespace.take_rows(x, x > 1.5)
     assert same_home(taken, x)
     np.testing.assert_array_equal(namespace.to_numpy(taken), [4, 3, 2])
