@@ -178,7 +178,7 @@ def plot_shells(analysis: Analysis, shell: int = 0, ax: Axes | None = None, limi
     inner, outer = shells.radii[shell] * (unit or 1), shells.radii[shell + 1] * (unit or 1)
     ax.set(xlabel="holds motif", ylabel="around motif")
     reach = f"{inner:.3g} to {outer:.3g} {'nm' if unit else 'px'}"
-    ax.set_title(f"neighbour shell {shell + 1}: {reach}", **TITLE)
+    ax.set_title(f"neighbour shell {shell + 1}:\n{reach}", **TITLE)
     return ax
 
 
