@@ -98,29 +98,32 @@ def _merge_into(sources: list[Path], out: Path) -> Run:
         manifest.check_same(one.path, one.about, runs[0].about["parameters"])
     out.mkdir(parents=True, exist_ok=True)
     check_links(out)
+    if (before := _about_of(out)) is not None:
+        manifest.check_same(out, before, runs[0].about["parameters"])
     others = {path.resolve(): path for path in sources if path.resolve() != out.resolve()}
     with ExitStack() as held:
         held.enter_context(locked(out))
         for folder in others.values():
             held.enter_context(kept_still(folder))
-        if layout.holds_run(out):
-            manifest.check_same(out, Run(out).about, runs[0].about["parameters"])
+        if before is not None:
             clear_leftovers(out)
         for one in runs:
             _check_done(one)
         check_shards(sources)
-        about = _about(out, runs)
+        about = _about([*(one.about for one in runs), *filter(None, [before])])
         layout.make_folders(out)
         layout.write_run(out, about)
         for folder in others.values():
             _copy(folder, out)
-        for one in runs:
-            if one.about["parameters"]["dictionary"] and not (out / layout.DICTIONARY).exists():
+        for one in runs if about["parameters"]["dictionary"] else ():
+            expected = {layout.DICTIONARY: one.about["tables"].get(layout.DICTIONARY, "")}
+            if layout.damage(out, expected) and not layout.damage(one.path, expected):
                 _copy_file(one.path / layout.DICTIONARY, out / layout.DICTIONARY)
-                about["tables"][layout.DICTIONARY] = layout.file_checksum(out / layout.DICTIONARY)
+            about["tables"] |= expected
         layout.write_run(out, about)
         records = Records(out)
         records.tidy()
+        records.damaged()
         manifest.make_tables(out, records)
         manifest.end(out, "complete", about["last_call"], records)
         forget_shards(out)
@@ -138,11 +141,16 @@ def _check_done(run: Run) -> None:
         )
 
 
-def _about(out: Path, runs: list[Run]) -> dict[str, Any]:
+def _about_of(out: Path) -> dict[str, Any] | None:
+    """Return what run.json says where the merged run goes, None where nothing can be read of one."""
+    try:
+        return Run(out).about if layout.holds_run(out) else None
+    except layout.RunDamagedError:
+        return None
+
+
+def _about(told: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what is said of a merged run, the same for any order of the runs."""
-    told = [one.about for one in runs]
-    if layout.holds_run(out):
-        told.append(Run(out).about)
     return {
         **{name: told[0][name] for name in ("schema", "written_by", "parameters")},
         "versions": min((about["versions"] for about in told), key=json.dumps),

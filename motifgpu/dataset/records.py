@@ -49,6 +49,7 @@ class Records:
         self._root = root
         self._damage: dict[str, list[str]] = {}  # of what was examined: results by key, columns by path
         self._taken: set[str] = set()  # paths of files that this run did
+        self._owners: dict[str, str] = {}  # the file that the record of a content says, by key
         self.changed = False  # whether the tables have to be made again
         self._entries = {entry.path: entry for entry in read_entries(root)[0]}
         if whole:
@@ -62,7 +63,7 @@ class Records:
                 self._keep(result.entry())
 
     def _is_bad(self, entry: Entry) -> bool:
-        if entry.status != DONE:
+        if entry.status != DONE or entry.reason:
             return True
         try:
             return bool(read_result(self._root, entry.key).failed)
@@ -82,6 +83,8 @@ class Records:
         """
         entry = self._entries.get(path)
         if verify or entry is None or entry.status == UNREAD or (retry and path in self.quarantine):
+            return False
+        if entry.status == DONE and entry.reason:  # it could not be read the last time
             return False
         return not self.outdated(path) and not self.damage(entry)
 
@@ -124,6 +127,7 @@ class Records:
         entry = read_entry(self._root / layout.FILES / f"{entry_name(path)}.json")
         for examined in (entry.key, path):
             self._damage.pop(examined, None)
+        self._owners.pop(entry.key, None)
         self.changed |= self._entries.get(path) != entry
         self._entries[path] = entry
         self._taken.add(path)
@@ -154,6 +158,9 @@ class Records:
 
     def _own(self, key: str, first: Entry) -> None:
         """Let the record of a content say the first of the files that have it."""
+        if self._owners.get(key) == first.path:
+            return
+        self._owners[key] = first.path
         try:
             result = read_result(self._root, key)
         except StageError:
@@ -177,7 +184,10 @@ class Records:
         return [entry for entry in self._entries.values() if entry.status == DONE and not self.damage(entry)]
 
     def complaints(self) -> list[dict[str, Any]]:
-        """Return the quarantine list: a line a file or image, by path."""
+        """Return the quarantine list: a line a file or image, by path.
+
+        Of damage it says what `settled` and `damaged` have come upon, and reads nothing to find more.
+        """
         lines = [line for entry in self._entries.values() for line in self._complaints(entry)]
         lines += [
             {
@@ -191,14 +201,17 @@ class Records:
         return sorted(lines, key=lambda line: (line["path"], line["title"] or ""))
 
     def _complaints(self, entry: Entry) -> Iterator[dict[str, Any]]:
-        if wrong := self.damage(entry):
+        if wrong := self._damage.get(entry.key, []) + self._damage.get(entry.path, []):
             there = os.path.lexists(entry.path)
             remedy = "run over it again" if there else "the file is gone, so they cannot be made again"
             reason = f"its results are damaged ({'; '.join(wrong)}): {remedy}"
             yield {"path": shown_path(entry.path), "title": None, "reason": reason, "status": LOST}
             return
-        result = read_result(self._root, entry.key) if entry.status == DONE else None
-        yield from complaints(entry, result)
+        if entry.path in self.quarantine:
+            result = None
+            with suppress(StageError):
+                result = read_result(self._root, entry.key) if entry.status == DONE else None
+            yield from complaints(entry, result)
 
 
 def clear_leftovers(root: Path) -> None:

@@ -116,12 +116,13 @@ class Session:
 
     def _finish(self) -> None:
         self._records.tidy()
-        forget_shards(self._root)
-        if not self._complete or self._records.changed or self._records.damaged():
+        damaged = self._records.damaged()
+        if not self._complete or self._records.changed or damaged:
             if self._progress:
                 self._progress("putting the tables together", 1.0)
             manifest.make_tables(self._root, self._records)
         self._end("complete")
+        forget_shards(self._root)
         self._complete, self._records.changed = True, False
 
     def leave(self, shard: Shard) -> None:

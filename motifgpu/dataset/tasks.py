@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,14 +24,17 @@ from motifgpu.io.formats.guard import read_guarded
 from motifgpu.io.micrograph import Micrograph
 from motifgpu.options import Options
 from motifgpu.pipeline import analyze_batch
+from motifgpu.store import layout
 from motifgpu.store.entries import (
     DONE,
     QUARANTINED,
     UNREAD,
     Entry,
     Result,
+    entry_name,
     is_whole,
     kept_title,
+    read_entry,
     read_result,
     write_entry,
     write_result,
@@ -219,7 +223,7 @@ def _save(file: Loaded, job: Job) -> Summary:
             write_result(job.root, result)
             entry = result.entry()
         else:
-            entry = Entry(file.path, file.status, file.reason, "", file.facts)
+            entry = _unread(file, job)
         if file.status not in (GONE, STOP):
             write_entry(job.root, entry)
             file.status = KNOWN if file.status == KNOWN else entry.status
@@ -236,6 +240,15 @@ def _save(file: Loaded, job: Job) -> Summary:
         "columns": sum(one["columns"] for one in kept),
         "points": sum(one["points"] for one in kept),
     }
+
+
+def _unread(file: Loaded, job: Job) -> Entry:
+    """Return the entry of a file that cannot be read now: what was found in it before is kept."""
+    with suppress(StageError):
+        before = read_entry(job.root / layout.FILES / f"{entry_name(file.path)}.json")
+        if before.status == DONE:
+            return replace(before, reason=file.reason)
+    return Entry(file.path, UNREAD, file.reason, "", file.facts)
 
 
 def _known(file: Loaded, job: Job) -> Entry:

@@ -27,7 +27,7 @@ class Entry:
         Absolute; bytes that are no UTF-8 as `os.fsdecode` gives them.
     status : {"done", "quarantined", "unread"}
     reason : str
-        Why it is not done.
+        Why it is not done; of a file that is done, why it could not be read again since.
     key : str
         Of its results; empty for a file that is unread.
     facts : dict
@@ -253,9 +253,11 @@ def complaints(entry: Entry, result: Result | None) -> list[dict[str, Any]]:
         Of its content, needed where the entry is done.
     """
     path = shown_path(entry.path)
+    status = UNREAD if entry.status == DONE else entry.status
+    own = [{"path": path, "title": None, "reason": entry.reason, "status": status}] if entry.reason else []
     if entry.status != DONE or result is None:
-        return [{"path": path, "title": None, "reason": entry.reason, "status": entry.status}]
-    return [
+        return own
+    return own + [
         {
             "path": path,
             "title": title_of(image, entry.path),

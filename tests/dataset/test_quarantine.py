@@ -84,6 +84,26 @@ def test_a_file_that_could_not_be_opened_for_a_while_is_done_in_the_end(
     assert len(list((run.path / "files").iterdir())) == 3
 
 
+def test_what_was_found_in_a_file_stays_while_it_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = write_scan(tmp_path / "a.npz", 1)
+    first = dataset.run(scan, tmp_path / "o", workers=1, structure=False)
+
+    def busy(path: str) -> dict:
+        raise PermissionError(13, "Permission denied", path)
+
+    scan.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "facts_of", busy)
+        run = dataset.run(scan, first.path, workers=1, structure=False)
+    assert [(line["status"], line["reason"]) for line in run.quarantine] == [(UNREAD, "Permission denied")]
+    assert len(run.columns("a.npz")) == run.micrographs["columns"][0].as_py()
+    again = dataset.run(scan, first.path, workers=1, structure=False)
+    assert again.quarantine == []
+    assert again.about["last_call"]["files"] == 0
+
+
 @pytest.mark.slow
 def test_mutations_of_every_format_end_as_results_or_in_quarantine(tmp_path: Path) -> None:
     pytest.importorskip("rsciio")
