@@ -45,7 +45,7 @@ def expectation_maximization(
     """
     state = np.stack(mixture)
     pooled = _maximize(
-        x, counts, counts.sum(), state, np.empty((5, state.shape[1])), floor, prior, iterations
+        x, counts, counts.sum(), state, np.empty((6, state.shape[1])), floor, prior, iterations
     )
     return state[0], state[1], state[2], pooled
 
@@ -55,26 +55,27 @@ def _maximize(
     x: Any, counts: Any, total: float, state: Any, work: Any, floor: float, prior: float, iterations: int
 ) -> float:
     weights, means, variances = state[0], state[1], state[2]
-    top, joint, members, first, second = work[0], work[1], work[2], work[3], work[4]
+    top, joint, members, first, second, steep = work[0], work[1], work[2], work[3], work[4], work[5]
     pooled = floor
     for _ in range(iterations):
         for j in range(means.size):
             top[j] = math.log(weights[j]) - 0.5 * math.log(variances[j])
+            steep[j] = -0.5 / variances[j]
             members[j], first[j], second[j] = 1e-12 * total, 0.0, 0.0
         # Sums are taken about the means before, from which those after are not far.
         for i in range(x.size):
             highest, density = -math.inf, 0.0
             for j in range(means.size):
                 away = x[i] - means[j]
-                joint[j] = top[j] - 0.5 * away * away / variances[j]
+                joint[j] = top[j] + steep[j] * away * away
                 highest = max(highest, joint[j])
             for j in range(means.size):
                 lower = joint[j] - highest
                 joint[j] = math.exp(lower) if lower > _NEGLIGIBLE else 0.0
                 density += joint[j]
+            scale = counts[i] / density
             for j in range(means.size):
-                share = joint[j] / density * counts[i]
-                away = x[i] - means[j]
+                share, away = joint[j] * scale, x[i] - means[j]
                 members[j] += share
                 first[j] += share * away
                 second[j] += share * away * away

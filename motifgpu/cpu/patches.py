@@ -1,11 +1,12 @@
-"""Patches sampled from spline coefficients, by matrix products of arrays."""
+"""Patches sampled from spline coefficients, along columns and then along rows, on the CPU."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
+from motifgpu import cpu
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.core.sampling import TAPS, Sampling
@@ -17,43 +18,63 @@ def coefficients(image: Array) -> Array:
     return filters.spline_filter(image, 5, output=namespace.dtype_name(image), mode="mirror")
 
 
-class _Interpolation:
-    """The matrices that take pixels along an axis to the samples of a patch."""
-
-    def __init__(self, sampling: Sampling) -> None:
-        self.width = sampling.width
-        # Samples that are whole pixels apart share their weights: at spacing 1 all of them do.
-        self.phases, phase = np.unique(sampling.phase, return_inverse=True)
-        tap = np.arange(self.width) - sampling.first_tap[:, None]
-        no_tap = self.phases.size * TAPS
-        self.entry = np.where((tap >= 0) & (tap < TAPS), phase[:, None] * TAPS + tap, no_tap).reshape(-1)
-
-    def matrices(self, fraction: Array, xp: ModuleType) -> Array:
-        """Return matrices (n, size, width) for first samples that are `fraction` (n,) beyond their pixel."""
-        n = fraction.shape[0]
-        shift = (self.phases[:, None] + 2.0 - np.arange(TAPS)).reshape(-1)
-        distance = xp.abs(fraction[:, None] + namespace.as_like(shift, fraction))
-        weights = _quintic_bspline(distance, xp)
-        zero = xp.zeros((n, 1), dtype=weights.dtype, device=namespace.device(weights))
-        table = xp.concat([weights, zero], axis=1)
-        dense = xp.take(table, namespace.from_numpy(self.entry, fraction), axis=1)
-        return xp.reshape(dense, (n, -1, self.width))
-
-
-def _quintic_bspline(distance: Array, xp: ModuleType) -> Array:
-    """Quintic B-spline at distances >= 0, as a sum of truncated powers; zero from 3 on."""
-    near = [namespace.clip(knot - distance, min=0.0) for knot in (3.0, 2.0, 1.0)]
+def _weights(fraction: np.ndarray, phases: np.ndarray) -> np.ndarray:
+    """Return weights (n, p, taps) of a quintic B-spline, for samples `phases` (p,) beyond `fraction` (n,)."""
+    shift = phases[:, None] + 2.0 - np.arange(TAPS)
+    distance = np.abs(fraction[:, None, None] + shift.astype(fraction.dtype))
+    # A sum of truncated powers.
+    near = [np.maximum(knot - distance, 0) for knot in (3.0, 2.0, 1.0)]
     three, two, one = ((x * x) * (x * x) * x for x in near)
-    return (three - 6.0 * two + 15.0 * one) / 120.0
+    weights: np.ndarray = (three - 6.0 * two + 15.0 * one) / 120.0
+    return weights
 
 
-def _windows(first: Array, width: int, length: int, xp: ModuleType) -> Array:
-    """Pixel indices (n, width) from two before `first` (n,) on, mirrored at the outermost pixels."""
+def _mirrored(index: np.ndarray, length: int) -> np.ndarray:
+    """Return pixels of a line that is continued by its mirror image at the outermost ones."""
     period = max(2 * (length - 1), 1)
-    index = (
-        first[:, None] + xp.arange(-2, width - 2, dtype=first.dtype, device=namespace.device(first))
-    ) % period
-    return xp.minimum(index, period - index) if length > 1 else index
+    index = index % period
+    mirrored: np.ndarray = np.minimum(index, period - index) if length > 1 else index
+    return mirrored
+
+
+@cpu.compiled(nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
+def _along_lines(result: Any, lines: Any, weights: Any, first: Any, phase: Any) -> None:
+    """Fill each row of a result (size, n) with the weighted sum of seven, `TAPS`, of the lines (width, n)."""
+    for i in range(first.size):
+        w, k = weights[phase[i]], first[i]
+        a, b, c, d = lines[k], lines[k + 1], lines[k + 2], lines[k + 3]
+        e, f, g, row = lines[k + 4], lines[k + 5], lines[k + 6], result[i]
+        for j in range(row.size):
+            row[j] = w[0] * a[j] + w[1] * b[j] + w[2] * c[j] + w[3] * d[j]
+            row[j] += w[4] * e[j] + w[5] * f[j] + w[6] * g[j]
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _sample(
+    patches: Any,
+    coefficients: Any,
+    rows: Any,
+    cols: Any,
+    by_row: Any,
+    by_col: Any,
+    first: Any,
+    phase: Any,
+    window: Any,
+    half: Any,
+    turned: Any,
+) -> None:
+    """Fill patches (n, size, size) of rows and columns (n, width); the last three arrays are to work in."""
+    width = rows.shape[1]
+    for p in range(patches.shape[0]):
+        for r in range(width):
+            line = coefficients[rows[p, r]]
+            for c in range(width):
+                window[c, r] = line[cols[p, c]]
+        _along_lines(half, window, by_col[p], first, phase)
+        for r in range(width):
+            for j in range(first.size):
+                turned[r, j] = half[j, r]
+        _along_lines(patches[p], turned, by_row[p], first, phase)
 
 
 def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Sampling) -> Array:
@@ -75,20 +96,14 @@ def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Samplin
     (n, size, size) array of the dtype of the coefficients
         A patch has the same bits whatever others are computed.
     """
-    xp = namespace.array_namespace(coefficients)
-    height, width = coefficients.shape
-    flat = xp.reshape(coefficients, (-1,))
-    count, size = pixel.shape[0], sampling.size
-    patches = xp.empty((count, size, size), dtype=flat.dtype, device=namespace.device(flat))
-    interpolation = _Interpolation(sampling)
-    chunk = max(1, namespace.block_size(xp) // sampling.width**2)
-    for begin in range(0, count, chunk):
-        part = slice(begin, min(begin + chunk, count))
-        rows = _windows(pixel[part, 0], sampling.width, height, xp)
-        cols = _windows(pixel[part, 1], sampling.width, width, xp)
-        index = rows[:, :, None] * width + cols[:, None, :]
-        window = xp.reshape(xp.take(flat, xp.reshape(index, (-1,))), index.shape)
-        by_row = xp.matmul(interpolation.matrices(fraction[part, 0], xp), window)
-        by_col = xp.matrix_transpose(interpolation.matrices(fraction[part, 1], xp))
-        patches[part, :, :] = xp.matmul(by_row, by_col)
-    return patches
+    image = np.ascontiguousarray(namespace.to_numpy(coefficients))
+    beyond, size, width = namespace.to_numpy(fraction), sampling.size, sampling.width
+    # Samples that are whole pixels apart share their weights: at spacing 1 all of them do.
+    phases, phase = np.unique(sampling.phase, return_inverse=True)
+    by_row, by_col = (_weights(beyond[:, axis], phases) for axis in (0, 1))
+    place = namespace.to_numpy(pixel).astype(np.int64)[:, :, None] + np.arange(-2, width - 2)
+    rows, cols = (_mirrored(place[:, axis], image.shape[axis]) for axis in (0, 1))
+    patches = np.empty((len(place), size, size), image.dtype)
+    work = (np.empty(shape, image.dtype) for shape in ((width, width), (size, width), (width, size)))
+    _sample(patches, image, rows, cols, by_row, by_col, sampling.first_tap, phase.reshape(-1), *work)
+    return namespace.from_numpy(patches, coefficients)

@@ -131,15 +131,15 @@ def _translations(points: np.ndarray, spacing: float, reach: float) -> list[_Tra
     )
     often = counts > _COMMON / 4 * len(some)  # the displacements of one translation may meet in four cells
     candidates = step[first[often]][np.argsort(-counts[often], kind="stable")]
-    step, middles = step[np.argsort(step[:, 0])], np.empty((0, 2))
+    step, middles = step[np.argsort(step[:, 0])].T.copy(), np.empty((0, 2))
     scale = 1.5 / (2 * _SAME * spacing)  # to the reach of what finds the nearest
     columns = Nearest(points * scale)
     for middle in candidates:
         for _ in range(2):
-            reached = np.searchsorted(step[:, 0], middle[0] + _SAME * spacing * np.array([-1, 1]))
-            members = step[slice(*reached)]
-            members = members[np.hypot(*(members - middle).T) <= _SAME * spacing]
-            middle = members.mean(axis=0)
+            within = slice(*np.searchsorted(step[0], middle[0] + _SAME * spacing * np.array([-1, 1])))
+            down, right = step[0, within] - middle[0], step[1, within] - middle[1]
+            members = np.flatnonzero(down * down + right * right <= (_SAME * spacing) ** 2)
+            middle = middle + np.array([down[members].mean(), right[members].mean()])
         known = (np.linalg.norm(middles - middle, axis=1) < 2 * _SAME * spacing).any()
         if known or len(members) < _COMMON * len(some):
             continue
