@@ -50,7 +50,7 @@ def _python(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["-m motifgpu", "-mmotifgpu"])
+@pytest.mark.parametrize("module", ["-m motifgpu", pytest.param("-mmotifgpu", marks=pytest.mark.slow)])
 def test_the_module_runs_nothing_of_the_working_directory(folder: Path, module: str) -> None:
     assert "Python" in _python(folder, *module.split(), "info")
 
