@@ -31,6 +31,8 @@ PLAIN: dict[str, Callable[[Path], object]] = {
     ),
     "plain.png": lambda path: Image.fromarray(PICTURE).save(path),
     "plain.jpg": lambda path: Image.fromarray(_BYTES).save(path, quality=95),
+    "one.mrc": lambda path: writers.write_mrc(path, PICTURE[None]),
+    "stack.mrc": lambda path: writers.write_mrc(path, STACK),
 }
 # Read by RosettaSciIO, in another process.
 MICROSCOPE: dict[str, Callable[[Path], object]] = {
@@ -39,8 +41,6 @@ MICROSCOPE: dict[str, Callable[[Path], object]] = {
     "two.dm4": lambda path: writers.write_dm(path, {"ADF": PICTURE, "BF": PICTURE + 1}),
     "one.ser": lambda path: writers.write_ser(path, PICTURE[None]),
     "stack.ser": lambda path: writers.write_ser(path, STACK),
-    "one.mrc": lambda path: writers.write_mrc(path, PICTURE[None]),
-    "stack.mrc": lambda path: writers.write_mrc(path, STACK),
     "berkeley.emd": lambda path: writers.write_emd(path, {"ADF": PICTURE, "BF": PICTURE + 1}),
     "velox.emd": lambda path: writers.write_velox(path, {"HAADF": STACK}),
     "two.hspy": lambda path: writers.write_hspy(path, {"ADF": PICTURE, "BF": PICTURE + 1}),
