@@ -24,5 +24,9 @@ def as_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _Ended(KeyboardInterrupt):
+    """An interrupt that Python does not take for Ctrl-C itself, of which it would end by SIGINT after all."""
+
+
 def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    raise _Ended
