@@ -580,7 +580,7 @@ class Analysis:
         -------
         motifgpu.report.widget.MotifWidget
             Its ``decisions`` are what was decided, and its ``analysis`` is what follows; ``selected`` are the
-            rows of `points` that are selected. It works in JupyterLab, VS Code, Colab and marimo.
+            rows of `points` that are selected. Tried in JupyterLab.
 
         Raises
         ------

@@ -54,7 +54,7 @@ def in_words(analysis: Analysis, motifs: Sequence[Mapping[str, Any]]) -> str:
     domains = int(to_numpy(analysis.motifs.domains).max(initial=-1)) + 1
     if domains > 1:
         apart = int((to_numpy(analysis.motifs.domains) < 0).sum())
-        text += f" They are in {domains} domains, {apart:,} at boundaries."
+        text += f" The columns are in {domains} domains, {apart:,} of them at boundaries."
     empty = int(to_numpy(analysis.columns.empty).sum())
     if empty:
         text += f" At {empty:,} {'site' if empty == 1 else 'sites'} of the lattice no atom is seen."

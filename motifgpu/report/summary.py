@@ -95,7 +95,8 @@ def warnings(analysis: Analysis) -> list[str]:
     found += analysis.motifs.notes
     unassigned = int(to_numpy(analysis.motifs.labels < 0).sum())
     if unassigned:
-        found.append(f"{unassigned:,} columns belong to no motif")
+        belong = "column belongs" if unassigned == 1 else "columns belong"
+        found.append(f"{unassigned:,} {belong} to no motif")
     if analysis.hierarchy is not None:
         found += analysis.hierarchy.warnings
     elif analysis.parameters["structure"] and analysis.parameters.get("lattice") != "none":
