@@ -83,10 +83,12 @@ def moments(n: int, counts: float = 30.0, size: int = 38, seed: int = 0) -> Any:
             dopants={"W": 0.03},
             seed=seed + i,
         )
-        clean.append(extract_patches(made.image, made.points, size)[0])
-    templates = cupy.asarray(np.clip(np.concatenate(clean), 0, None), dtype=cupy.float32)
+        # On the device, since the host's code may need a Numba that does not work here.
+        image, points = (cupy.asarray(x, dtype=cupy.float32) for x in (made.image, made.points))
+        clean.append(extract_patches(image, points, size)[0])
+    templates = cupy.maximum(cupy.concatenate(clean), 0)
     templates /= templates.max()
-    project = cupy.asarray(zernike_moments(np.eye(size * size, dtype=np.float32).reshape(-1, size, size)))
+    project = zernike_moments(cupy.eye(size * size, dtype=cupy.float32).reshape(-1, size, size))
     random, out = cupy.random.default_rng(seed), cupy.empty((n, project.shape[1]), cupy.float32)
     for start in range(0, n, 100_000):
         stop = min(n, start + 100_000)
