@@ -88,7 +88,12 @@ def samples(results: Results) -> list[str]:
     )
     troubled = sorted({name.partition(" pk 10 ")[2] for name in scores} - {""})
     if troubled:
-        lines += ["With what troubles a recording, at 10 counts, precision / recall, and AMI:", ""]
+        first, *_, last = study["trouble_seeds"]
+        lines += [
+            f"With what troubles a recording, at 10 counts, seeds {first} to {last}, precision / recall, and "
+            "AMI:",
+            "",
+        ]
         lines += table(
             ("sample", *troubled),
             (
@@ -106,9 +111,10 @@ def samples(results: Results) -> list[str]:
     compared = {name: row["peers"] for name, row in scores.items() if row["peers"]}
     if compared:
         methods = list(next(iter(compared.values())))
+        seen = ", ".join(map(str, study["peer_seeds"]))
         lines += [
             "Other packages, told the distance of nearest columns and which image has dark ones (atomap the "
-            "best of four separations), on the first seeds; precision / recall:",
+            f"best of four separations), seed {seen}; precision / recall:",
             "",
         ]
         lines += table(

@@ -32,6 +32,7 @@ from motifgpu.simulate import NOTHING, SAMPLES
 
 KEPT = range(100, 110)
 DOSES = (3.0, 10.0, 30.0)
+PEER_SEEDS = 3  # of a row, which the peers see in the whole suite
 PEER_HEADS = ("precision", "recall", "error_of_bound")
 
 
@@ -80,7 +81,7 @@ def _wanted(case: Case) -> bool:
 
 def _planned(group: list[Case]) -> list[Case]:
     """Return cases of the whole suite, in which the peers, which are slow, see three images of a row."""
-    seen = 3 if group[0].trouble == "none" and group[0].counts in DOSES[:2] else 0
+    seen = PEER_SEEDS if group[0].trouble == "none" and group[0].counts in DOSES[:2] else 0
     return [case if number < seen else replace(case, peers=()) for number, case in enumerate(group)]
 
 
@@ -151,7 +152,14 @@ def main(arguments: list[str] | None = None) -> int:
     for kind, numbers in false.items():
         wrong = sum(map(bool, numbers))
         print(f"nothing, {kind}: columns in {wrong} of {len(numbers)} images, {sum(numbers)} in all")
-    content = {"seeds": options.seeds, "size_px": options.size, "samples": figures, "false_columns": false}
+    content = {
+        "seeds": options.seeds,
+        "peer_seeds": options.seeds[:PEER_SEEDS],
+        "trouble_seeds": options.seeds,
+        "size_px": options.size,
+        "samples": figures,
+        "false_columns": false,
+    }
     if options.json:
         options.json.write_text(json.dumps(content, indent=1))
     if whole:

@@ -38,7 +38,8 @@ def limits(truth: SampleSimulation) -> Limits:
     expected = np.maximum(truth.clean.astype(np.float64), 1e-3 * truth.clean.max())
     weight = np.pad(truth.valid / (expected + _speckle(truth)), reach)
 
-    nearest = np.round(points).astype(np.int64)
+    # A point half a pixel beyond the last one is nearest to that.
+    nearest = np.clip(np.round(points).astype(np.int64), 0, np.array(truth.valid.shape) - 1)
     offset = nearest[:, None, :] + steps - points[:, None, :]
     square = (offset**2).sum(-1)
     core = (1 - tail) * np.exp(-0.5 * square / sigma**2)
