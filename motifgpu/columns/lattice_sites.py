@@ -45,7 +45,7 @@ LEAST_OCCUPANCY = 0.25
 ABOVE_MISFIT, _MISFIT_AROUND = 4.0, 7
 # Least curvature of the average, in that of a column of their height: faint columns have at least 0.25,
 # hollow sites between columns with tails at most 0.1.
-_LEAST_BULGE = 0.15
+_LEAST_BULGE, _OF_ITS_KIND = 0.15, 0.5
 _FEW = 12  # places of a kind of which a mean shows what is common, at least
 # Where the band reaches so far beyond what pixels hold, cycles per pixel, their rings are up to 0.2 of a
 # column: fainter sites than this share of the height of the tallest tenth are none.
@@ -126,8 +126,10 @@ def _completed(
     bulges = _bulges(average, peaks)
     mean, bulge = (places.mean_around(x, x) for x in (height, bulges))
     # Noise is the same over some lattice constants: equivalents farther away say that it is noise.
-    of_kind = (np.bincount(kind, bulges) / np.bincount(kind))[kind]
-    real = (np.minimum(mean, of_kind) > ABOVE_MISFIT * beside) & (bulge > _LEAST_BULGE * mean)
+    of_kind, usual = ((np.bincount(kind, x) / np.bincount(kind))[kind] for x in (bulges, height))
+    real = np.minimum(mean, of_kind) > ABOVE_MISFIT * beside
+    # What is far fainter than its kind is of another, that a few translations took for it.
+    real = real & ((bulge > _LEAST_BULGE * mean) | (mean > _OF_ITS_KIND * usual))
     if band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     there = namespace.from_numpy(real, average)
