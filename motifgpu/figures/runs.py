@@ -104,7 +104,7 @@ def plot_micrographs(
     for motif in sorted(totals, key=lambda m: (-totals[m], m))[:_MOST]:
         rows = by_motif[motif]
         x, y = [place[row["micrograph"]] for row in rows], [row[value] for row in rows]
-        called = _name(motif, names[motif] if motif < len(names) else None)
+        called = _name(motif, names[motif] if 0 <= motif < len(names) else None)
         style: dict[str, Any] = {"color": motif_color(motif), "label": f"{called} ({totals[motif]:,})"}
         if value == "per_nm2" and len(shown) <= _BARS:
             ax.errorbar(x, y, yerr=_errors(rows), fmt="o", markersize=3, linewidth=0.7, **style)
