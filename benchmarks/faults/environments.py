@@ -48,7 +48,8 @@ def campaign(folder: Path, number: int) -> dict[str, Any]:
     ended: dict[str, str] = {}
     inputs = write_inputs(folder / "in")
     right = contents(dataset.run(inputs, folder / "right", workers=1).path)
-    cases = [*_surroundings(folder), *_signals(folder), *_disks(folder, inputs)]
+    clock = ("a clock that goes backwards", lambda: _backwards(inputs, folder / "out"))
+    cases = [*_surroundings(folder), *_signals(folder), *_disks(folder, inputs), clock]
     step = max(1, len(cases) // number)
     for name, attempt in cases[::step]:
         try:
@@ -120,3 +121,18 @@ def _disks(folder: Path, inputs: Path) -> Iterator[tuple[str, Any]]:
             return "done"
 
         yield f"a disk that is full after {writes} writes", attempt
+
+
+def _backwards(inputs: Path, out: Path) -> str:
+    real, calls = time.time, []
+
+    def earlier() -> float:
+        calls.append(None)
+        return real() - 60.0 * len(calls)
+
+    time.time = earlier
+    try:
+        dataset.run(inputs, out, workers=1)
+    finally:
+        time.time = real
+    return "done"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def _done(out: Path) -> int:
     return len(list((out / layout.FILES).glob("*.json")))
 
 
-def _await(out: Path, files: int, process: subprocess.Popen[bytes]) -> None:
+def _await(out: Path, files: int, process: subprocess.Popen[bytes], begun: bool = False) -> None:
+    """Wait until a command has done some files, and with `begun` until it has begun."""
     end = time.monotonic() + LONGEST
-    while process.poll() is None and _done(out) < files:
+    while process.poll() is None and (_done(out) < files or (begun and not (out / layout.RUN).exists())):
         if time.monotonic() > end:
             raise TimeoutError(f"{files} files were not done in {LONGEST:g} s")
         time.sleep(0.005)
@@ -101,19 +103,43 @@ def _check(inputs: Path, out: Path, moment: random.Random) -> None:
     check(out, repair=True, workers=1)
 
 
+def _dask(inputs: Path, out: Path, moment: random.Random, scheduler: bool) -> None:
+    """Kill a worker of a Dask cluster, which the run survives, or its scheduler."""
+    from tests.support.dask_cluster import RUN, Cluster
+
+    cluster = Cluster(out.parent, inputs / "none.npz")
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(inputs), str(out), str(cluster.file)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        _await(out, moment.randrange(0, 3), process, begun=True)
+        time.sleep(0.3 * moment.random())
+        if scheduler:
+            cluster.scheduler.kill()
+        else:
+            cluster.kill_a_worker()
+        if process.wait(LONGEST) not in (0, 5 if scheduler else 0):
+            raise AssertionError(f"the run ended with {process.returncode}")
+    finally:
+        cluster.close()
+
+
 KINDS: dict[str, Callable[[Path, Path, random.Random], None]] = {
     "the process": _whole,
     "workers": _worker,
     "merge": _merge,
     "watch": _watch,
     "check --repair": _check,
+    "Dask workers": partial(_dask, scheduler=False),
+    "Dask scheduler": partial(_dask, scheduler=True),
 }
 
 
 def campaign(folder: Path, number: int) -> dict[str, Any]:
     """Kill processes of each kind, `number` in all.
-
-    Those of a Dask cluster are killed by ``tests/dataset/test_cluster.py``.
 
     Returns
     -------
