@@ -128,6 +128,7 @@ def test_the_processes_memory_may_be_short(tmp_path: Path) -> None:
 
 def _command(folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     words = ["-m", "motifgpu", "run", str(folder), "-o", str(out), "-q", "--workers", "1", *more]
+
     def as_from_a_terminal() -> None:  # where the tests ignore a hangup, what they start would
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
