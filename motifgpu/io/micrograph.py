@@ -336,8 +336,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
     except StageError as error:
         raise MicrographReadError(path, error.problem) from error
     except Exception as error:  # readers raise exceptions of many kinds; the caller gets one
-        name = "" if type(error) is ValueError else f"{type(error).__name__}: "
-        raise MicrographReadError(path, f"{name}{error}") from error
+        said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+        if isinstance(error, (LookupError, TypeError, AttributeError, ArithmeticError)):
+            said = f"something in it is damaged or of a kind that its reader does not know ({said})"
+        raise MicrographReadError(path, said) from error
 
 
 def _unreadable(path: Path) -> str:

@@ -281,3 +281,17 @@ def test_from_array_checks() -> None:
         Micrograph.from_array(np.zeros((2, 3)), -1)
     with pytest.raises(StageError, match="not empty"):
         Micrograph.from_array(np.zeros((0, 3)))
+
+
+def test_what_a_reader_does_not_know_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise KeyError(99)
+
+    np.save(tmp_path / "a.npy", np.zeros((16, 16)))
+    monkeypatch.setattr(motifgpu.io.micrograph.formats, "contents", unknown)
+    with pytest.raises(
+        MicrographReadError, match=r"that its reader does not know \(KeyError: 99\)"
+    ):
+        read(tmp_path / "a.npy")
