@@ -291,7 +291,5 @@ def test_what_a_reader_does_not_know_is_said_in_words(
 
     np.save(tmp_path / "a.npy", np.zeros((16, 16)))
     monkeypatch.setattr(motifgpu.io.micrograph.formats, "contents", unknown)
-    with pytest.raises(
-        MicrographReadError, match=r"that its reader does not know \(KeyError: 99\)"
-    ):
+    with pytest.raises(MicrographReadError, match=r"that its reader does not know \(KeyError: 99\)"):
         read(tmp_path / "a.npy")
