@@ -18,10 +18,25 @@ def as_interrupts() -> Iterator[None]:
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, _interrupt)
     try:
-        yield
+        with plain_interrupts():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def plain_interrupts() -> Iterator[None]:
+    """Let an interrupt be one where another error was made of it, as Python 3.11 does while classes are made."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 class _Ended(KeyboardInterrupt):

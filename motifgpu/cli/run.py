@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli import config
+from motifgpu.cli.interruption import plain_interrupts
 from motifgpu.cli.options import (
     DONE,
     FAILED,
@@ -94,7 +95,8 @@ def add(command: AddCommand) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     try:
-        return _run(args)
+        with plain_interrupts():
+            return _run(args)
     except KeyboardInterrupt as interruption:
         log(str(interruption) or f"interrupted; {_state(args.out)}")
         return INTERRUPTED

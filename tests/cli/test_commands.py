@@ -240,3 +240,17 @@ def test_options_are_in_groups_with_an_example_that_is_understood() -> None:
     for _, example in options.GROUPS:
         args = cli.make_parser().parse_args(["analyze", "a.npy", *example.split()])
         assert args.command == "analyze"
+
+
+def test_an_interrupt_of_which_another_error_was_made_is_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> int:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    monkeypatch.setattr(cli, "_main", interrupted)
+    assert cli.main(["info"]) == options.INTERRUPTED
+    assert "interrupted" in capsys.readouterr().err
