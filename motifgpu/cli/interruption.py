@@ -27,7 +27,7 @@ def as_interrupts() -> Iterator[None]:
 
 @contextmanager
 def plain_interrupts() -> Iterator[None]:
-    """Let an interrupt be one where another error was made of it, as Python 3.11 does while classes are made."""
+    """Let an interrupt be one where another error was made of it, as Python 3.11 does within a class."""
     try:
         yield
     except Exception as error:
