@@ -24,6 +24,7 @@ from motifgpu.cli.options import (
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
 from motifgpu.core.sizes import LARGEST_IMAGE
+from motifgpu.core.text import counted
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -141,8 +142,9 @@ def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
 def _describe(analysis: Analysis, folder: Path, seconds: float) -> str:
     summary = analysis.summary()
     lines = [
-        f"{summary['source']}: {summary['columns']:,} atom columns, {summary['n_motifs']} motifs, "
-        f"{summary['n_environments']} environments, {seconds:.1f} s with the report",
+        f"{summary['source']}: {counted(summary['columns'], 'atom column')}, "
+        f"{counted(summary['n_motifs'], 'motif')}, {counted(summary['n_environments'], 'environment')}, "
+        f"{seconds:.1f} s with the report",
         f"  {summary['in_words']}",
     ]
     lines += [

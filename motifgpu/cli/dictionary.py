@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.cli.analyzing import analyzed, noted
 from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, add_options
 from motifgpu.cli.streams import print_json, say
+from motifgpu.core.text import counted
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -107,8 +108,9 @@ def _describe(dictionary: MotifDictionary, file: Path) -> str:
     about = dictionary.provenance
     size = "unknown size" if dictionary.patch_nm is None else f"{dictionary.patch_nm:.3g} nm"
     lines = [
-        f"{file}: {len(dictionary.names)} motifs, {len(dictionary.environments.keys)} environments, "
-        f"learned on {about['columns_looked_at']:,} columns of {len(about['sources'])} micrographs",
+        f"{file}: {counted(len(dictionary.names), 'motif')}, "
+        f"{counted(len(dictionary.environments.keys), 'environment')}, learned on "
+        f"{counted(about['columns_looked_at'], 'column')} of {counted(len(about['sources']), 'micrograph')}",
         f"  moments of order {dictionary.order}, patches of {size}; {dictionary.digest[:16]}",
     ]
     total = max(int(dictionary.counts.sum()), 1)

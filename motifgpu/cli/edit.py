@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand
 from motifgpu.cli.streams import print_json, say
+from motifgpu.core.text import counted
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -77,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _described(analysis: Analysis, new: int, known: int, written: list[Path]) -> list[str]:
-    lines = [f"{analysis.micrograph.source}: {len(analysis.decisions)} decisions, {new} of them new"]
+    made = counted(len(analysis.decisions), "decision")
+    lines = [f"{analysis.micrograph.source}: {made}, {new or 'none'} new"]
     lines += [f"  {place:>3}  {decision}" for place, decision in enumerate(analysis.decisions, 1)]
     if known:
         lines.append(f"  {known} of those given were carried out before")

@@ -21,6 +21,7 @@ from motifgpu.cli.options import (
 )
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import log, print_json, say
+from motifgpu.core.text import counted
 
 if TYPE_CHECKING:
     from motifgpu.dataset.results import Run
@@ -195,7 +196,8 @@ def tell(found: Run, as_json: bool) -> int:
         say(f"{found.path}: {about['state']}")
         if "micrographs" in numbers:
             say(
-                f"  {numbers['micrographs']:,} micrographs, {numbers['columns']:,} atom columns, "
+                f"  {counted(numbers['micrographs'], 'micrograph')}, "
+                f"{counted(numbers['columns'], 'atom column')}, "
                 f"{numbers['points']:,} with a motif"
             )
         if about["state"] == "sharded":

@@ -23,3 +23,8 @@ _HIDDEN = re.compile("[\\0-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u2
 def printable(text: str) -> str:
     """Return text for a terminal, with the characters escaped that would command it."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of what a noun names: ``1 motif``, ``1,234 motifs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.text import counted
 
 STAGE = "decisions"
 KINDS = ("rename", "merge", "split", "assign", "add", "remove")
@@ -68,7 +69,7 @@ class Decision:
 
     def __str__(self) -> str:
         several = f"motifs {', '.join(map(str, self.motifs))}"
-        number = f"{len(self.columns):,} column{'' if len(self.columns) == 1 else 's'}"
+        number = counted(len(self.columns), "column")
         are = "is" if len(self.columns) == 1 else "are"
         if self.do == "rename":
             text = "; ".join(f"motif {k} is called {n}" for k, n in zip(self.motifs, self.names, strict=True))

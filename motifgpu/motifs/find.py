@@ -18,6 +18,7 @@ from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, to_numpy
 from motifgpu.core.shown import notebook_table, one_line
+from motifgpu.core.text import counted
 from motifgpu.features.zernike import checked_moments
 from motifgpu.motifs.averages import mean_rows
 from motifgpu.motifs.environments import by_neighbors
@@ -127,7 +128,9 @@ class Motifs:
             called = self.name(motif) if any(self.names) else motif
             rows.append((called, count, count / len(labels), kinds, confidence[member].mean()))
         head = ("motif", "columns", "fraction", "environments", "mean confidence")
-        return notebook_table(f"{len(rows)} motifs of {len(labels):,} columns", head, rows)
+        return notebook_table(
+            f"{counted(len(rows), 'motif')} of {counted(len(labels), 'column')}", head, rows
+        )
 
 
 def find_motifs(

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.text import counted
 from motifgpu.napari_plugin.layers import analysis_layers, placement
 from motifgpu.napari_plugin.qt import LayerBox, placed_like
 from motifgpu.options import Options
@@ -206,9 +207,9 @@ class AnalyzeWidget(QWidget):  # type: ignore[misc]
         for data in analysis_layers(found, placed):
             self._viewer.add_layer(Layer.create(*data))
         self.bar.setValue(100)
-        number = len(found.motifs.counts)
+        number = counted(len(found.motifs.counts), "motif")
         notes = "".join(f"\n{text}" for text in found.warnings)
-        self.said.setText(f"{len(found.points):,} columns, {number} motifs{notes}")
+        self.said.setText(f"{counted(len(found.points), 'column')}, {number}{notes}")
 
     def _fail(self, error: BaseException) -> None:
         self.bar.reset()

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.core.text import counted
 from motifgpu.napari_plugin.layers import analysis_layers
 from motifgpu.napari_plugin.qt import LayerBox
 
@@ -150,7 +151,9 @@ class RunWidget(QWidget):  # type: ignore[misc]
             layer.visible = False
         for data in analysis_layers(found):
             self._viewer.add_layer(Layer.create(*data))
-        self.said.setText(f"{len(found.points):,} columns, {len(found.motifs.counts)} motifs")
+        self.said.setText(
+            f"{counted(len(found.points), 'column')}, {counted(len(found.motifs.counts), 'motif')}"
+        )
 
     def _rest(self) -> None:
         self._worker = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
+from motifgpu.core.text import counted
 from motifgpu.features.windows import gaps, window
 
 if TYPE_CHECKING:
@@ -37,32 +38,32 @@ def in_words(analysis: Analysis, motifs: Sequence[Mapping[str, Any]]) -> str:
     """
     found = [motif for motif in motifs if motif["label"] >= 0]
     total = len(to_numpy(analysis.motifs.labels))
+    columns = counted(total, "atom column")
     if not found:
-        return f"{_columns(total)}, none of which has a motif."
+        return f"{columns}, none of which has a motif."
     common = [motif for motif in found if motif["fraction"] >= _RARE] or found[:1]
     rare = sorted((motif for motif in found if motif not in common), key=lambda motif: -motif["count"])
-    several = f"in {len(found)} motifs" if len(found) > 1 else "of one motif"
-    share = sum(motif["fraction"] for motif in common)
     names = _listed([motif["name"] for motif in common])
-    text = f"{_columns(total)} {several}. {100 * share:.1f} % are {names}."
-    if rare:
+    if len(found) == 1:
+        members = "all" if common[0]["count"] == total else f"{common[0]['count']:,} of them"
+        text = f"{columns}, {members} of one motif: {names}."
+    elif not rare:
+        text = f"{columns} in {len(found)} motifs, none of them rare: {names}."
+    else:
+        share = min(100 * sum(motif["fraction"] for motif in common), 99.9)  # beside rare ones never all
+        text = f"{columns} in {len(found)} motifs. {share:.1f} % are {names}."
         text += " Rare: " + "; ".join(_described(analysis, motif, common) for motif in rare[:_MOST])
         left = sum(motif["count"] for motif in rare[_MOST:])
-        text += f"; and {left:,} of {len(rare) - _MOST} more motifs." if left else "."
-    elif len(found) > 1:
-        text += " None is rare."
+        text += f"; and {left:,} of {counted(len(rare) - _MOST, 'more motif')}." if left else "."
     domains = int(to_numpy(analysis.motifs.domains).max(initial=-1)) + 1
     if domains > 1:
         apart = int((to_numpy(analysis.motifs.domains) < 0).sum())
-        text += f" The columns are in {domains} domains, {apart:,} of them at boundaries."
+        beside = f"{apart:,}" if apart else "none"
+        text += f" The columns are in {domains} domains, {beside} of them at boundaries."
     empty = int(to_numpy(analysis.columns.empty).sum())
     if empty:
-        text += f" At {empty:,} {'site' if empty == 1 else 'sites'} of the lattice no atom is seen."
+        text += f" At {counted(empty, 'site')} of the lattice no atom is seen."
     return text
-
-
-def _columns(number: int) -> str:
-    return f"{number:,} atom column{'' if number == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.core.text import counted
 from motifgpu.figures.palette import motif_color
 from motifgpu.report.markup import data_uri
 from motifgpu.report.pictures import draw
@@ -34,12 +35,13 @@ def summary(analysis: Analysis) -> str:
     numbers = analysis.summary()
     size, nm = numbers["patch_size_px"], numbers["pixel_size_nm"]
     facts = [
-        f"{numbers['columns']:,} atom columns",
-        f"{numbers['n_motifs']} motifs in {numbers['n_environments']} environments",
+        counted(numbers["columns"], "atom column"),
+        f"{counted(numbers['n_motifs'], 'motif')} in {counted(numbers['n_environments'], 'environment')}",
         f"patches of {size:.1f} px" + (f" ({size * nm:.2f} nm)" if nm else ""),
     ]
     if numbers["n_motif_cells"] is not None:
-        facts.append(f"{numbers['n_motif_cells']} motif-cells in {numbers['motif_cell_places']:,} places")
+        cells = counted(numbers["n_motif_cells"], "motif-cell")
+        facts.append(f"{cells} in {counted(numbers['motif_cell_places'], 'place')}")
     motifs = "".join(
         f'<span style="margin-right:1em;white-space:nowrap"><span style="color:{motif_color(m["label"])}">'
         f"&#9679;</span> {html.escape(m['name'])}: {m['count']:,}</span>"

@@ -16,6 +16,7 @@ import pyarrow as pa
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import real_path, shown_path
 from motifgpu.core.shown import notebook_table
+from motifgpu.core.text import counted
 from motifgpu.store import layout, tables
 from motifgpu.store.arrays import read_array
 from motifgpu.store.entries import (
@@ -68,8 +69,9 @@ class RunFolder:
     def __repr__(self) -> str:
         found = self.about["found"]
         return (
-            f"<Run at {self.path}: {self.about['state']}, {found.get('micrographs', 0):,} micrographs, "
-            f"{found.get('columns', 0):,} columns, {found.get('quarantined', 0):,} quarantined>"
+            f"<Run at {self.path}: {self.about['state']}, "
+            f"{counted(found.get('micrographs', 0), 'micrograph')}, "
+            f"{counted(found.get('columns', 0), 'column')}, {found.get('quarantined', 0):,} quarantined>"
         )
 
     def _repr_html_(self) -> str:

@@ -58,7 +58,7 @@ def test_names_go_from_a_file_to_reports_dictionaries_and_runs(
     assert said(capsys)["new"] == 0
     assert (folder / "analysis.zip").read_bytes() == before
     assert cli.main(["edit", str(folder)]) == 0
-    assert "1 decisions, 0 of them new" in capsys.readouterr().out
+    assert "1 decision, none new" in capsys.readouterr().out
 
     known = str(tmp_path / "known.motifs")
     assert cli.main(["dictionary", "learn", known, str(folder)]) == 0

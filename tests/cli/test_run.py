@@ -161,7 +161,7 @@ def test_watching_keeps_the_report_current(tmp_path: Path, capsys: pytest.Captur
         thread.join()
     assert code == DONE
     assert "scan.npz" in (out / "report.html").read_text()
-    assert "1 micrographs" in capsys.readouterr().out
+    assert "1 micrograph," in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

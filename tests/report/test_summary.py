@@ -188,4 +188,10 @@ def test_what_is_special_is_said_in_words() -> None:
         count = int(found.motifs.counts[label])
         assert re.search(rf"{count} {name} \({share:.1f} %, \S+ per nm²\) on sites of {rest}", text)
     perfect = simulate.monolayer("MoSe2", (160, 160), counts=60, seed=4)
-    assert analyze(perfect.image, structure=False).summary()["in_words"].endswith("None is rare.")
+    assert (
+        analyze(perfect.image, structure=False)
+        .summary()["in_words"]
+        .endswith(" atom columns in 2 motifs, none of them rare: motif 0 and motif 1.")
+    )
+    one = found.merge([0, 1, 2, 3])
+    assert one.summary()["in_words"].startswith(f"{len(found.points):,} atom columns, all of one motif: ")
