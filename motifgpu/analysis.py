@@ -23,6 +23,7 @@ from motifgpu.structure.cells import Cells
 from motifgpu.structure.hierarchy import Hierarchy
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from matplotlib.figure import Figure
 
     from motifgpu.decisions import Decision
@@ -472,25 +473,35 @@ class Analysis:
 
         return site_grid(self.points, self.motifs.labels, filled, hollow)
 
-    def table(self) -> str:
-        """Return all columns as CSV: one row per atom column, with empty fields where it has no motif.
+    def table(self) -> pa.Table:
+        """Return all columns as an Arrow table, one row per atom column.
+
+        Returns
+        -------
+        pyarrow.Table
+            ``.to_pandas()`` or ``polars.from_arrow`` turns it into another. It has the fields that
+            ``columns.csv`` and the columns of a run have; their units are in its ``schema``.
+            Those from ``moments_row`` on are null where too little of a patch is seen, and ``row_nm`` and
+            ``col_nm`` without a pixel size.
 
         Examples
         --------
-        One line for every column, after a line of names:
+        Where the columns are, and which motif each has:
 
         >>> import motifgpu
         >>> made = motifgpu.simulate.monolayer(shape=(128, 128), lattice_constant=16.0)
         >>> analysis = motifgpu.analyze(made.image, structure=False)
-        >>> lines = analysis.table().splitlines()
-        >>> lines[0].split(",")[:6]
-        ['row_px', 'col_px', 'prominence', 'occupied', 'probability', 'motif']
-        >>> len(lines) == 1 + len(analysis.columns.points)
+        >>> table = analysis.table()
+        >>> table.column_names[:6]
+        ['row_px', 'col_px', 'row_nm', 'col_nm', 'prominence', 'occupied']
+        >>> table.num_rows == len(analysis.columns)
+        True
+        >>> bool((table["motif"].drop_null().to_numpy() == analysis.motifs.labels).all())
         True
         """
-        from motifgpu.report.columns_csv import columns_csv
+        from motifgpu.column_table import column_table
 
-        return columns_csv(self)
+        return column_table(self)
 
     @cached_property
     def plot(self) -> Plots:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from motifgpu.column_table import inert
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
 from motifgpu.core.namespace import to_numpy
-from motifgpu.core.text import as_text
 from motifgpu.store.read import RunFolder
 from motifgpu.store.tables import COLUMNS
 
@@ -194,18 +194,11 @@ def _export_columns(run: RunFolder, path: Path) -> None:
 
     names = run.micrographs.select(["micrograph", "source", "title"]).to_pylist()
     schema = COLUMNS.append(pa.field("source", pa.string())).append(pa.field("title", pa.string()))
-    write = parquet.ParquetWriter if path.suffix == ".parquet" else csv.CSVWriter
+    as_csv = path.suffix == ".csv"
+    write = csv.CSVWriter if as_csv else parquet.ParquetWriter
     with replacing(path) as file, write(file, schema) as writer:
         for row in names:
             table = run.columns(row["micrograph"])
-            if path.suffix == ".csv":
-                named = [text and as_text(text) for text in table["name"].to_pylist()]
-                table = table.set_column(
-                    table.column_names.index("name"), "name", pa.array(named, pa.string())
-                )
-            for name, text in row.items():
-                text = as_text(text) if path.suffix == ".csv" else text
-                cells = pa.array([text] * len(table), pa.string())
-                table = table.drop_columns([name]) if name in table.column_names else table
-                table = table.append_column(name, cells)
-            writer.write_table(table.select(schema.names).cast(schema))
+            for name in ("source", "title"):
+                table = table.append_column(name, pa.array([row[name]] * len(table), pa.string()))
+            writer.write_table((inert(table) if as_csv else table).cast(schema))

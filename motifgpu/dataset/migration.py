@@ -152,6 +152,7 @@ def _result(root: Path, record: dict[str, Any], key: str, facts: dict[str, Any])
         title = kept_title(image["title"], path)
         table = _columns(root / layout.COLUMNS / f"{name}.parquet", made,
                          micrograph_name(path, title_of(title, path), alone))  # fmt: skip
+        table = tables.with_nm(table, image["pixel_size_nm"])
         columns[columns_place(made, path)] = tables.write_table(root / columns_place(made, path), table)
         checksums |= _moments(root, name, made)
         details = json.loads((root / layout.DETAILS / f"{name}.json").read_bytes())

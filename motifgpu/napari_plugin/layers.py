@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from motifgpu.column_table import FIELDS
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range
 from motifgpu.figures.hierarchy import cell_fill
-from motifgpu.figures.layout import column_values
 from motifgpu.figures.palette import label_color
 from motifgpu.structure.hierarchy.export import motif_name
 from motifgpu.structure.lattice.translations import nearest_distance
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from motifgpu.analysis import Analysis
     from motifgpu.io.micrograph import Micrograph
     from motifgpu.structure.cells import Cells
@@ -150,21 +152,19 @@ def _rgba(color: str) -> tuple[float, ...]:
     return (*(int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)), 1.0)
 
 
+def table_features(table: pa.Table) -> dict[str, np.ndarray]:
+    """Return the numbers that a table says of columns with a patch, by field."""
+    kept = (field.name for field in FIELDS if field.name not in ("name", "moments_row"))
+    return {name: table[name].to_numpy() for name in kept}
+
+
 def _columns(analysis: Analysis) -> LayerData:
     mask, points = to_numpy(analysis.mask), to_numpy(analysis.points)
-    layout = to_numpy(analysis.layout)
     occupied = to_numpy(analysis.columns.occupied)[mask]
     features = {
         "column": np.flatnonzero(mask),
-        **column_values(analysis),
+        **table_features(analysis.table().filter(mask)),
         "name": np.array([analysis.motifs.name(k) for k in to_numpy(analysis.motifs.labels).tolist()]),
-        "occupied": occupied,
-        "probability": to_numpy(analysis.columns.probability)[mask],
-        "prominence": to_numpy(analysis.columns.prominence)[mask],
-        "row_px": points[:, 0],
-        "col_px": points[:, 1],
-        LAYOUT[0]: layout[:, 0],
-        LAYOUT[1]: layout[:, 1],
     }
     lattice = analysis.cells.lattice if analysis.cells is not None else None
     if lattice is not None:

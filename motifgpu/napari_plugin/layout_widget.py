@@ -142,7 +142,9 @@ class LayoutWidget(QWidget):  # type: ignore[misc]
         from motifgpu.core.text import as_text
 
         table = self._table().iloc[self.selected].copy()
-        table.insert(0, "selection", as_text(self._name()))
+        table.insert(0, "selection", self._name())
+        for text in table.columns.intersection(["selection", "name"]):
+            table[text] = [as_text(str(value)) for value in table[text]]
         return write_text(Path(path), table.to_csv(index=False, lineterminator="\n"))
 
     def closeEvent(self, event: Any) -> None:

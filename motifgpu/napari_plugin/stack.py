@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import to_numpy
 from motifgpu.dataset.results import Run
 from motifgpu.figures.drawing import display_range
-from motifgpu.figures.layout import COLORS
-from motifgpu.napari_plugin.layers import COLUMNS, LAYOUT, LayerData, rings
+from motifgpu.napari_plugin.layers import COLUMNS, LayerData, rings, table_features
 from motifgpu.structure.lattice.translations import nearest_distance
 
 MOST_COLUMNS = 500_000  # that napari draws from and a few hundred MB hold
@@ -146,16 +145,14 @@ def run_layers(run: Run) -> list[LayerData]:
 
 def _columns(run: Run, names: list[str]) -> LayerData:
     """Return the columns that have a motif of all micrographs, with what the tables say of them."""
-    kept = [*COLORS, "occupied", "probability", "prominence", "row_px", "col_px"]
-    kept += LAYOUT
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("micrograph", "column", *kept)}
+    parts: dict[str, list[np.ndarray]] = defaultdict(list)
     for k, name in enumerate(names):
         table = run.columns(name)
         rows = np.flatnonzero(table["moments_row"].is_valid().to_numpy())
         parts["micrograph"].append(np.full(len(rows), k))
         parts["column"].append(rows)
-        for feature in kept:
-            parts[feature].append(table[feature].take(rows).to_numpy())
+        for feature, values in table_features(table.take(rows)).items():
+            parts[feature].append(values)
     features = {name: np.concatenate(values) for name, values in parts.items()}
     points = np.stack([features["micrograph"], features["row_px"], features["col_px"]], axis=1)
     spacing = nearest_distance(points[points[:, 0] == points[0, 0], 1:]) if len(points) else 0.0

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.core.files import write_text
+from motifgpu.column_table import as_csv
+from motifgpu.core.files import replacing, write_text
 from motifgpu.report.page import render
 from motifgpu.report.pictures import draw
 from motifgpu.structure.hierarchy.export import save_hierarchy
@@ -23,7 +24,8 @@ def write_report(analysis: Analysis, folder: str | os.PathLike[str], *, linked: 
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, picture in drawn.items():
         (folder / "figures" / f"{name}.png").write_bytes(picture.file)
-    write_text(folder / "columns.csv", analysis.table())
+    with replacing(folder / "columns.csv") as file:
+        file.write(as_csv(analysis.table()))
     if analysis.hierarchy is not None:
         save_hierarchy(analysis.hierarchy, folder / "hierarchy.json")
     write_text(folder / "summary.json", json.dumps(analysis.summary(), indent=1) + "\n")

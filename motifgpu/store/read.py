@@ -281,7 +281,11 @@ class RunFolder:
         entry = read_entry(self.path / layout.FILES / f"{entry_name(path)}.json")
         place = columns_place(row.key, path)
         data = layout.read_checked(self.path / place, entry.columns.get(place))
-        return tables.table_of(data, tables.COLUMNS, self.path / place)
+        table = tables.table_of(data, tables.COLUMNS, self.path / place)
+        if table["row_nm"].null_count:  # no pixel size, or a run from before there was the field
+            [image] = (one for one in self._result(row.key).images if one["key"] == row.key)
+            table = tables.with_nm(table, image["pixel_size_nm"])
+        return table
 
     def _table(self, name: str, schema: pa.Schema) -> pa.Table:
         return tables.table_of(self._bytes(name), schema, self.path / name)

@@ -14,28 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from motifgpu import column_table
 from motifgpu.core.device import versions
 from motifgpu.core.errors import StageError
 from motifgpu.core.files import replacing
-from motifgpu.core.namespace import to_numpy
 from motifgpu.io.formats.pages import EXPANDED_ALWAYS, EXPANDED_TIMES
-from motifgpu.motifs.numbering import names_by_label
 from motifgpu.store.layout import SCHEMA, STAGE, check_schema, checksum
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
-    from motifgpu.motifs.find import Motifs
 
 _KEY = b"motifgpu"
 # Rows of a row group of the tables over micrographs, and of one whose rows hold pictures.
 _ROWS, _PICTURES = 20_000, 256
 
 
-def _schema(*fields: tuple[str, pa.DataType, str, str]) -> pa.Schema:
-    """Return a schema of (name, type, unit, meaning)."""
+def _schema(*fields: pa.Field | tuple[str, pa.DataType, str, str]) -> pa.Schema:
+    """Return a schema of fields, or of (name, type, unit, meaning)."""
     about = {"schema": SCHEMA, "written_by": versions().motifgpu}
     return pa.schema(
-        [pa.field(name, kind, metadata={"unit": unit, "about": text}) for name, kind, unit, text in fields],
+        [one if isinstance(one, pa.Field) else column_table.field(*one) for one in fields],
         metadata={_KEY: json.dumps(about, sort_keys=True)},
     )
 
@@ -43,6 +41,8 @@ def _schema(*fields: tuple[str, pa.DataType, str, str]) -> pa.Schema:
 _WIDEST = 8  # bytes of a value that is no text
 _TEXT, _REAL, _FINE = pa.string(), pa.float32(), pa.float64()
 _WHOLE, _LONG = pa.int32(), pa.int64()
+# Fields that tables of this schema have not always had; `with_nm` fills them in.
+_LATER = ("row_nm", "col_nm")
 _DENSITY = (
     ("per_nm2", _FINE, "1/nm2", "columns per area; null without a pixel size"),
     ("per_nm2_low", _FINE, "1/nm2", "lower end of its 95 % interval (exact Poisson)"),
@@ -52,34 +52,7 @@ _DENSITY = (
 COLUMNS = _schema(
     ("micrograph", _TEXT, "", "as in micrographs.parquet"),
     ("key", _TEXT, "", "as in micrographs.parquet"),
-    ("row_px", _REAL, "px", "centre of the column; pixel centres are whole numbers, row 0 is at the top"),
-    ("col_px", _REAL, "px", "centre of the column"),
-    ("prominence", _REAL, "of the detector", "height of the column above its surroundings"),
-    (
-        "occupied",
-        pa.bool_(),
-        "",
-        "false for a lattice site where no atom is seen or noise hides it",
-    ),
-    ("probability", _REAL, "", "0 to 1, that a column stands there"),
-    ("moments_row", _WHOLE, "", "row in moments.zarr; null where too little of a patch is seen"),
-    (
-        "motif",
-        _WHOLE,
-        "",
-        "identity and, where there are several, domain; -1 unassigned or not in the dictionary",
-    ),
-    ("name", _TEXT, "", "of the motif, where a dictionary or a person named it; null without"),
-    ("identity", _WHOLE, "", "what stands in the column; -1 unassigned"),
-    ("domain", _WHOLE, "", "grain, side of a twin, stacking or phase; -1 at a boundary"),
-    ("environment", _WHOLE, "", "finer partition of motifs, column with surroundings; -1 unassigned"),
-    ("confidence", _REAL, "", "0 to 1, of the motif"),
-    ("identity_confidence", _REAL, "", "0 to 1"),
-    ("domain_confidence", _REAL, "", "0 to 1, also that a column is at a boundary"),
-    ("environment_confidence", _REAL, "", "0 to 1"),
-    ("layout_x", _REAL, "", "force-relaxed position"),
-    ("layout_y", _REAL, "", "force-relaxed position"),
-    ("whole", pa.bool_(), "", "false where the frame, or what is no data, cuts the patch; null without one"),
+    *column_table.FIELDS,
 )
 MICROGRAPHS = _schema(
     ("micrograph", _TEXT, "", "name in all tables: path of the file, with the title where it has several"),
@@ -144,52 +117,18 @@ MOTIFS = _schema(
 
 
 def columns_table(name: str, key: str, analysis: Analysis) -> pa.Table:
-    """Return the columns of one micrograph, one row per column."""
-    mask = to_numpy(analysis.mask)
-    row = np.cumsum(mask) - 1
-    points, layout = to_numpy(analysis.columns.points), to_numpy(analysis.layout)
-
-    def spread(values: Any, dtype: Any) -> pa.Array:
-        """Return values of the columns with a patch as values of all columns, null elsewhere."""
-        full = np.zeros(len(mask), dtype)
-        full[mask] = to_numpy(values)
-        return pa.array(full, mask=~mask)
-
-    motifs = analysis.motifs
-    return pa.table(
-        [
-            pa.array([name] * len(mask), _TEXT),
-            pa.array([key] * len(mask), _TEXT),
-            pa.array(points[:, 0], _REAL),
-            pa.array(points[:, 1], _REAL),
-            pa.array(to_numpy(analysis.columns.prominence), _REAL),
-            pa.array(to_numpy(analysis.columns.occupied)),
-            pa.array(to_numpy(analysis.columns.probability), _REAL),
-            pa.array(row.astype(np.int32), mask=~mask),
-            spread(motifs.labels, np.int32),
-            _names(motifs, mask),
-            spread(motifs.identities, np.int32),
-            spread(motifs.domains, np.int32),
-            spread(motifs.environments, np.int32),
-            spread(motifs.confidence, np.float32),
-            spread(motifs.identity_confidence, np.float32),
-            spread(motifs.domain_confidence, np.float32),
-            spread(motifs.environment_confidence, np.float32),
-            spread(layout[:, 0], np.float32),
-            spread(layout[:, 1], np.float32),
-            spread(analysis.whole, np.bool_),
-        ],
-        schema=COLUMNS,
-    )
+    """Return the columns of one micrograph: those of `Analysis.table`, and whose they are."""
+    table = column_table.column_table(analysis)
+    said = [pa.array([text] * len(table), _TEXT) for text in (name, key)]
+    return pa.table([*said, *table.columns], schema=COLUMNS)
 
 
-def _names(motifs: Motifs, mask: np.ndarray) -> pa.Array:
-    """Return the names of the motifs of all columns, null where there is none."""
-    names = names_by_label(motifs.names, len(motifs.counts))
-    every = pa.array([name or None for name in names], _TEXT)
-    labels = np.full(len(mask), -1)
-    labels[mask] = to_numpy(motifs.labels)
-    return every.take(pa.array(labels % len(every)))
+def with_nm(table: pa.Table, pixel_size_nm: float | None) -> pa.Table:
+    """Return a table of columns with their places in nm, for one that an older version wrote without."""
+    points = np.column_stack([table["row_px"], table["col_px"]])
+    for name, values in column_table.in_nm(points, pixel_size_nm).items():
+        table = table.set_column(COLUMNS.get_field_index(name), COLUMNS.field(name), values)
+    return table
 
 
 def write_table(path: Path, table: pa.Table) -> str:
@@ -236,7 +175,10 @@ def table_of(data: bytes, schema: pa.Schema, name: str | Path) -> pa.Table:
         _check_expansion(_WIDEST * values, len(data))
         packed = found.read(columns=schema.names)
         _check_expansion(sum(_text_bytes(packed[name]) for name in texts), len(data))
-        return packed.cast(schema)
+        for field in schema:
+            if field.name in _LATER and field.name not in packed.column_names:
+                packed = packed.append_column(field, pa.nulls(len(packed), field.type))
+        return packed.select(schema.names).cast(schema)
     except StageError:
         raise
     except Exception as error:  # Arrow and JSON fail in many ways, and all mean the same

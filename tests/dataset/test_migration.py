@@ -52,7 +52,8 @@ def _older(run: Path, out: Path, schema: int) -> Path:
 
 
 def _older_columns(path: Path, out: Path, name: str, schema: int) -> None:
-    table = pq.ParquetFile(path).read().drop_columns(["key", *(_LATER_COLUMNS if schema == 1 else ())])
+    table = pq.ParquetFile(path).read()
+    table = table.drop_columns(["key", "row_nm", "col_nm", *(_LATER_COLUMNS if schema == 1 else ())])
     about = json.dumps({"schema": schema, "written_by": "0.1.0"}).encode()
     table = table.set_column(0, "micrograph", [[name] * len(table)])
     pq.write_table(table.replace_schema_metadata({b"motifgpu": about}), out / "columns" / f"{name}.parquet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import subprocess
 import sys
@@ -74,12 +73,11 @@ def test_columns_have_the_features_of_the_table(analysis: motifgpu.Analysis) -> 
     points, keywords, _ = by_name(layers.analysis_layers(analysis))["columns"]
     features = keywords["features"]
     np.testing.assert_array_equal(points, analysis.points)
-    lines = list(csv.DictReader(analysis.table().splitlines()))
-    rows = [lines[k] for k in features["column"]]
+    table = analysis.table().take(features["column"])
     for name in ("motif", "identity", "domain", "environment", "occupied"):
-        assert [int(row[name]) for row in rows] == features[name].astype(int).tolist()
-    np.testing.assert_allclose([float(row["layout_x"]) for row in rows], features["layout_x"], atol=1e-5)
-    np.testing.assert_allclose([float(row["row_px"]) for row in rows], features["row_px"], atol=1e-3)
+        assert table[name].to_pylist() == features[name].tolist()
+    for name in ("layout_x", "row_px", "row_nm", "identity_confidence"):
+        np.testing.assert_array_equal(table[name].to_numpy(), features[name])
     empty = keywords["symbol"] == "square"
     np.testing.assert_array_equal(empty, ~features["occupied"])
     assert empty.any()

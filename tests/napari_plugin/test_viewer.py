@@ -243,6 +243,9 @@ def test_selection_is_kept_and_saved(viewer: Any, analysis: motifgpu.Analysis, t
         lines = list(csv.DictReader(file))
     assert {line["selection"] for line in lines} == {"vacancies"}
     assert [int(line["column"]) for line in lines] == layer.features["column"][rows].tolist()
+    fields = [name for name in analysis.table().column_names if name != "moments_row"]
+    assert set(fields) <= lines[0].keys()
+    assert [float(line["row_nm"]) for line in lines] == pytest.approx(layer.features["row_nm"][rows])
     widget.layers.choose(kept)  # a selection has a layout too
     settle()
     assert widget.said.text().startswith(f"{len(rows)} columns")

@@ -1,14 +1,11 @@
-"""An analysis in numbers and sentences, and its columns as CSV."""
+"""An analysis in numbers and sentences."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import subprocess
 import sys
-from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any
 
@@ -34,24 +31,6 @@ def forgotten(analysis: Analysis) -> Analysis:
     labels[::3] = -1
     counts = np.bincount(labels[labels >= 0], minlength=len(motifs.counts))
     return replace(analysis, motifs=replace(motifs, labels=labels, counts=counts))
-
-
-def without_first(analysis: Analysis) -> Analysis:
-    """The same, with nothing seen of the patch of the first column."""
-    mask = np.array(analysis.mask)
-    mask[0] = False
-    motifs = analysis.motifs
-    parts = {
-        f.name: getattr(motifs, f.name)[1:]
-        for f in fields_of(motifs)
-        if f.name not in ("counts", "means", "notes")
-    }
-    fields = {name: getattr(analysis, name)[1:] for name in ("points", "whole", "layout", "moments")}
-    return replace(analysis, mask=mask, motifs=replace(motifs, **parts), **fields)
-
-
-def rows(analysis: Analysis) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(analysis.table())))
 
 
 def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
@@ -123,50 +102,9 @@ def test_warnings_name_what_is_unsure_or_missing(analysis: Analysis, forgotten: 
     assert "the image was inverted" in repr(columns)
 
 
-def test_the_table_has_a_line_for_every_column(analysis: Analysis) -> None:
-    found = rows(analysis)
-    assert len(found) == len(analysis.columns)
-    points = [[float(row["row_px"]), float(row["col_px"])] for row in found]
-    np.testing.assert_allclose(points, analysis.columns.points, atol=1e-3)
-    assert [int(row["occupied"]) for row in found] == analysis.columns.occupied.tolist()
-    prominence = [float(row["prominence"]) for row in found]
-    np.testing.assert_allclose(prominence, analysis.columns.prominence, rtol=1e-5)
-
-
-def test_the_table_has_motifs_where_there_are_patches(analysis: Analysis) -> None:
-    analysis = without_first(analysis)
-    found = rows(analysis)
-    of_patch = ("motif", "identity", "domain", "environment", "confidence", "layout_x", "layout_y", "whole")
-    assert [bool(row["motif"]) for row in found] == analysis.mask.tolist()
-    assert {tuple(row[name] for name in of_patch) for row in found if not row["motif"]} == {("",) * 8}
-    inside = [row for row in found if row["motif"]]
-    assert [int(row["motif"]) for row in inside] == analysis.motifs.labels.tolist()
-    assert [int(row["identity"]) for row in inside] == analysis.motifs.identities.tolist()
-    assert [int(row["domain"]) for row in inside] == analysis.motifs.domains.tolist()
-    assert [bool(int(row["whole"])) for row in inside] == analysis.whole.tolist()
-    assert [int(row["environment"]) for row in inside] == analysis.motifs.environments.tolist()
-    layout = [[float(row["layout_x"]), float(row["layout_y"])] for row in inside]
-    np.testing.assert_allclose(layout, analysis.layout, atol=1e-5)
-
-
-def test_the_bytes_of_a_table_are_those_that_were_read_so_far(analysis: Analysis) -> None:
-    analysis = without_first(analysis)
-    head, first, *_ = analysis.table().split("\n")
-    of_patch = "motif,identity,domain,environment,confidence,layout_x,layout_y,whole,name"
-    assert head == f"row_px,col_px,prominence,occupied,probability,{of_patch}"
-    assert not analysis.mask[0]
-    row, col = analysis.columns.points[0]
-    probability = f"{analysis.columns.probability[0]:.4f}"
-    assert first == f"{row:.3f},{col:.3f},{analysis.columns.prominence[0]:.6g},1,{probability},,,,,,,,,"
-    assert analysis.table().endswith("\n")
-    assert "\r" not in analysis.table()
-
-
 def test_numbers_of_an_analysis_need_no_matplotlib() -> None:
     """A run writes them for every micrograph, in processes that draw nothing."""
-    code = (
-        "import sys, motifgpu.report.summary, motifgpu.report.columns_csv; print('matplotlib' in sys.modules)"
-    )
+    code = "import sys, motifgpu.report.summary, motifgpu.column_table; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
