@@ -214,30 +214,31 @@ def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[Affin
 
 def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Options) -> Analysis:
     """Return the analysis of a micrograph whose columns are laid out."""
-    watch = one.watch
+    watch, like = one.watch, one.features
     inside = one.columns.select(one.mask).points
+    # What follows is a few numbers a column.
+    moments, whole, places, missing, spread = (
+        to_numpy(x) for x in (one.moments, one.whole, inside, one.missing, layout)
+    )
     with watch.stage("motifs"):
-        moments = one.moments if one.seen is None else with_cut_moments(one.moments, one.seen, one.whole)
+        every = moments if one.seen is None else with_cut_moments(moments, one.seen, whole)
         if options.dictionary is not None:
-            motifs = options.dictionary.motifs(moments, one.whole)
+            motifs = options.dictionary.motifs(every, whole)
         else:
-            own = namespace.take_rows(inside, one.whole)
-            motifs = find_motifs(one.moments, layout, points=own, n_motifs=options.n_motifs)
+            motifs = find_motifs(moments, spread, points=places[whole], n_motifs=options.n_motifs)
             if one.seen is not None:
-                motifs = with_cut_columns(motifs, one.moments, one.seen, inside, one.whole)
+                motifs = with_cut_columns(motifs, moments, one.seen, places, whole)
         if one.seen is not None:
-            layout = with_cut_places(layout, moments, motifs.labels, one.whole, one.seen.modes)
+            spread = with_cut_places(spread, every, motifs.labels, whole, one.seen.modes)
     with watch.stage("averages"):
-        own = namespace.take_rows(motifs.labels, one.whole)
+        own = motifs.labels[whole]
         averages = class_averages(one.patches, one.moments, own, n_classes=motifs.counts.shape[0])
-        shells = neighbor_shells(inside, motifs.labels)
+        shells = neighbor_shells(places, motifs.labels)
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
-            xp = namespace.array_namespace(one.missing)
-            firm = xp.nonzero(one.missing <= FIRM)[0]
-            parts = (inside, motifs.labels, motifs.identities, motifs.domains)
-            cells, hierarchy, no_lattice = compose(*(xp.take(x, firm, axis=0) for x in parts))
+            parts = (places, motifs.labels, motifs.identities, motifs.domains)
+            cells, hierarchy, no_lattice = compose(*(x[missing <= FIRM] for x in parts))
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,
@@ -245,10 +246,10 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
         points=inside,
         whole=one.whole,
         missing=one.missing,
-        moments=moments,
+        moments=one.moments if one.seen is None else namespace.from_numpy(every, like),
         graph=graph,
-        layout=layout,
-        motifs=motifs,
+        layout=layout if one.seen is None else namespace.from_numpy(spread, like),
+        motifs=motifs.on_device_of(like),
         averages=averages,
         shells=shells,
         patch_size=one.size,

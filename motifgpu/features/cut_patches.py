@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 
 import numpy as np
 
@@ -74,34 +73,30 @@ class Modes:
         some = xp.reshape(patches[::step, :, :], (-1, size * size))
         left = xp.where(pixels, some - xp.matmul(moments[::step, :], functions), 0.0)
         inside = xp.where(pixels, some - xp.mean(some), 0.0)
-        number = float(xp.sum(xp.astype(pixels, moments.dtype)))
+        number = float(disc.pixels(size, size)[0].size)
         samples = number * some.shape[0]
+        unexplained, contrast = to_numpy(xp.stack([xp.sum(left * left), xp.sum(inside * inside)])).tolist()
         # Samples finer than pixels share their noise.
-        noise = float(xp.sum(left * left)) / samples * max(1.0, (size / side) ** 2)
-        least = _LEAST_NOISE * float(xp.sum(inside * inside)) / samples
-        noise = max(noise, least, float(np.finfo(np.float32).tiny))
-        exact = precise(moments)
-        xp = namespace.array_namespace(exact)
-        mean = xp.mean(exact, axis=0)
+        noise = unexplained / samples * max(1.0, (size / side) ** 2)
+        noise = max(noise, _LEAST_NOISE * contrast / samples, float(np.finfo(np.float32).tiny))
+        exact = to_numpy(moments).astype(np.float64)
+        mean = np.mean(exact, axis=0)
         apart = exact - mean
-        covariance = _symmetric(xp.matmul(xp.matrix_transpose(apart), apart) / count)
+        covariance = _symmetric(apart.T @ apart / count)
         variance, directions = np.linalg.eigh(covariance)
         variance, directions = variance[::-1], directions[:, ::-1].T
         seen = variance > _ABOVE_NOISE * noise / number
         seen[0], seen[_MOST_MODES:] = variance[0] > 0, False
-        host: np.ndarray = to_numpy(mean).astype(np.float64)
-        return cls(host, directions[seen], variance[seen], noise)
+        return cls(mean, directions[seen], variance[seen], noise)
 
     def first(self, number: int) -> Modes:
         """Return the modes of largest variance."""
         return Modes(self.mean, self.directions[:number], self.variance[:number], self.noise)
 
-    def along(self, moments: Array) -> Array:
-        """Return where moments (n, n_moments) lie along the directions, (n, k), on their device."""
-        exact = precise(moments)
-        xp = namespace.array_namespace(exact)
-        apart = exact - namespace.as_like(self.mean, exact)
-        return xp.matmul(apart, namespace.as_like(np.ascontiguousarray(self.directions.T), exact))
+    def along(self, moments: np.ndarray) -> np.ndarray:
+        """Return where moments (n, n_moments) lie along the directions, (n, k)."""
+        along: np.ndarray = (moments.astype(np.float64) - self.mean) @ np.ascontiguousarray(self.directions.T)
+        return along
 
     @cached_property
     def round_about(self) -> np.ndarray:
@@ -125,22 +120,22 @@ class Modes:
 class Seen:
     """What the pixels of cut patches say of their moments along the modes, in the units of the noise.
 
-    The arrays are of float64, on the device of the patches, or on the host where it has no float64.
+    The arrays are of float64, on the host: some hundred numbers a cut patch.
 
     Attributes
     ----------
     modes : Modes
-    gram : (n, k, k) array
+    gram : (n, k, k) ndarray
         Normal matrices of the directions on the pixels that are there.
-    right : (n, k) array
+    right : (n, k) ndarray
         Products of the directions with those pixels, less the mean of whole patches.
     """
 
     modes: Modes
-    gram: Array
-    right: Array
+    gram: np.ndarray
+    right: np.ndarray
 
-    def fitted(self, mean: np.ndarray, covariance: np.ndarray) -> tuple[Array, Array]:
+    def fitted(self, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the likeliest moments along the modes, and their covariance, given what they may be.
 
         Parameters
@@ -150,17 +145,14 @@ class Seen:
 
         Returns
         -------
-        (n, k) and (n, k, k) array
+        (n, k) and (n, k, k) ndarray
         """
-        xp, root, inner = self._inner(covariance)
-        usual = namespace.as_like(mean, self.right)
-        left = self.right - xp.matmul(self.gram, usual[:, None])[:, :, 0]
-        inverse = xp.linalg.inv(inner)
-        half = xp.matmul(root, inverse)
-        spread = xp.matmul(half, xp.matrix_transpose(root))
-        return usual + xp.matmul(spread, left[:, :, None])[:, :, 0], spread
+        root, inner = self._inner(covariance)
+        left = self.right - (self.gram @ mean[:, None])[:, :, 0]
+        spread = root @ np.linalg.inv(inner) @ root.T
+        return mean + (spread @ left[:, :, None])[:, :, 0], spread
 
-    def log_likelihood(self, means: np.ndarray, covariance: np.ndarray) -> Array:
+    def log_likelihood(self, means: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         """Return the logarithm (n, c) of the likelihood of what is seen, but for a constant of each patch.
 
         Parameters
@@ -170,21 +162,19 @@ class Seen:
         covariance : (k, k) ndarray
             Of patches of one kind.
         """
-        xp, root, inner = self._inner(covariance)
-        kinds = namespace.as_like(means, self.right)
-        residual = self.right[:, None, :] - xp.matmul(kinds, self.gram)
-        left = xp.matmul(residual, root)
-        explained = xp.sum(left * xp.matmul(left, xp.linalg.inv(inner)), axis=2)
-        match = xp.sum((self.right[:, None, :] + residual) * kinds, axis=2)
-        return 0.5 * (match + explained)
+        root, inner = self._inner(covariance)
+        residual = self.right[:, None, :] - means @ self.gram
+        left = residual @ root
+        explained = (left * (left @ np.linalg.inv(inner))).sum(axis=2)
+        match = ((self.right[:, None, :] + residual) * means).sum(axis=2)
+        likelihood: np.ndarray = 0.5 * (match + explained)
+        return likelihood
 
-    def _inner(self, covariance: np.ndarray) -> tuple[ModuleType, Array, Array]:
-        xp = namespace.array_namespace(self.gram)
-        root = namespace.as_like(_root(covariance), self.gram)
-        unit = namespace.as_like(np.eye(len(covariance)), self.gram)
-        return xp, root, unit + xp.matmul(xp.matrix_transpose(root), xp.matmul(self.gram, root))
+    def _inner(self, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        root = _root(covariance)
+        return root, np.eye(len(covariance)) + root.T @ (self.gram @ root)
 
-    def moments(self) -> Array:
+    def moments(self) -> np.ndarray:
         """Return the moments (n, n_moments) that fit, all whole patches being one kind.
 
         Of the column in the middle nothing is presumed: there rare kinds, such as vacancies, differ from the
@@ -193,9 +183,8 @@ class Seen:
         variance, middle = self.modes.variance, self.modes.middle
         free = variance.sum() * np.outer(middle, middle)
         fitted, _ = self.fitted(np.zeros(len(variance)), np.diag(variance) + free)
-        xp = namespace.array_namespace(fitted)
-        mean, directions = (namespace.as_like(x, fitted) for x in (self.modes.mean, self.modes.directions))
-        return mean + xp.matmul(fitted, directions)
+        found: np.ndarray = self.modes.mean + fitted @ self.modes.directions
+        return found
 
 
 def seen_of(patches: Array, present: Array, modes: Modes) -> Seen:
@@ -220,21 +209,12 @@ def seen_of(patches: Array, present: Array, modes: Modes) -> Seen:
     first, second = np.triu_indices(count)
     # One product of arrays makes all normal matrices: of what is there with the products of directions.
     one, other = (xp.take(basis, namespace.from_numpy(rows, patches), axis=0) for rows in (first, second))
-    entries = precise(xp.matmul(there, xp.matrix_transpose(one * other))) / modes.noise
-    right = precise(xp.matmul(left, xp.matrix_transpose(basis))) / modes.noise
-    place = np.zeros((count, count), np.int64)
-    place[first, second] = place[second, first] = np.arange(len(first))
-    chosen = namespace.from_numpy(place.reshape(-1), entries)
-    xp = namespace.array_namespace(entries)
-    return Seen(modes, xp.reshape(xp.take(entries, chosen, axis=1), (number, count, count)), right)
-
-
-def precise(x: Array) -> Array:
-    """Return numbers as float64, on their device, or on the host where it has none."""
-    xp = namespace.array_namespace(x)
-    if "float64" in xp.__array_namespace_info__().dtypes(device=namespace.device(x)):
-        return xp.astype(x, xp.float64)
-    return to_numpy(x).astype(np.float64)
+    entries = xp.matmul(there, xp.matrix_transpose(one * other))
+    both = xp.concat([entries, xp.matmul(left, xp.matrix_transpose(basis))], axis=1)
+    half, right = np.split(to_numpy(both).astype(np.float64) / modes.noise, [len(first)], axis=1)
+    gram = np.empty((number, count, count))
+    gram[:, first, second] = gram[:, second, first] = half
+    return Seen(modes, gram, np.ascontiguousarray(right))
 
 
 def _functions(order: int, size: int, like: Array) -> tuple[Array, Array]:
@@ -243,14 +223,10 @@ def _functions(order: int, size: int, like: Array) -> tuple[Array, Array]:
     return functions, functions[0, :] != 0
 
 
-def _symmetric(x: Array) -> np.ndarray:
-    """Return a symmetric matrix (k, k) on the host, of which one half is copied."""
-    xp = namespace.array_namespace(x)
-    first, second = np.triu_indices(x.shape[0])
-    places = namespace.from_numpy(first * x.shape[0] + second, x)
-    half = to_numpy(xp.take(xp.reshape(x, (-1,)), places))
-    full: np.ndarray = np.empty(x.shape, np.float64)
-    full[first, second] = full[second, first] = half
+def _symmetric(x: np.ndarray) -> np.ndarray:
+    """Return a symmetric matrix (k, k) of which one half is copied."""
+    upper = np.triu(x)
+    full: np.ndarray = upper + np.triu(x, 1).T
     return full
 
 

@@ -30,7 +30,7 @@ _NEARBY, _ANYWHERE = 30, 5.0
 # Motifs are of one pattern where the means of their moments, but for what is round about the centre, differ
 # by less than this many standard deviations inside motifs.
 _ONE_PATTERN = 6.0
-# Modes by which columns are alike there: numbers that leave a device for each.
+# Modes by which columns are alike there.
 _MODES = 6
 # Variance that is allowed round about the centre, in squared distances of the motifs of a pattern.
 _OPEN = 10.0
@@ -61,7 +61,7 @@ def with_cut_columns(motifs: Motifs, moments: Array, seen: Seen, points: Array, 
         not all seen.
     """
     labels, where, there = to_numpy(motifs.labels), to_numpy(points), to_numpy(whole)
-    found, confidence = _classified(labels, moments, seen, where, there)
+    found, confidence = _classified(labels, to_numpy(moments), seen, where, there)
     like = _nearest_alike(labels, found, where, there)
     counts = to_numpy(motifs.counts)
     counts = counts + np.bincount(found[found >= 0], minlength=counts.size)
@@ -117,7 +117,7 @@ def with_cut_places(layout: Array, moments: Array, labels: Array, whole: Array, 
     modes : Modes
     """
     host, there = to_numpy(layout), to_numpy(whole)
-    own, label = to_numpy(modes.first(_MODES).along(moments)), to_numpy(labels)
+    own, label = modes.first(_MODES).along(to_numpy(moments)), to_numpy(labels)
     kinds = label[~there]
     place = np.empty((kinds.size, 2), host.dtype)
     for kind in np.unique(kinds):
@@ -141,7 +141,7 @@ def _joined(values: Array, of_cut: Array, whole: Array) -> Array:
 
 
 def _classified(
-    labels: np.ndarray, moments: Array, seen: Seen, points: np.ndarray, whole: np.ndarray
+    labels: np.ndarray, moments: np.ndarray, seen: Seen, points: np.ndarray, whole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return label and probability (n,) of every cut column."""
     number = seen.right.shape[0]
@@ -150,19 +150,13 @@ def _classified(
         return np.full(number, -1), np.zeros(number)
     modes = seen.modes
     own = modes.along(moments)
-    xp = namespace.array_namespace(own)
     place = np.where(labels >= 0, np.searchsorted(kinds, labels), -1)
-    of_kinds = mean_rows(own, place, members)
-    known = namespace.from_numpy(np.maximum(place, 0), own)
-    weight = namespace.as_like((labels >= 0)[:, None].astype(np.float64), own)
-    inside = (own - xp.take(of_kinds, known, axis=0)) * weight
-    within = to_numpy(xp.matmul(xp.matrix_transpose(inside), inside)).astype(np.float64)
-    within = within / max(int(members.sum()) - kinds.size, 1) + 1e-6 * np.diag(modes.variance)
-    means = to_numpy(of_kinds).astype(np.float64)
-
+    means = mean_rows(own, place, members)
+    inside = (own - means[np.maximum(place, 0)]) * (labels >= 0)[:, None].astype(np.float64)
+    within = inside.T @ inside / max(int(members.sum()) - kinds.size, 1) + 1e-6 * np.diag(modes.variance)
     near = _nearby(labels, kinds, points, whole)
     prior = np.log(near + _ANYWHERE * members / members.sum())
-    joint = prior + to_numpy(seen.log_likelihood(means, within))
+    joint = prior + seen.log_likelihood(means, within)
     centre = modes.round_about
     pattern = _patterns(means, within, centre)
     share = _shares(joint)
@@ -185,16 +179,13 @@ def _classified(
 
 
 def _by_centre(
-    centre: np.ndarray, fitted: Array, spread: Array, mean: np.ndarray, within: np.ndarray
+    centre: np.ndarray, fitted: np.ndarray, spread: np.ndarray, mean: np.ndarray, within: np.ndarray
 ) -> np.ndarray:
     """Return the logarithm (n,) of the likelihood of what is round about the centre."""
-    xp = namespace.array_namespace(fitted)
-    rows, usual, around = (namespace.as_like(x, fitted) for x in (centre, mean, within))
-    apart = xp.matmul(fitted - usual, xp.matrix_transpose(rows))
-    covariance = xp.matmul(rows, xp.matmul(spread + around, xp.matrix_transpose(rows)))
-    weighed = xp.linalg.solve(covariance, apart[:, :, None])[:, :, 0]
-    size = xp.linalg.slogdet(covariance).logabsdet
-    found: np.ndarray = to_numpy(-0.5 * (xp.sum(apart * weighed, axis=1) + size))
+    apart = (fitted - mean) @ centre.T
+    covariance = centre @ ((spread + within) @ centre.T)
+    weighed = np.linalg.solve(covariance, apart[:, :, None])[:, :, 0]
+    found: np.ndarray = -0.5 * ((apart * weighed).sum(axis=1) + np.linalg.slogdet(covariance)[1])
     return found
 
 

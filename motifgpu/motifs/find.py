@@ -8,12 +8,11 @@ are, each in its direction. The *label* combines identity and domain as far as t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, to_numpy
@@ -98,6 +97,16 @@ class Motifs:
     names: tuple[str, ...] = ()
 
     __repr__ = one_line
+
+    def on_device_of(self, like: Array) -> Motifs:
+        """Return motifs that are on the host in the namespace and on the device of `like`."""
+        if isinstance(like, np.ndarray):
+            return self
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays: dict[str, Any] = {
+            n: from_numpy(x, like) for n, x in held.items() if isinstance(x, np.ndarray)
+        }
+        return replace(self, **arrays)
 
     def name(self, label: int) -> str:
         """Return what a motif is called: its name, or its number where it has none.
@@ -199,8 +208,8 @@ def find_motifs(
 
     Notes
     -----
-    Sums over moments run on the device; mixtures, and clusters of the layout, on the host, on the few numbers
-    per column that they need. The order of the rows affects the order of labels of equal size, and rounding.
+    Runs on the host: of a column there are its moments, and two numbers of its place and of its layout. The
+    order of the rows affects the order of labels of equal size, and rounding.
 
     Examples
     --------
@@ -215,7 +224,8 @@ def find_motifs(
     >>> float((motifs.labels == made.labels[inside]).mean())
     1.0
     """
-    _, moments = check_array(moments, "motifs", "moments", 2)
+    _, given = check_array(moments, "motifs", "moments", 2)
+    moments = to_numpy(given)
     number = moments.shape[0]
     if number == 0:
         raise StageError("motifs", "there are 0 columns", "give the moments of at least one")
@@ -283,19 +293,20 @@ def find_motifs(
     finer = np.where(assigned, labels.astype(np.int64) * (around.labels.max() + 1) + around.labels, -1)
 
     counts = np.bincount(labels[labels >= 0])
-    return Motifs(
-        labels=from_numpy(labels, moments),
-        environments=from_numpy(numbered(finer, 1), moments),
-        counts=from_numpy(counts, moments),
+    found = Motifs(
+        labels=labels,
+        environments=numbered(finer, 1),
+        counts=counts,
         means=mean_rows(moments, labels, counts),
-        confidence=namespace.as_like(confidence, moments),
-        identities=from_numpy(identities.labels, moments),
-        domains=from_numpy(domains.labels, moments),
-        identity_confidence=namespace.as_like(identities.confidence, moments),
-        domain_confidence=namespace.as_like(domains.confidence, moments),
-        environment_confidence=namespace.as_like(np.where(assigned, around.confidence, 0.0), moments),
+        confidence=confidence.astype(moments.dtype),
+        identities=identities.labels,
+        domains=domains.labels,
+        identity_confidence=identities.confidence.astype(moments.dtype),
+        domain_confidence=domains.confidence.astype(moments.dtype),
+        environment_confidence=np.where(assigned, around.confidence, 0.0).astype(moments.dtype),
         notes=_notes(int(identities.labels.max()) + 1, others),
     )
+    return found.on_device_of(given)
 
 
 def _notes(number: int, others: list[int]) -> tuple[str, ...]:

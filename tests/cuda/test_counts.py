@@ -21,11 +21,10 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counte
 # Of a micrograph of 128 x 144 px with some 90 columns: launches, waits, bytes up, bytes down.
 A_MICROGRAPH = {
     "columns": (2471, 138, 259_500, 90_800),
-    "core": (36, 20, 0, 33_600),
-    "features": (159, 8, 224_000, 18_300),
-    "motifs": (389, 88, 14_900, 116_500),
-    "pipeline": (46, 8, 73_800, 4),
-    "structure": (0, 4, 0, 1600),
+    "core": (24, 12, 0, 33_600),
+    "features": (111, 6, 224_000, 48_100),
+    "motifs": (10, 0, 4200, 0),
+    "pipeline": (27, 10, 98_000, 13_300),
 }
 # Of a batch, whatever its size, and beside that of each micrograph in it.
 A_BATCH = {"cuda": ((42, 3, 192_500, 4), (198, 0, 740, 0)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}

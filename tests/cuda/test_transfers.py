@@ -23,7 +23,8 @@ analyze = pytest.importorskip("motifgpu.pipeline", exc_type=ImportError).analyze
 A_COLUMN, A_SIDE, AN_IMAGE = 140, 60, 70_000
 # The largest array that may cross at once, for each column.
 AT_ONCE = 8
-DOMAINS = "motifs.in_domains"
+CHAIN = "pipeline"  # which takes moments to the host, where motifs are found
+A_CUT_PATCH, CUT = 24 * 27 // 2, "features.cut_patches"  # products of the modes on what is seen of it
 A_SEARCH = 100_000  # values, for Bragg peaks in an image and its parts
 BRAGG = "columns.bragg"  # some 40 coefficients around every candidate for a Bragg peak, of all parts at once
 TABLES = "cuda.relaxation"  # of steps and samples, whose size the schedule decides
@@ -37,10 +38,11 @@ def micrograph(shape: tuple[int, int]) -> np.ndarray:
 def check(seen: list[Crossing], analysis: Any, shape: tuple[int, int]) -> None:
     """Assert that no image and no patches cross, moments once, and how much does in all."""
     columns, moments = analysis.moments.shape
-    # Domains are found on the host, from the moments of the columns with whole patches.
-    whole = [crossing for crossing in seen if crossing.module == DOMAINS and crossing.shape[1:] == (moments,)]
-    assert len(whole) <= 1
-    seen = [crossing for crossing in seen if crossing not in whole and crossing.module != TABLES]
+    whole = [crossing for crossing in seen if crossing.module == CHAIN and crossing.shape[1:] == (moments,)]
+    assert len(whole) <= 1 + sum(crossing.upload for crossing in whole) <= 2
+    cut = [crossing for crossing in seen if crossing.module == CUT and not crossing.upload]
+    assert sum(crossing.values for crossing in cut) <= A_CUT_PATCH * columns / 2
+    seen = [crossing for crossing in seen if crossing not in [*whole, *cut] and crossing.module != TABLES]
     of_peaks = [crossing for crossing in seen if crossing.module == BRAGG]
     assert sum(crossing.values for crossing in of_peaks) <= A_SEARCH, of_peaks
     seen = [crossing for crossing in seen if crossing.module != BRAGG]
@@ -71,16 +73,6 @@ def test_only_a_few_numbers_a_column_leave_the_device(shape: tuple[int, int]) ->
         namespace.array_namespace(a).__name__ == "array_api_strict"
         for a in (analysis.moments, analysis.layout)
     )
-
-
-def test_the_rows_of_a_site_go_to_the_device_once() -> None:
-    image = put(micrograph((256, 288)))
-    with as_on_a_gpu(), noted() as seen:
-        analysis = analyze(image, structure=False)
-    uploads = [crossing for crossing in seen if crossing.module == "sites" and crossing.upload]
-    rows = [crossing for crossing in uploads if len(crossing.shape) == 1 and crossing.shape[0] != 65]
-    # Of two sites, when they are divided and when they are read, and of each motif for its mean.
-    assert len(rows) <= 4 + analysis.motifs.counts.shape[0]
 
 
 def test_the_way_of_a_gpu_leads_to_the_result_of_the_cpu() -> None:
