@@ -42,10 +42,8 @@ def four_around(row: Array, col: Array, shape: tuple[int, int]) -> Iterator[tupl
 def sampled(image: Array, points: Array, around: Array) -> Array:
     """Return an image between its pixels, linearly, at steps (2, m) from points (n, 2): (n, m)."""
     xp = namespace.array_namespace(points)
-    if array_api_compat.is_numpy_namespace(xp):
-        return on_host.sampled(image, points, around)
     place = points[:, :, None] + around[None, :, :]
-    if namespace.is_cupy(xp):
+    if array_api_compat.is_numpy_namespace(xp) or namespace.is_cupy(xp):
         return namespace.ndimage(xp).map_coordinates(
             image, xp.permute_dims(place, (1, 0, 2)), order=1, mode="nearest"
         )
@@ -70,18 +68,22 @@ def sums_around(
         Sums of the squares, over all steps.
     """
     xp = namespace.array_namespace(image)
-    if array_api_compat.is_numpy_namespace(xp):
-        return on_host.sums_around(image, centre, steps, kind)
     number, width = int(kind.max()) + 1, steps.shape[1]
+    total, square = np.zeros(number * width), np.zeros(number)
     rows, cols = (namespace.from_numpy(step, image) for step in steps)
-    row = namespace.clip(centre[:, 0, None] + rows[None, :], min=0, max=image.shape[0] - 1)
-    col = namespace.clip(centre[:, 1, None] + cols[None, :], min=0, max=image.shape[1] - 1)
-    around = xp.take(xp.reshape(image, (-1,)), xp.reshape(row * image.shape[1] + col, (-1,)))
-    place = namespace.from_numpy(kind, image)[:, None] * width
-    place = xp.reshape(place + xp.arange(width, dtype=xp.int64, device=namespace.device(image)), (-1,))
-    total = namespace.to_numpy(namespace.bincount(place, around, number * width)).astype(np.float64)
-    square = namespace.to_numpy(xp.sum(xp.reshape(around * around, (-1, width)), axis=1)).astype(np.float64)
-    return total.reshape(number, width), np.bincount(kind, square, number)
+    at_once = max(1, namespace.block_size(xp) // width)
+    for first in range(0, len(kind), at_once):
+        own = kind[first : first + at_once]
+        some = centre[first : first + len(own), :]
+        row = namespace.clip(some[:, 0, None] + rows[None, :], min=0, max=image.shape[0] - 1)
+        col = namespace.clip(some[:, 1, None] + cols[None, :], min=0, max=image.shape[1] - 1)
+        around = xp.take(xp.reshape(image, (-1,)), xp.reshape(row * image.shape[1] + col, (-1,)))
+        place = namespace.from_numpy(own, image)[:, None] * width
+        place = xp.reshape(place + xp.arange(width, dtype=xp.int64, device=namespace.device(image)), (-1,))
+        total += namespace.to_numpy(namespace.bincount(place, around, number * width))
+        squares = xp.sum(xp.reshape(around * around, (-1, width)), axis=1)
+        square += np.bincount(own, namespace.to_numpy(squares), number)
+    return total.reshape(number, width), square
 
 
 def disc_of(steps: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
-from motifgpu import cpu
 from motifgpu.core import namespace
 from motifgpu.core.affinity import LEAST_SIGMA, STEPS, TOLERANCE
 from motifgpu.core.namespace import Array
@@ -44,63 +44,6 @@ def solve(distances: Array, target: float) -> tuple[Array, Array, Array]:
     return xp.stack(weights, axis=1), unit / beta, tied | (over > TOLERANCE)
 
 
-@cpu.compiled(needed=True, nogil=True)
-def _turned(neighbors: np.ndarray, weights: np.ndarray, begin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return sources and weights of the edges that arrive at each vertex, whose places end at begin[1:]."""
-    n, k = neighbors.shape
-    sources, values = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
-    place = begin.copy()
-    for i in range(n):
-        for p in range(k):
-            to = place[neighbors[i, p]]
-            sources[to] = i
-            values[to] = weights[i, p]
-            place[neighbors[i, p]] += 1
-    return sources, values
-
-
-@cpu.compiled(nogil=True)
-def _merge(
-    neighbors: np.ndarray,
-    weights: np.ndarray,
-    begin: np.ndarray,
-    sources: np.ndarray,
-    arriving: np.ndarray,
-    union: bool,
-    indptr: np.ndarray,
-    indices: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    """Merge each vertex's own edges with those that arrive; arrays of no length are only counted for."""
-    n, k = neighbors.shape
-    order = np.empty(k, np.int64)
-    at = 0
-    for i in range(n):
-        for p in range(k):
-            q = p
-            while q > 0 and neighbors[i, order[q - 1]] > neighbors[i, p]:
-                order[q] = order[q - 1]
-                q -= 1
-            order[q] = p
-        p, s = 0, begin[i]
-        while p < k or s < begin[i + 1]:
-            own = neighbors[i, order[p]] if p < k else n
-            other = sources[s] if s < begin[i + 1] else n
-            value = np.float32(0)
-            if own <= other:
-                value = weights[i, order[p]]
-                p += 1
-            if other <= own:
-                back = arriving[s]
-                value = value + back - value * back if union else value + back
-                s += 1
-            if indices.size:
-                indices[at] = min(own, other)
-                values[at] = value
-            at += 1
-        indptr[i + 1] = at
-
-
 def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Array, Array]:
     """Return the symmetric graph of directed edges in compressed rows, sorted by index.
 
@@ -121,20 +64,25 @@ def symmetrize(neighbors: Array, weights: Array, union: bool) -> tuple[Array, Ar
     indptr (N + 1,) int32 or, where it must be, int64; indices (nnz,) int32; weights (nnz,) float32
     """
     n, k = neighbors.shape
-    like = weights
-    neighbors = np.require(namespace.to_numpy(neighbors), np.int32, ["C", "W"])
-    weights = np.require(namespace.to_numpy(weights), np.float32, ["C", "W"])
-    begin = np.zeros(n + 1, np.int64)
-    np.cumsum(np.bincount(neighbors.ravel(), minlength=n), out=begin[1:])
-    sources, arriving = _turned(neighbors, weights, begin)
-    indptr = np.zeros(n + 1, np.int64)
-    nothing = np.empty(0, np.int32), np.empty(0, np.float32)
-    _merge(neighbors, weights, begin, sources, arriving, union, indptr, *nothing)
-    indices, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
-    _merge(neighbors, weights, begin, sources, arriving, union, indptr, indices, values)
+    like, neighbors, weights = weights, namespace.to_numpy(neighbors), namespace.to_numpy(weights)
+    by_name = np.argsort(neighbors, axis=1)
+    listed, given = (np.take_along_axis(each, by_name, axis=1).ravel() for each in (neighbors, weights))
+    turned = sparse.csr_array((given, listed, np.arange(0, n * k + 1, k)), shape=(n, n)).tocsc()
+    arriving = np.repeat(np.arange(n), np.diff(turned.indptr)) * n + turned.indices
+    edges = np.concatenate([np.repeat(np.arange(n), k) * n + listed, arriving])
+    order = np.argsort(edges, kind="stable")  # of two that are in order each, so in linear time
+    edges, weights = edges[order], np.concatenate([given, turned.data])[order]
+    twice = edges[1:] == edges[:-1]
+    first = np.append(True, ~twice)
+    both, back = np.append(twice, False)[first], weights[1:][twice]
+    edges, weights = edges[first], weights[first]
+    there = weights[both]
+    weights[both] = there + back - there * back if union else there + back
+    begin, indices = np.divmod(edges, n)
+    indptr = np.append(0, np.cumsum(np.bincount(begin, minlength=n)))
     indptr = indptr if indptr[-1] >= 2**31 else indptr.astype(np.int32)
     return (
         namespace.from_numpy(indptr, like),
-        namespace.from_numpy(indices, like),
-        namespace.from_numpy(values, like),
+        namespace.from_numpy(indices.astype(np.int32), like),
+        namespace.from_numpy(weights, like),
     )

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from motifgpu import cpu
-
 SAMPLE, POWERS = 128, 6  # rows and steps by which the widest axis is found
 
 
-@cpu.compiled(nogil=True, error_model="numpy", fastmath=True)
-def _along_widest(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return where some rows lie along the axis of their largest variance, as a sample of them shows it."""
-    columns = rows.shape[1]
-    step = max(1, which.size // SAMPLE)
-    middle, axis = np.zeros(columns, np.float32), np.ones(columns, np.float32)
-    for i in range(0, which.size, step):
-        middle += rows[which[i]]
-    middle /= np.float32((which.size - 1) // step + 1)
+def _along_widest(rows: np.ndarray) -> np.ndarray:
+    """Return where rows lie along the axis of their largest variance, as a sample of them shows it."""
+    sample = rows[:: max(1, len(rows) // SAMPLE)]
+    sample = sample - sample.mean(axis=0)
+    axis = np.ones(rows.shape[1], rows.dtype)
     for _ in range(POWERS):
-        turned = np.zeros(columns, np.float32)
-        for i in range(0, which.size, step):
-            row, share = rows[which[i]], np.float32(0)
-            for d in range(columns):
-                share += (row[d] - middle[d]) * axis[d]
-            for d in range(columns):
-                turned[d] += share * (row[d] - middle[d])
-        axis = turned / max(np.abs(turned).max(), np.float32(1e-30))
-    place = np.zeros(which.size, np.float32)
-    for i in range(which.size):
-        row, share = rows[which[i]], np.float32(0)
-        for d in range(columns):
-            share += row[d] * axis[d]
-        place[i] = share
+        axis = (sample @ axis) @ sample
+        axis /= max(np.abs(axis).max(), np.float32(1e-30))
+    place: np.ndarray = rows @ axis
     return place
 
 
@@ -47,7 +30,7 @@ def alike_order(rows: np.ndarray, unit: int) -> np.ndarray:
         begin, end = parts.pop()
         if end - begin > 2 * unit:
             part = order[begin:end]
-            order[begin:end] = part[np.argsort(_along_widest(rows, part))]
+            order[begin:end] = part[np.argsort(_along_widest(rows[part]))]
             middle = begin + -(-(end - begin) // 2 // unit) * unit
             parts += [(begin, middle), (middle, end)]
     return order

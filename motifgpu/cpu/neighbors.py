@@ -40,41 +40,25 @@ class _Tiled(NamedTuple):
     width: int  # tiles of a block
 
 
-@cpu.compiled(needed=True, nogil=True, error_model="numpy")
-def _shifted_rows(
-    x: np.ndarray, begin: int, end: int, columns: int, unit: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _shifted_rows(x: np.ndarray, columns: int, unit: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return rows less their mean row as (n, columns) float32, and their spreads (n,).
 
     With `unit` the rows are centred and of norm 1 before.
     """
-    n, used = end - begin, x.shape[1]
-    rows = np.zeros((n, columns))
-    spread = np.ones(n)
-    middle = np.zeros(columns)
-    for i in range(n):
-        mean, norm = 0.0, 1.0
-        if unit:
-            size = norm = 0.0
-            for d in range(used):
-                mean += x[begin + i, d]
-                size += np.float64(x[begin + i, d]) * x[begin + i, d]
-            mean /= used
-            for d in range(used):
-                norm += (x[begin + i, d] - mean) ** 2
-            spread[i] = np.sqrt(norm / size) if size > 0 else 0.0
-            norm = np.sqrt(norm)
-        for d in range(used):
-            rows[i, d] = (x[begin + i, d] - mean) / norm
-            middle[d] += rows[i, d] / n
-    shifted = np.empty((n, columns), np.float32)
-    for i in range(n):
-        for d in range(columns):
-            shifted[i, d] = rows[i, d] - middle[d]
+    rows, spread = x.astype(np.float64), np.ones(len(x))
+    if unit:
+        size = np.sqrt(np.sum(rows * rows, axis=1))
+        rows -= rows.mean(axis=1, keepdims=True)
+        norm = np.sqrt(np.sum(rows * rows, axis=1))
+        spread = np.divide(norm, size, out=np.zeros_like(size), where=size > 0)
+        rows /= np.where(norm > 0, norm, 1.0)[:, None]
+    rows -= rows.mean(axis=0)
+    shifted = np.zeros((len(x), columns), np.float32)
+    shifted[:, : x.shape[1]] = rows
     return shifted, spread
 
 
-@cpu.compiled(nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
+@cpu.compiled(needed=True, nogil=True, error_model="numpy", fastmath={"contract", "nnan", "nsz"})
 def _compare(row: np.ndarray, tile: np.ndarray, total: np.ndarray) -> Any:
     """Write the squared distances of a row to those of a tile, and return the least."""
     for v in range(TILE):
@@ -222,7 +206,7 @@ def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[A
     who = np.full((host.shape[0], k), np.iinfo(np.int32).max, np.int32)
     graphs, rounds = [], []
     for first, last in pairwise(offsets.tolist()):
-        rows, spreads[first:last] = _shifted_rows(host, first, last, columns, unit)
+        rows, spreads[first:last] = _shifted_rows(host[first:last], columns, unit)
         given = _tiled(rows)
         lists = best[first:last], who[first:last]
         graphs.append((first, given.names, *lists))

@@ -254,40 +254,6 @@ def _together(layouts: Sequence[_Layout]) -> np.ndarray:
     return np.concatenate([layout.current() for layout in layouts] or [np.empty((0, 2), np.float32)])
 
 
-@cpu.compiled(nogil=True, error_model="numpy")
-def _scatter(x: np.ndarray, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean row of x[begin:end] and the sum of outer products of what differs from it."""
-    columns = x.shape[1]
-    mean, row = np.zeros(columns), np.empty(columns)
-    products = np.zeros((columns, columns))
-    for i in range(begin, end):
-        for d in range(columns):
-            mean[d] += x[i, d]
-    for d in range(columns):
-        mean[d] /= end - begin
-    for i in range(begin, end):
-        for d in range(columns):
-            row[d] = x[i, d] - mean[d]
-        for c in range(columns):
-            line, factor = products[c], row[c]
-            for d in range(columns):
-                line[d] += factor * row[d]
-    return mean, products
-
-
-@cpu.compiled(nogil=True, error_model="numpy")
-def _project(x: np.ndarray, begin: int, mean: np.ndarray, axes: np.ndarray, result: np.ndarray) -> None:
-    """Set result (n, 2) to the rows of x from `begin` on, less `mean`, along the two `axes`."""
-    for i in range(result.shape[0]):
-        first = second = 0.0
-        for d in range(x.shape[1]):
-            value = x[begin + i, d] - mean[d]
-            first += value * axes[0, d]
-            second += value * axes[1, d]
-        result[i, 0] = first
-        result[i, 1] = second
-
-
 def pca_start(x: Array, offsets: np.ndarray) -> Array:
     """Return the first two principal components (N, 2) float32 of each graph's rows, up to `EXTENT`."""
     host = np.require(namespace.to_numpy(x), requirements=["C", "W"])
@@ -295,12 +261,14 @@ def pca_start(x: Array, offsets: np.ndarray) -> Array:
     for a, b in pairwise(offsets):
         if b - a < 2:
             continue
-        mean, products = _scatter(host, a, b)
+        rows = host[a:b].astype(np.float64)
+        rows -= rows.mean(axis=0)
         axes = np.zeros((2, host.shape[1]))
-        leading = np.linalg.eigh(products)[1].T[::-1][:2]
+        # Without BLAS, whose last bits depend on its threads.
+        leading = np.linalg.eigh(np.einsum("ni,nj->ij", rows, rows))[1].T[::-1][:2]
         axes[: leading.shape[0]] = leading
         axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
-        _project(host, a, mean, axes, start[a:b])
+        start[a:b] = np.einsum("ni,ai->na", rows, axes)
         largest = np.abs(start[a:b]).max()
         if largest > 0:
             start[a:b] *= EXTENT / largest

@@ -65,34 +65,6 @@ def _outranked(
                         found[i] = True
 
 
-def sampled(image: np.ndarray, points: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """Return an image between its pixels, linearly, at steps (2, m) from points (n, 2): (n, m).
-
-    Beyond the image its outermost pixels stand.
-    """
-    values = np.empty((len(points), around.shape[1]), image.dtype)
-    _sample(values, image, points, around)
-    return values
-
-
-@cpu.compiled(nogil=True, error_model="numpy")
-def _sample(values: Any, image: Any, points: Any, around: Any) -> None:
-    last_row, last_col = image.shape[0] - 1, image.shape[1] - 1
-    for i in range(points.shape[0]):
-        for k in range(around.shape[1]):
-            row, col = points[i, 0] + around[0, k], points[i, 1] + around[1, k]
-            top, left = np.floor(row), np.floor(col)
-            down, right = row - top, col - left
-            r0, c0 = int(top), int(left)
-            r1, c1 = min(max(r0 + 1, 0), last_row), min(max(c0 + 1, 0), last_col)
-            r0, c0 = min(max(r0, 0), last_row), min(max(c0, 0), last_col)
-            one = np.float32(1)
-            total = (one - down) * (one - right) * image[r0, c0]
-            total += (one - down) * right * image[r0, c1]
-            total += down * (one - right) * image[r1, c0]
-            values[i, k] = total + down * right * image[r1, c1]
-
-
 class Nearest:
     """Which of some places is nearest, quicker than a tree for many questions.
 
@@ -109,70 +81,21 @@ class Nearest:
         self._low = np.floor(places.min(axis=0)).astype(np.int64) - 2 * _MARKED
         rows, cols = (np.ceil(places.max(axis=0)).astype(np.int64) + 2 * _MARKED - self._low + 1).tolist()
         self._ground = np.full((rows, cols), -1, np.int32)
-        _mark(self._ground, places, self._low)
+        row, col = (np.round(places).astype(np.int64) - self._low).T
+        # The nearest last, which stays.
+        for step in sorted(np.ndindex(2 * _MARKED + 1, 2 * _MARKED + 1), key=_far, reverse=True):
+            self._ground[row + step[0] - _MARKED, col + step[1] - _MARKED] = np.arange(len(places))
 
     def to(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return distance and number (m,) of the place nearest to each of (m, 2), infinity without one."""
-        distance, number = np.empty(len(ends)), np.empty(len(ends), np.int64)
-        _look_up(distance, number, self._ground, self._places, ends, self._low)
+        last = np.array(self._ground.shape) - 1
+        row, col = np.clip(np.round(ends).astype(np.int64) - self._low, 0, last).T
+        number = self._ground[row, col].astype(np.int64)
+        away = ends - self._places[number]
+        distance = np.where(number >= 0, np.sqrt(away[:, 0] ** 2 + away[:, 1] ** 2), np.inf)
         return distance, number
 
 
-@cpu.compiled(nogil=True, error_model="numpy")
-def _mark(ground: Any, places: Any, low: Any) -> None:
-    """Write the number of each place on the pixels around it, the nearest where several do."""
-    for far in range(2 * _MARKED * _MARKED, -1, -1):
-        for r in range(-_MARKED, _MARKED + 1):
-            for c in range(-_MARKED, _MARKED + 1):
-                if r * r + c * c == far:
-                    for i in range(places.shape[0]):
-                        row, col = round(places[i, 0]) - low[0] + r, round(places[i, 1]) - low[1] + c
-                        ground[row, col] = i
-
-
-@cpu.compiled(nogil=True, error_model="numpy")
-def _look_up(distance: Any, number: Any, ground: Any, places: Any, ends: Any, low: Any) -> None:
-    for i in range(ends.shape[0]):
-        row = min(max(round(ends[i, 0]) - low[0], 0), ground.shape[0] - 1)
-        col = min(max(round(ends[i, 1]) - low[1], 0), ground.shape[1] - 1)
-        j = ground[row, col]
-        number[i], distance[i] = j, np.inf
-        if j >= 0:
-            distance[i] = np.sqrt((ends[i, 0] - places[j, 0]) ** 2 + (ends[i, 1] - places[j, 1]) ** 2)
-
-
-def sums_around(
-    image: np.ndarray, centre: np.ndarray, steps: np.ndarray, kind: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum an image over the pixels at each step (2, m) from the points of each of k kinds.
-
-    Parameters
-    ----------
-    image : (H, W) ndarray
-    centre : (n, 2) int64 ndarray
-        Pixels; beyond the image its outermost pixels stand.
-    steps : (2, m) int64 ndarray
-    kind : (n,) int64 ndarray
-
-    Returns
-    -------
-    total : (k, m) float64 ndarray
-        Sums of the values.
-    square : (k,) float64 ndarray
-        Sums of the squares, over all steps.
-    """
-    number = int(kind.max()) + 1
-    total, square = np.zeros((number, steps.shape[1])), np.zeros(number)
-    _sum_around(total, square, image, centre, steps, kind)
-    return total, square
-
-
-@cpu.compiled(nogil=True, error_model="numpy")
-def _sum_around(total: Any, square: Any, image: Any, centre: Any, steps: Any, kind: Any) -> None:
-    for i in range(centre.shape[0]):
-        for k in range(steps.shape[1]):
-            row = min(max(centre[i, 0] + steps[0, k], 0), image.shape[0] - 1)
-            col = min(max(centre[i, 1] + steps[1, k], 0), image.shape[1] - 1)
-            value = np.float64(image[row, col])
-            total[kind[i], k] += value
-            square[kind[i]] += value * value
+def _far(step: tuple[int, ...]) -> int:
+    """Return how far a step from the corner of the marked pixels is from their middle, squared."""
+    return sum((along - _MARKED) ** 2 for along in step)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from motifgpu import cpu
 
 
-@cpu.compiled(error_model="numpy")
 def subset_pairs(
     node: np.ndarray,
     start: np.ndarray,
@@ -17,7 +18,7 @@ def subset_pairs(
     first: np.ndarray,
     max_gap: int,
     nearest: bool,
-) -> list[tuple[np.int64, np.int64]]:
+) -> np.ndarray:
     """Return the pairs (lower, higher) of nodes one of whose orientations lies in one of the other's.
 
     Parameters
@@ -42,40 +43,39 @@ def subset_pairs(
 
     Returns
     -------
-    list of (int, int)
+    (e, 2) int64 ndarray
     """
-    height, width = cells[:, 0].max() + 1, cells[:, 1].max() + 1
-    grid = np.full((height, width), -1, np.int64)
-    found = [(np.int64(0), np.int64(0)) for _ in range(0)]
-    for higher in range(level.size):
-        begin = len(found)
-        hit = np.zeros(higher, np.bool_)
-        for large in range(first[higher], first[higher + 1]):
-            for e in range(start[large], start[large + 1]):
-                grid[cells[e, 0], cells[e, 1]] = cells[e, 2]
-            for lower in range(higher - 1, -1, -1):
-                gap = level[higher] - level[lower]
-                if gap > max_gap:
-                    break
-                if gap == 0 or hit[lower]:
-                    continue
-                for small in range(first[lower], first[lower + 1]):
-                    if (mask[small] & ~mask[large]) == 0 and _inside(grid, start, cells, small, large):
-                        hit[lower] = True
-                        break
-            for e in range(start[large], start[large + 1]):
-                grid[cells[e, 0], cells[e, 1]] = -1
-        best = -1
-        for lower in range(higher - 1, -1, -1):
-            if hit[lower] and (not nearest or best < 0 or level[lower] == best):
-                best = level[lower]
-                found.append((np.int64(lower), np.int64(higher)))
-        found[begin:] = found[begin:][::-1]
-    return found
+    grid = np.full(cells[:, :2].max(axis=0) + 1, -1, np.int64)
+    lowest = np.searchsorted(level, level - max_gap)
+    found = [np.zeros((0, 2), np.int64)]
+    for higher, end in enumerate(np.searchsorted(level, level).tolist()):  # of those of a lower level
+        hit = np.zeros(end, np.bool_)
+        _contain(hit, grid, start, cells, mask, first, lowest[higher], first[higher], first[higher + 1])
+        lower = np.flatnonzero(hit)
+        if nearest and lower.size:
+            lower = lower[level[lower] == level[lower[-1]]]
+        found.append(np.stack([lower, np.full_like(lower, higher)], axis=1))
+    return np.concatenate(found)
 
 
-@cpu.compiled(error_model="numpy")
-def _inside(grid: np.ndarray, start: np.ndarray, cells: np.ndarray, small: int, large: int) -> bool:
+@cpu.compiled(nogil=True, error_model="numpy")
+def _contain(
+    hit: Any, grid: Any, start: Any, cells: Any, mask: Any, first: Any, lowest: int, begin: int, end: int
+) -> None:
+    """Say which nodes, from `lowest` on, lie in one of the orientations begin ... end-1."""
+    for large in range(begin, end):
+        for e in range(start[large], start[large + 1]):
+            grid[cells[e, 0], cells[e, 1]] = cells[e, 2]
+        for lower in range(lowest, hit.size):
+            for small in range(first[lower], first[lower + 1]):
+                if not hit[lower] and (mask[small] & ~mask[large]) == 0:
+                    hit[lower] = _inside(grid, start, cells, small, large)
+        for e in range(start[large], start[large + 1]):
+            grid[cells[e, 0], cells[e, 1]] = -1
+
+
+@cpu.compiled(nogil=True, error_model="numpy")
+def _inside(grid: Any, start: Any, cells: Any, small: int, large: int) -> bool:
     """Say whether a translation takes every cell of `small` onto one of `large` of its type."""
     n, anchor = start[small + 1] - start[small], start[small]
     if n > start[large + 1] - start[large]:

@@ -53,7 +53,7 @@ def contained_shapes(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
     bits = np.left_shift(np.uint64(1), (cells[:, 2] % 64).astype(np.uint64))
     node = np.array([k for k, _ in ways], np.int64)
     level = np.array([n.level for n in nodes], np.int64)
-    found = subset_pairs(
+    return subset_pairs(
         node,
         start.astype(np.int64),
         cells,
@@ -63,7 +63,6 @@ def contained_shapes(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
         linking if isinstance(linking, int) else int(level.max()),
         linking == "nearest",
     )
-    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _without(
