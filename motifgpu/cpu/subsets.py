@@ -10,7 +10,6 @@ from motifgpu import cpu
 
 
 def subset_pairs(
-    node: np.ndarray,
     start: np.ndarray,
     cells: np.ndarray,
     mask: np.ndarray,
@@ -23,8 +22,6 @@ def subset_pairs(
 
     Parameters
     ----------
-    node : (w,) int64 ndarray
-        Node that each orientation belongs to, ascending.
     start : (w + 1,) int64 ndarray
         First cell of each orientation in `cells`.
     cells : (e, 3) int64 ndarray

@@ -54,7 +54,6 @@ def contained_shapes(nodes: Sequence[MotifCell], linking: int | str) -> np.ndarr
     node = np.array([k for k, _ in ways], np.int64)
     level = np.array([n.level for n in nodes], np.int64)
     return subset_pairs(
-        node,
         start.astype(np.int64),
         cells,
         np.bitwise_or.reduceat(bits, start[:-1]),
