@@ -189,7 +189,7 @@ def _normal(gauss: np.ndarray, away: np.ndarray, slope: np.ndarray) -> dict[tupl
 
 
 def _solved(n: dict[tuple[int, int], np.ndarray], m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first four of five unknowns (k, 4) at a fifth of 0, and the fifth; what is given is used up."""
+    """Return the first four of five unknowns (k, 4) at a fifth of 0, and the fifth; uses up what is given."""
     for a in range(4):
         for b in range(a + 1, 5):
             share = n[a, b] / n[a, a]
