@@ -63,7 +63,8 @@ class Analysis:
         Zernike moments of their patches, in the order j = (p(p+2)+q)/2; of cut ones by regularised least
         squares over what is seen (`motifgpu.features.cut_patches`).
     graph : AffinityGraph
-        Of the w columns with a whole patch.
+        Of the w columns with a whole patch, by which the layout was relaxed; after decisions without those
+        that were removed, and with edges from those that were added to columns that are like them.
     layout : (m, 2) float32 array
         Force-relaxed positions; a column with a cut patch stands amid the whole ones that are most like it.
     motifs : Motifs

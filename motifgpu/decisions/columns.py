@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,27 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, take_rows, to_numpy
 from motifgpu.decisions.decision import STAGE
 from motifgpu.decisions.following import (
+    averages_after,
+    part_around,
     patch_grid,
     standard_image,
-    with_averages,
+    whole_patches,
     with_structure,
 )
+from motifgpu.decisions.graph import with_vertices
 from motifgpu.decisions.places import find_rows
 from motifgpu.features.cut_patches import LARGEST_CUT, Modes, seen_of
-from motifgpu.features.zernike import rotation_invariants, zernike_moments
-from motifgpu.graph.affinity import AffinityGraph, affinity_graph
-from motifgpu.graph.neighbors import nearest_neighbors
+from motifgpu.features.zernike import zernike_moments
 from motifgpu.motifs.averages import mean_rows
 from motifgpu.motifs.cut_columns import with_cut_columns, with_cut_moments, with_cut_places
 from motifgpu.motifs.find import Motifs
+from motifgpu.motifs.shells import neighbor_shells
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
+
+_AROUND = 8  # sides of a patch: how much of the micrograph around a new column it is fitted in
+_NOISE = 500  # whole patches nearest to new columns that noise is measured in
 
 
 def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
@@ -52,49 +58,65 @@ def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
     columns, old = _measured(analysis, places)
     known = np.zeros(len(columns), bool)
     known[old] = True
-    grid = patch_grid(analysis, columns.points)
-    mask = np.zeros(len(columns), bool)
-    mask[old] = to_numpy(analysis.mask)
-    mask |= ~known & (to_numpy(grid.missing) <= LARGEST_CUT)
-
-    def joined(values: Array, new: Array) -> Array:
-        """Return values of the columns with a patch: the old ones, and the new ones in their places."""
-        xp = namespace.array_namespace(values)
-        place = np.empty(int(mask.sum()), np.int64)
-        inside = known[mask]
-        place[inside] = np.arange(int(inside.sum()))
-        place[~inside] = int(inside.sum()) + np.arange(int((~inside).sum()))
-        every = xp.concat([values, xp.astype(new, values.dtype)], axis=0)
-        return xp.take(every, from_numpy(place, values), axis=0)
-
-    fresh = from_numpy(mask & ~known, grid.missing)
+    grid = patch_grid(analysis, take_rows(columns.points, from_numpy(~known, columns.points)))
+    patched = to_numpy(grid.missing) <= LARGEST_CUT
+    mask = np.empty(len(columns), bool)
+    mask[old], mask[~known] = to_numpy(analysis.mask), patched
+    fresh = from_numpy(patched, grid.missing)
+    inside = from_numpy(known[mask], analysis.whole)
+    of_one = _joined(known[mask])
     changed = replace(
         analysis,
         columns=columns,
         mask=from_numpy(mask, analysis.mask),
         points=take_rows(columns.points, from_numpy(mask, columns.points)),
-        missing=joined(analysis.missing, take_rows(grid.missing, fresh)),
-        whole=joined(analysis.whole, take_rows(grid.whole, fresh)),
+        missing=of_one(analysis.missing, take_rows(grid.missing, fresh)),
+        whole=of_one(analysis.whole, take_rows(grid.whole, fresh)),
     )
-    if not (mask & ~known).any():
+    if not patched.any():
         return with_structure(changed)
 
-    at_hand = np.zeros(len(columns), bool)
-    at_hand[old] = _whole_of_all(analysis)
-    inside = from_numpy(known[mask], analysis.whole)
-    own = take_rows(analysis.moments, analysis.whole)
-    modes = Modes.of(grid.sample(from_numpy(at_hand, grid.missing)), own, analysis.patch_size.pixels)
     xp = namespace.array_namespace(grid.missing)
     patches = grid.sample(fresh)
+    modes = _modes(analysis, to_numpy(grid.points)[patched].mean(axis=0))
     seen = seen_of(patches, grid.present(xp.nonzero(fresh)[0]), modes)
     motifs = with_cut_columns(analysis.motifs, analysis.moments, seen, changed.points, inside)
     moments = with_cut_moments(analysis.moments, seen, inside)
     # Whole patches have moments of their own.
     exact = zernike_moments(patches, analysis.parameters["order"])
     certain = changed.whole & ~inside
-    moments = xp.where(certain[:, None], joined(analysis.moments, exact), moments)
+    moments = xp.where(certain[:, None], of_one(analysis.moments, exact), moments)
     layout = with_cut_places(analysis.layout, moments, motifs.labels, inside, modes)
-    return _followed(replace(changed, motifs=motifs, moments=moments, layout=layout))
+    came = take_rows(grid.whole, fresh)
+    labels = to_numpy(take_rows(motifs.labels, certain))
+    return _followed(
+        analysis,
+        replace(changed, motifs=motifs, moments=moments, layout=layout),
+        np.where(known[mask], np.cumsum(known[mask]) - 1, -1),
+        [(1, take_rows(patches, came), labels)],
+    )
+
+
+def _joined(known: np.ndarray) -> Callable[[Array, Array], Array]:
+    """Return what puts values of columns that are `known` (n,) bool and of the others into one array."""
+    order = np.argsort(np.concatenate([np.flatnonzero(known), np.flatnonzero(~known)]))
+
+    def join(values: Array, new: Array) -> Array:
+        xp = namespace.array_namespace(values)
+        every = xp.concat([values, xp.astype(new, values.dtype)], axis=0)
+        return xp.take(every, from_numpy(order, values), axis=0)
+
+    return join
+
+
+def _modes(analysis: Analysis, middle: np.ndarray) -> Modes:
+    """Return how whole patches differ; the noise is that of the patches around a place (row, col)."""
+    whole = np.flatnonzero(to_numpy(analysis.whole))
+    apart = np.linalg.norm(to_numpy(analysis.points)[whole] - middle, axis=1)
+    near = np.sort(np.argsort(apart, kind="stable")[:_NOISE])
+    moments = take_rows(analysis.moments, analysis.whole)
+    patches = whole_patches(analysis, whole[near])
+    return Modes.of(patches, moments, analysis.patch_size.pixels, from_numpy(near, moments))
 
 
 def without_columns(analysis: Analysis, rows: np.ndarray) -> Analysis:
@@ -125,14 +147,19 @@ def without_columns(analysis: Analysis, rows: np.ndarray) -> Analysis:
     }
     one_by_one = ("points", "whole", "missing", "moments", "layout")
     changed: dict[str, Any] = {name: take_rows(getattr(analysis, name), here) for name in one_by_one}
+    went = np.flatnonzero(~kept & to_numpy(analysis.whole))
+    lost = [(-1, whole_patches(analysis, went), to_numpy(analysis.motifs.labels)[went])] if went.size else []
     return _followed(
+        analysis,
         replace(
             analysis,
             columns=analysis.columns.select(from_numpy(stay, analysis.columns.points)),
             mask=from_numpy(mask[stay], analysis.mask),
             motifs=replace(analysis.motifs, **named),
             **changed,
-        )
+        ),
+        np.flatnonzero(kept),
+        lost,
     )
 
 
@@ -142,15 +169,19 @@ def _measured(analysis: Analysis, places: np.ndarray) -> tuple[Columns, np.ndarr
     host = to_numpy(before.points).astype(np.float64)
     invert = analysis.parameters["invert"]
     dark = DARK in before.notes if invert is None else bool(invert)
+    here = part_around(analysis, places, _AROUND * analysis.patch_size.pixels)
+    first, last = np.array([(side.start, side.stop - 1) for side in here]).T
+    there = ((host >= first - 0.5) & (host <= last + 0.5)).all(axis=1)
+    among = np.concatenate([host[there], places])
     found = measure_columns(
-        standard_image(analysis),
-        np.concatenate([host, places]),
+        standard_image(analysis, here),
+        among - first,
         refine=True,
         smoothing=analysis.parameters["smoothing"],
         invert=dark,
     )
     # Where the fit went elsewhere, a column stays where the person saw it.
-    fitted = to_numpy(found.points).astype(np.float64)
+    fitted = to_numpy(found.points).astype(np.float64) + first
     row = find_rows(fitted, places)
     on_data = np.flatnonzero(row >= 0)
     if not on_data.size:
@@ -175,31 +206,33 @@ def _measured(analysis: Analysis, places: np.ndarray) -> tuple[Columns, np.ndarr
     return columns, np.argsort(order)[: len(host)]
 
 
-def _whole_of_all(analysis: Analysis) -> np.ndarray:
-    """Return which of all columns (n,) have a whole patch."""
-    whole = np.zeros(len(analysis.columns), bool)
-    whole[to_numpy(analysis.mask)] = to_numpy(analysis.whole)
-    return whole
+def _followed(
+    before: Analysis, after: Analysis, origin: np.ndarray, changes: Sequence[tuple[int, Array, np.ndarray]]
+) -> Analysis:
+    """Return an analysis of other columns with what follows from them; the layout is as it is.
 
-
-def _followed(analysis: Analysis) -> Analysis:
-    """Return an analysis of other columns with what follows from them; the layout is as it is."""
-    motifs, whole = analysis.motifs, to_numpy(analysis.whole)
+    Parameters
+    ----------
+    before, after : Analysis
+    origin : (m,) int ndarray
+        Which of the points before each one is, -1 for those that are new.
+    changes : sequence
+        Whole patches that came or went, see `averages_after`.
+    """
+    motifs, whole = after.motifs, to_numpy(after.whole)
     labels, kinds = to_numpy(motifs.labels), len(to_numpy(motifs.counts))
-    moments = take_rows(analysis.moments, analysis.whole)
+    moments = take_rows(after.moments, after.whole)
     of_whole = np.bincount(labels[whole & (labels >= 0)], minlength=kinds)
     counts = np.bincount(labels[labels >= 0], minlength=kinds)
-    motifs = replace(
-        motifs,
-        counts=from_numpy(counts, motifs.counts),
-        means=mean_rows(moments, labels[whole], of_whole),
+    means = mean_rows(moments, labels[whole], of_whole)
+    vertex = np.cumsum(to_numpy(before.whole)) - 1
+    vertices = np.where(origin >= 0, vertex[origin], -1)[whole]
+    return with_structure(
+        replace(
+            after,
+            motifs=replace(motifs, counts=from_numpy(counts, motifs.counts), means=means),
+            averages=averages_after(before.averages, np.arange(kinds), changes, of_whole, means),
+            shells=neighbor_shells(after.points, motifs.labels),
+            graph=with_vertices(before.graph, vertices, moments, after.parameters),
+        )
     )
-    changed = replace(analysis, motifs=motifs, graph=_graph(moments, analysis.parameters))
-    return with_structure(with_averages(changed))
-
-
-def _graph(moments: Array, parameters: Any) -> AffinityGraph:
-    """Return the neighbour graph of whole columns."""
-    features = rotation_invariants(moments) if parameters["rotation_invariant"] else moments
-    k = min(parameters["n_neighbors"], moments.shape[0]) - 1
-    return affinity_graph(nearest_neighbors(features, k, metric=parameters["metric"]))

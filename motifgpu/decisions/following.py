@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, from_numpy, take_rows, to_numpy
 from motifgpu.features.patches import PatchGrid
 from motifgpu.features.zernike import reconstruct_patches
-from motifgpu.motifs.averages import ClassAverages, class_averages, mean_rows
+from motifgpu.motifs.averages import ClassAverages, mean_rows
 from motifgpu.motifs.shells import neighbor_shells
 from motifgpu.structure.composition import compose
 
@@ -22,19 +23,35 @@ if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
 
-def standard_image(analysis: Analysis) -> StandardImage:
-    """Return the micrograph as its columns were searched in."""
-    micrograph = analysis.micrograph
-    return StandardImage.of(Pixels.of(micrograph.image, "columns", micrograph.valid), "columns")
+Part = tuple[slice, slice]
+# How far beyond a patch pixels are held by a spline through them, to the last bit of float32, px.
+_SPLINE = 16
+
+
+def standard_image(analysis: Analysis, part: Part | None = None) -> StandardImage:
+    """Return the micrograph as its columns were searched in, or a part of it."""
+    micrograph, here = analysis.micrograph, part or (slice(None), slice(None))
+    valid = None if micrograph.valid is None else micrograph.valid[here]
+    return StandardImage.of(Pixels.of(micrograph.image[here], "columns", valid), "columns")
+
+
+def part_around(analysis: Analysis, points: np.ndarray, margin: float) -> Part:
+    """Return the part of the micrograph around one point or more (k, 2), up to a margin in px."""
+    low = np.maximum(np.floor(points.min(axis=0) - margin).astype(int), 0)
+    high = np.minimum(np.ceil(points.max(axis=0) + margin).astype(int) + 1, analysis.micrograph.shape)
+    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def patch_grid(analysis: Analysis, points: Array) -> PatchGrid:
     """Return the patches of columns at `points` (n, 2), as those of the analysis were sampled."""
-    image = analysis.micrograph.image
+    micrograph, image = analysis.micrograph, analysis.micrograph.image
+    samples, length = analysis.parameters["patch_samples"], analysis.patch_size.pixels
     if analysis.parameters["remove_background"]:
         image = image - estimate_background(standard_image(analysis))
-    samples, side = analysis.parameters["patch_samples"], analysis.patch_size.pixels
-    return PatchGrid(image, points, samples, side, analysis.micrograph.valid)
+    here = part_around(analysis, to_numpy(points), length + _SPLINE)
+    valid = None if micrograph.valid is None else micrograph.valid[here]
+    origin = namespace.as_like(np.array([[side.start for side in here]]), points)
+    return PatchGrid(image[here], points - origin, samples, length, valid)
 
 
 def with_labels(
@@ -106,20 +123,6 @@ def with_structure(analysis: Analysis) -> Analysis:
     return replace(analysis, cells=cells, hierarchy=hierarchy, no_lattice=why)
 
 
-def with_averages(analysis: Analysis) -> Analysis:
-    """Return an analysis whose averages and shells are those of its columns, every patch sampled anew."""
-    chosen = np.zeros(len(to_numpy(analysis.mask)), bool)
-    chosen[to_numpy(analysis.mask)] = to_numpy(analysis.whole)
-    grid = patch_grid(analysis, analysis.columns.points)
-    moments, labels = (take_rows(x, analysis.whole) for x in (analysis.moments, analysis.motifs.labels))
-    kinds = len(to_numpy(analysis.motifs.counts))
-    patches = grid.sample(from_numpy(chosen, analysis.mask))
-    averages = class_averages(patches, moments, labels, n_classes=kinds)
-    return replace(
-        analysis, averages=averages, shells=neighbor_shells(analysis.points, analysis.motifs.labels)
-    )
-
-
 def _refined(environments: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return environments of which each is inside one motif; the largest part of one keeps its number."""
     found = np.where(labels >= 0, environments, -1).astype(np.int32)
@@ -142,24 +145,53 @@ def _averages(analysis: Analysis, labels: np.ndarray, counts: np.ndarray, means:
     Of each old motif the columns that stay together are known by its mean; the others alone are sampled.
     """
     before, old = analysis.averages, to_numpy(analysis.motifs.labels)[to_numpy(analysis.whole)]
-    size = before.patches.shape[1]
     heir = np.full(len(to_numpy(before.counts)) + 1, -1)  # the last one is that of no motif
     for label in np.unique(old[old >= 0]):
         now, often = np.unique(labels[old == label], return_counts=True)
         heir[label] = now[often.argmax()]
+    moved = np.flatnonzero(labels != heir[old])
+    changes = []
+    if moved.size:
+        patches = whole_patches(analysis, np.flatnonzero(to_numpy(analysis.whole))[moved])
+        changes = [(1, patches, labels[moved]), (-1, patches, heir[old[moved]])]
+    return averages_after(before, heir[:-1], changes, counts, means)
+
+
+def whole_patches(analysis: Analysis, rows: np.ndarray) -> Array:
+    """Return the patches (k, s, s) of columns, given as rows of `Analysis.points`, that have a whole one."""
+    xp = namespace.array_namespace(analysis.points)
+    points = xp.take(analysis.points, from_numpy(rows, analysis.points), axis=0)
+    return patch_grid(analysis, points).sample(xp.ones_like(points[:, 0]) > 0)
+
+
+def averages_after(
+    before: ClassAverages,
+    heir: np.ndarray,
+    changes: Sequence[tuple[int, Array, np.ndarray]],
+    counts: np.ndarray,
+    means: Array,
+) -> ClassAverages:
+    """Return averages in which some patches came or went.
+
+    Parameters
+    ----------
+    before : ClassAverages
+        Of c motifs.
+    heir : (c,) int ndarray
+        Which motif each of them is now, -1 for none.
+    changes : sequence of (int, (k, s, s) array, (k,) int ndarray)
+        1 for patches that came and -1 for those that went, and their motifs now, -1 for none.
+    counts : (d,) int ndarray
+        Of whole patches of each motif now.
+    means : (d, n_moments) array
+        Mean moments.
+    """
+    size = before.patches.shape[1]
     known = to_numpy(before.patches).astype(np.float64) * to_numpy(before.counts)[:, None, None]
     total = np.zeros((counts.size + 1, size, size))  # the last one takes what belongs to no motif
-    np.add.at(total, heir[:-1], known)
-    moved = np.flatnonzero(labels != heir[old])
-    if moved.size:
-        place = np.flatnonzero(to_numpy(analysis.mask))[np.flatnonzero(to_numpy(analysis.whole))[moved]]
-        points = namespace.array_namespace(analysis.points).take(
-            analysis.columns.points, from_numpy(place, analysis.points), axis=0
-        )
-        grid = patch_grid(analysis, points)
-        patches = grid.sample(namespace.array_namespace(points).ones_like(points[:, 0]) > 0)
-        for sign, which in ((1.0, labels[moved]), (-1.0, heir[old[moved]])):
-            total += sign * _sums(patches, which, counts.size)
+    np.add.at(total, heir, known)
+    for sign, patches, labels in changes:
+        total += sign * _sums(patches, labels, counts.size)
     mean = total[:-1] / np.maximum(counts, 1)[:, None, None]
     mean[counts == 0] = 0.0
     return ClassAverages(
@@ -172,7 +204,9 @@ def _averages(analysis: Analysis, labels: np.ndarray, counts: np.ndarray, means:
 def _sums(patches: Array, labels: np.ndarray, kinds: int) -> np.ndarray:
     """Return the sums (kinds + 1, s, s) of patches by label, the last one of those of no motif."""
     counts = np.bincount(labels % (kinds + 1), minlength=kinds + 1)
-    rows = namespace.array_namespace(patches).reshape(patches, (patches.shape[0], -1))
+    rows = namespace.array_namespace(patches).reshape(
+        patches, (patches.shape[0], patches.shape[1] * patches.shape[2])
+    )
     means = to_numpy(mean_rows(rows, labels % (kinds + 1), counts)).astype(np.float64)
     sums: np.ndarray = (means * counts[:, None]).reshape(kinds + 1, *patches.shape[1:])
     return sums

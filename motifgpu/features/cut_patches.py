@@ -53,25 +53,28 @@ class Modes:
     noise: float
 
     @classmethod
-    def of(cls, patches: Array, moments: Array, side: float) -> Modes:
+    def of(cls, patches: Array, moments: Array, side: float, rows: Array | None = None) -> Modes:
         """Measure them.
 
         Parameters
         ----------
-        patches : (n, s, s) array
+        patches : (k, s, s) array
             Whole patches.
         moments : (n, n_moments) array
-            Theirs.
+            Of whole patches.
         side : float
             Of a patch, px.
+        rows : (k,) int array, optional
+            Which of the moments are those of the patches, where there are moments of more.
         """
         xp = namespace.array_namespace(moments)
-        count, size = patches.shape[0], patches.shape[1]
+        count, size = moments.shape[0], patches.shape[1]
         order = _order(moments)
         functions, pixels = _functions(order, size, moments)
-        step = -(-count // _SAMPLE)
+        step = -(-patches.shape[0] // _SAMPLE)
         some = xp.reshape(patches[::step, :, :], (-1, size * size))
-        left = xp.where(pixels, some - xp.matmul(moments[::step, :], functions), 0.0)
+        own = moments if rows is None else xp.take(moments, rows, axis=0)
+        left = xp.where(pixels, some - xp.matmul(own[::step, :], functions), 0.0)
         inside = xp.where(pixels, some - xp.mean(some), 0.0)
         number = float(disc.pixels(size, size)[0].size)
         samples = number * some.shape[0]
