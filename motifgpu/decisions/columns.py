@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from motifgpu.columns.find import DARK, Columns
 from motifgpu.columns.given import measure_columns
@@ -14,12 +15,14 @@ from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array, from_numpy, take_rows, to_numpy
 from motifgpu.decisions.decision import STAGE
+from motifgpu.decisions.environments import NOTHING
 from motifgpu.decisions.following import (
     averages_after,
     part_around,
     patch_grid,
     standard_image,
     whole_patches,
+    with_environments,
     with_structure,
 )
 from motifgpu.decisions.graph import with_vertices
@@ -227,12 +230,23 @@ def _followed(
     means = mean_rows(moments, labels[whole], of_whole)
     vertex = np.cumsum(to_numpy(before.whole)) - 1
     vertices = np.where(origin >= 0, vertex[origin], -1)[whole]
-    return with_structure(
-        replace(
-            after,
-            motifs=replace(motifs, counts=from_numpy(counts, motifs.counts), means=means),
-            averages=averages_after(before.averages, np.arange(kinds), changes, of_whole, means),
-            shells=neighbor_shells(after.points, motifs.labels),
-            graph=with_vertices(before.graph, vertices, moments, after.parameters),
-        )
+    environments = to_numpy(motifs.environments)
+    new = (origin < 0) & whole & (labels >= 0)  # of an environment that is to be found
+    environments = np.where(new, environments.max(initial=-1) + 1, environments)
+    motifs = replace(
+        motifs,
+        counts=from_numpy(counts, motifs.counts),
+        means=means,
+        environments=from_numpy(environments.astype(np.int32), motifs.labels),
     )
+    followed = replace(
+        after,
+        motifs=motifs,
+        averages=averages_after(before.averages, np.arange(kinds), changes, of_whole, means),
+        shells=neighbor_shells(after.points, motifs.labels),
+        graph=with_vertices(before.graph, vertices, moments, after.parameters),
+    )
+    gone = np.delete(to_numpy(before.points), origin[origin >= 0], axis=0)
+    apart, _ = cKDTree(gone).query(to_numpy(after.points)) if len(gone) else (np.full(len(origin), np.inf), 0)
+    earlier = np.where(origin >= 0, labels, NOTHING)
+    return with_structure(with_environments(followed, earlier, apart < 0.5 * after.patch_size.pixels))

@@ -13,6 +13,7 @@ from motifgpu.columns.pixels import Pixels
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, from_numpy, take_rows, to_numpy
+from motifgpu.decisions.environments import environments_after, neighbors_seen
 from motifgpu.features.patches import PatchGrid
 from motifgpu.features.zernike import reconstruct_patches
 from motifgpu.motifs.averages import ClassAverages, mean_rows
@@ -87,7 +88,6 @@ def with_labels(
     changed = replace(
         motifs,
         labels=from_numpy(labels.astype(np.int32), motifs.labels),
-        environments=from_numpy(_refined(to_numpy(motifs.environments), labels), motifs.labels),
         counts=from_numpy(counts, motifs.counts),
         means=mean_rows(take_rows(analysis.moments, analysis.whole), labels[whole], of_whole),
         confidence=namespace.as_like(confidence, motifs.confidence),
@@ -96,19 +96,19 @@ def with_labels(
             np.where(labels >= 0, np.maximum(to_numpy(motifs.identity_confidence) * ratio, confidence), 0.0),
             motifs.confidence,
         ),
-        environment_confidence=namespace.as_like(
-            np.where(labels >= 0, to_numpy(motifs.environment_confidence) * ratio, 0.0), motifs.confidence
-        ),
         names=names,
     )
     shells = analysis.shells
     radii = shells.radii.tolist() if len(shells.radii) > 1 else None
     return with_structure(
-        replace(
-            analysis,
-            motifs=changed,
-            averages=_averages(analysis, labels[whole], of_whole, changed.means),
-            shells=neighbor_shells(analysis.points, changed.labels, radii=radii),
+        with_environments(
+            replace(
+                analysis,
+                motifs=changed,
+                averages=_averages(analysis, labels[whole], of_whole, changed.means),
+                shells=neighbor_shells(analysis.points, changed.labels, radii=radii),
+            ),
+            to_numpy(motifs.labels),
         )
     )
 
@@ -123,20 +123,27 @@ def with_structure(analysis: Analysis) -> Analysis:
     return replace(analysis, cells=cells, hierarchy=hierarchy, no_lattice=why)
 
 
-def _refined(environments: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return environments of which each is inside one motif; the largest part of one keeps its number."""
-    found = np.where(labels >= 0, environments, -1).astype(np.int32)
-    inside = np.flatnonzero(found >= 0)
-    pairs = np.stack([found[inside], labels[inside]], axis=1)
-    kinds, place, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    number = kinds[:, 0].copy() if len(kinds) else np.zeros(0, np.int64)
-    order = np.lexsort((-counts, number))
-    again = np.zeros(len(number), bool)
-    again[order[1:]] = number[order[1:]] == number[order[:-1]]
-    following = int(environments.max(initial=-1)) + 1
-    number[again] = following + np.arange(int(again.sum()))
-    found[inside] = number[place.reshape(-1)]
-    return found
+def with_environments(analysis: Analysis, before: np.ndarray, beside: np.ndarray | None = None) -> Analysis:
+    """Return an analysis whose environments are those of its motifs, which were others `before` (m,).
+
+    The confidence of another environment is that of the column's motif and its neighbours'; `beside` as of
+    `environments_after`.
+    """
+    motifs, labels = analysis.motifs, to_numpy(analysis.motifs.labels)
+    order, side = analysis.parameters["order"], analysis.patch_size.pixels
+    near = neighbors_seen(to_numpy(analysis.points), labels, to_numpy(motifs.means), order, side)
+    found, changed = environments_after(to_numpy(motifs.environments), before, labels, near, beside)
+    confidence = to_numpy(motifs.confidence).astype(np.float64)
+    sure = np.where(changed, confidence * np.append(confidence, 1.0)[near].prod(axis=1),
+                    np.minimum(to_numpy(motifs.environment_confidence), confidence))  # fmt: skip
+    return replace(
+        analysis,
+        motifs=replace(
+            motifs,
+            environments=from_numpy(found.astype(np.int32), motifs.labels),
+            environment_confidence=namespace.as_like(np.where(found >= 0, sure, 0.0), motifs.confidence),
+        ),
+    )
 
 
 def _averages(analysis: Analysis, labels: np.ndarray, counts: np.ndarray, means: Array) -> ClassAverages:

@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from motifgpu import (
     Analysis,
     StageError,
+    affinity_graph,
     analyze,
     class_averages,
     match_points,
+    nearest_neighbors,
     neighbor_shells,
     simulate,
 )
@@ -71,7 +74,22 @@ def check_what_follows(analysis: Analysis) -> None:
     if cells is not None:
         np.testing.assert_array_equal(analysis.cells.types, cells.types)
         assert [node.key for node in analysis.hierarchy.nodes] == [node.key for node in hierarchy.nodes]
-    assert analysis.graph.indptr.shape == (int(analysis.whole.sum()) + 1,)
+    check_graph(analysis)
+
+
+def check_graph(analysis: Analysis) -> None:
+    """Every whole column has its nearest neighbours, but for such as came or went."""
+    graph, n = analysis.graph, int(analysis.whole.sum())
+    assert graph.indptr.shape == (n + 1,)
+    assert graph.sigma.shape == graph.tied.shape == (n,)
+    edges = sparse.csr_array((graph.weights, graph.indices, graph.indptr), shape=(n, n))
+    assert abs(edges - edges.T).max() == 0
+    assert edges.diagonal().max() == 0
+    assert 0 < edges.data.min() <= edges.data.max() <= 1 + 1e-6
+    moments = analysis.moments[analysis.whole]
+    full = affinity_graph(nearest_neighbors(moments, analysis.parameters["n_neighbors"] - 1))
+    expected = sparse.csr_array((full.weights, full.indices, full.indptr), shape=(n, n))
+    assert abs(edges - expected).sum() < 0.1 * expected.sum()
 
 
 def test_names_are_said_everywhere(analysis: Analysis) -> None:
@@ -97,6 +115,33 @@ def test_merged_motifs_are_one(analysis: Analysis) -> None:
     assert (merged.motifs.confidence >= analysis.motifs.confidence - 1e-6).all()
     assert merged.summary()["n_motifs"] == analysis.summary()["n_motifs"] - 1
     check_what_follows(merged)
+
+
+def test_environments_follow_what_a_column_and_its_neighbours_are(analysis: Analysis) -> None:
+    """Merged motifs make one environment of those that they told apart, and split ones two of one."""
+
+    def kinds(analysis: Analysis, motif: int) -> dict[int, int]:
+        found = analysis.motifs.environments[analysis.motifs.labels == motif]
+        return dict(zip(*(x.tolist() for x in np.unique(found[found >= 0], return_counts=True)), strict=True))
+
+    beside_vacancies = len(kinds(analysis, 0)) - 1
+    assert beside_vacancies > 1  # of the metal, each in another direction
+    merged = analysis.merge([1, 2])
+    assert list(kinds(merged, 0).values()) == [sum(kinds(analysis, 0).values())]
+    split = merged.split(1)
+    assert sorted(kinds(split, 0).values()) == sorted(kinds(analysis, 0).values())
+    assert len(kinds(analysis.merge([0, 1, 2]), 0)) < len(set(analysis.motifs.environments.tolist()))
+    near = np.linalg.norm(analysis.points - np.array(analysis.micrograph.shape) / 2, axis=1)
+    rows = np.flatnonzero((analysis.motifs.labels == 1) & (near < 60))[:4]
+    odd = analysis.assign(rows, "odd")
+    assert len(kinds(odd, 0)) > len(kinds(analysis, 0))
+    fewer = analysis.remove_columns(analysis.points[rows])
+    assert len(kinds(fewer, 0)) > len(kinds(analysis, 0))
+    for back in (odd.assign(rows, 1), fewer.add_columns(analysis.points[rows])):
+        np.testing.assert_array_equal(back.motifs.environments, analysis.motifs.environments)
+        np.testing.assert_allclose(
+            back.motifs.environment_confidence, analysis.motifs.environment_confidence, atol=0.05
+        )
 
 
 def test_doubt_between_merged_motifs_is_gone(analysis: Analysis) -> None:
