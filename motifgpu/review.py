@@ -112,7 +112,7 @@ def find_sheets(path: Path) -> list[Sheet]:
     archives = [path] if path.is_file() else [*path.glob(ARCHIVE), *sorted(path.glob(f"*/{ARCHIVE}"))]
     if not archives:
         raise StageError(
-            STAGE, f"there is no {ARCHIVE} in {path}", "analyse with --save, or give the folder of a run"
+            STAGE, f"there is no {ARCHIVE} in {path}", "give the folder that analyze (without --no-save) or run wrote to"
         )
     sheets = [
         Sheet(archive.parent.name if path.is_dir() else archive.stem, archive.parent, _loader(archive))

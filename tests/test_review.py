@@ -100,7 +100,7 @@ def test_decisions_are_saved_and_undone(server: Review, out: Path, analysis: Ana
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"no analysis\.zip .* analyse with --save"):
+    with pytest.raises(StageError, match=r"no analysis\.zip .* give the folder that analyze"):
         find_sheets(tmp_path)
 
 

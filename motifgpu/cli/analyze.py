@@ -40,7 +40,7 @@ def add(command: AddCommand) -> None:
         metavar="PATH",
         help="npy, npz, TIFF, PNG, JPEG, MRC; with the extra em dm3, dm4, EMD, SER, HSPY, NeXus",
     )
-    written = group(parser, "what is written", "-o results --save --movie")
+    written = group(parser, "what is written", "-o results --figures svg --no-save")
     written.add_argument(
         "-o",
         "--out",
@@ -54,7 +54,12 @@ def add(command: AddCommand) -> None:
     written.add_argument(
         "--movie", action="store_true", help="also write layout.gif, the relaxation of the layout"
     )
-    written.add_argument("--save", action="store_true", help="also write analysis.zip, for Analysis.load")
+    written.add_argument(
+        "--save",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help=f"write {ARCHIVE}, which edit, view and dictionary go on from (default)",
+    )
     where = group(parser, "where to look", "--region 0 512 0 512 --mask valid.png")
     where.add_argument(
         "--region",

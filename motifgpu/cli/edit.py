@@ -21,7 +21,7 @@ def add(command: AddCommand) -> None:
         "analysis",
         type=Path,
         metavar="ANALYSIS",
-        help=f"{ARCHIVE} that analyze --save wrote, or the folder with it",
+        help=f"folder that analyze wrote for a micrograph, or its {ARCHIVE}",
     )
     parser.add_argument(
         "--apply",
@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     path = args.analysis / ARCHIVE if args.analysis.is_dir() else args.analysis
     if args.analysis.is_dir() and not path.exists():
         raise StageError(
-            "edit", f"{args.analysis} holds no {ARCHIVE}", "analyse with --save, then edit the new folder"
+            "edit",
+            f"{args.analysis} holds no {ARCHIVE}",
+            "give the folder of one micrograph; if it was analysed with --no-save, analyse it again without",
         )
     given = [read_decisions(file) for file in args.apply]
     analysis = before = Analysis.load(path)

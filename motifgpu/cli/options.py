@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from motifgpu.cli.parsers import OptionGroup, group
 from motifgpu.options import RULES, Options, Rule
@@ -27,45 +27,34 @@ class AddCommand(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
-    """Reads a whole number from an argument."""
-
-    least: int
-    most: int
-
-    def __str__(self) -> str:
-        return f"a whole number from {self.least} to {self.most}"
-
-    def __call__(self, text: str) -> int:
-        """Return the number that an argument states."""
-        try:
-            value = int(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}") from None
-        if not self.least <= value <= self.most:
-            raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}")
-        return value
-
-
-@dataclass(frozen=True)
 class Number:
     """Reads a number from an argument."""
 
     least: float
     most: float
+    kind: ClassVar[type] = float
+    called: ClassVar[str] = "a number"
 
     def __str__(self) -> str:
-        return f"a number from {self.least:g} to {self.most:g}"
+        form = "d" if self.kind is int else "g"
+        return f"{self.called} from {self.least:{form}} to {self.most:{form}}"
 
     def __call__(self, text: str) -> float:
         """Return the number that an argument states."""
         try:
-            value = float(text)
+            value: float = self.kind(text)
         except ValueError:
             value = math.nan
         if not self.least <= value <= self.most:
             raise argparse.ArgumentTypeError(f"{_short(text)} is not {self}")
         return value
+
+
+class Whole(Number):
+    """Reads a whole number from an argument."""
+
+    kind = int
+    called = "a whole number"
 
 
 def _short(text: str) -> str:

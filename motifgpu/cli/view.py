@@ -16,7 +16,7 @@ def add(command: AddCommand) -> None:
         "path",
         type=Path,
         metavar="OUT",
-        help="folder that analyze --save wrote to, or of a run; or a saved analysis",
+        help="folder that analyze wrote to, or of a run; or a saved analysis",
     )
     parser.add_argument(
         "--port", type=Whole(0, 65535), default=0, help="of this machine (default: one that is free)"

@@ -255,7 +255,7 @@ const acts = {
     download(toToml(view.made, about.source), "application/toml", `${about.stem}-decisions.toml`);
     saved = view.made.length;
     redraw();
-    said.textContent = `Saved. To carry them out: motifgpu edit FOLDER --apply ${about.stem}-decisions.toml`;
+    said.textContent = `Saved. To carry them out: motifgpu edit ${folder()} --apply ${about.stem}-decisions.toml`;
   },
   zoom() {
     const chosen = source.selected.indices.length ? source.selected.indices : [...data.motif.keys()];
@@ -282,6 +282,13 @@ function frame(plot, points, down) {
   const tall = (down ? -1 : 1) * half * ratio;
   plot.x_range.setv({ start: x - half, end: x + half });
   plot.y_range.setv({ start: y - tall, end: y + tall });
+}
+
+// The folder of this page as a shell takes it, where the page is a file.
+function folder() {
+  if (location.protocol !== "file:") return "FOLDER";
+  const path = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "").replace(/^\/(?=[A-Za-z]:)/, "");
+  return /^[\w./:-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function download(text, type, file) {

@@ -38,7 +38,7 @@ def test_names_go_from_a_file_to_reports_dictionaries_and_runs(
     scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, out = str(scans / "scan0.npy"), str(scans / "scan1.npy"), tmp_path / "out"
-    assert cli.main(["analyze", first, "-o", str(out), "--save", "--still", "-q"]) == 0
+    assert cli.main(["analyze", first, "-o", str(out), "--still", "-q"]) == 0
     folder, file = out / "scan0", tmp_path / "decisions.toml"
     file.write_text(RENAME)
     capsys.readouterr()
@@ -113,7 +113,7 @@ def test_what_does_not_fit_has_an_exit_code(
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["edit", "."], 1, "holds no analysis.zip; analyse with --save"),
+        (["edit", "."], 1, "holds no analysis.zip; give the folder of one micrograph"),
         (["edit", "no.zip"], 1, "No such file"),
         (["dictionary", "rename", "no.motifs", "2=V"], 1, "no.motifs"),
     ],
