@@ -6,7 +6,6 @@ once; what follows is known by a cookie.
 
 from __future__ import annotations
 
-import html
 import json
 import secrets
 import threading
@@ -19,11 +18,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from markupsafe import Markup
+
 from motifgpu.analysis import Analysis
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.dataset.results import Run
 from motifgpu.decisions import write_decisions
 from motifgpu.decisions.files import from_toml
+from motifgpu.report.markup import fill
 from motifgpu.report.page import render
 from motifgpu.store import layout
 
@@ -34,11 +36,6 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'"
 )
-_KEYS = """addEventListener("keydown", (event) => {
-  if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const link = document.querySelector(`a[data-key="${event.key}"]`);
-  if (link) location = link.href;
-});"""
 
 
 @dataclass
@@ -65,16 +62,8 @@ class Sheet:
     def page(self, place: int, total: int) -> str:
         """Return the page of the analysis as it is now, from which decisions then begin."""
         self.begun = self.load()
-        before, after = max(place - 1, 0), min(place + 1, total - 1)
-        links = (
-            f'<p class="where"><a href="/">All {total:,}</a> · {place + 1:,} of {total:,} · '
-            f'<a href="/{before}" data-key="p">Previous (p)</a> · '
-            f'<a href="/{after}" data-key="n">Next (n)</a> · '
-            f"decisions are saved in {html.escape(str(self.folder))}</p>"
-        )
-        text = render(self.begun, {})
-        text = text.replace("<body><main>", f'<body data-save="/{place}"><main>{links}', 1)
-        return text.replace("</body>", f"<script>{_KEYS}</script></body>", 1)
+        above = Markup(fill("around", place=place, total=total, folder=self.folder))
+        return render(self.begun, {}, above=above, save=f"/{place}")
 
     def keep(self, sent: bytes) -> int:
         """Carry out the decisions made on the page, in place of those that came before; return how many.
@@ -112,7 +101,9 @@ def find_sheets(path: Path) -> list[Sheet]:
     archives = [path] if path.is_file() else [*path.glob(ARCHIVE), *sorted(path.glob(f"*/{ARCHIVE}"))]
     if not archives:
         raise StageError(
-            STAGE, f"there is no {ARCHIVE} in {path}", "give the folder that analyze (without --no-save) or run wrote to"
+            STAGE,
+            f"there is no {ARCHIVE} in {path}",
+            "give the folder that analyze (without --no-save) or run wrote to",
         )
     sheets = [
         Sheet(archive.parent.name if path.is_dir() else archive.stem, archive.parent, _loader(archive))
@@ -182,19 +173,8 @@ class Review(ThreadingHTTPServer):
 
     def index(self) -> str:
         """Return the list of what there is."""
-        rows = "".join(
-            f'<li><a href="/{place}">{html.escape(sheet.title)}</a> <small>{100 * sheet.strange:.1f} % not '
-            "explained</small></li>"
-            for place, sheet in enumerate(self.sheets)
-        )
-        return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            'content="width=device-width, initial-scale=1"><title>motifgpu</title><style>'
-            ":root { color-scheme: light dark; } body { font: 16px/1.6 system-ui, sans-serif; "
-            "max-width: 60em; margin: 2em auto; padding: 0 1em; overflow-wrap: anywhere; }"
-            "</style></head><body>"
-            f"<h1>{len(self.sheets):,} analyses, the strangest first</h1><ol>{rows}</ol></body></html>"
-        )
+        title = f"{len(self.sheets):,} analyses, the strangest first"
+        return fill("analyses", title=title, above="", save="", sheets=self.sheets)
 
 
 class _Handler(BaseHTTPRequestHandler):

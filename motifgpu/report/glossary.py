@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 TERMS = {
     "atom columns": "The atoms above one another along the beam, seen as one bright spot.",
     "with a patch, whole or cut": "Columns of which enough of the surroundings is in the image to say what "
@@ -32,17 +30,3 @@ TERMS = {
     "Zernike moments": "66 numbers that describe a patch, of round patterns with more and more detail.",
     "neighbour shell": "The columns at about one distance around a column: the nearest, the next, and so on.",
 }
-
-
-def explained(word: str) -> str:
-    """Return a word as HTML, with what it means to be read where the pointer is on it."""
-    text = html.escape(word)
-    return f'<abbr title="{html.escape(TERMS[word])}">{text}</abbr>' if word in TERMS else text
-
-
-def glossary() -> str:
-    """Return all words and what they mean as HTML."""
-    rows = "".join(
-        f"<dt>{html.escape(word)}</dt><dd>{html.escape(text)}</dd>" for word, text in TERMS.items()
-    )
-    return f'<dl class="terms">{rows}</dl>'

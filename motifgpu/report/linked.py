@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import json
 from dataclasses import dataclass
 from importlib import resources, util
 from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.layout import COLORS
 from motifgpu.figures.sample import LIMIT, drawn_columns
+from motifgpu.report.markup import fill
 from motifgpu.report.shown import about
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _DESCRIBED = {
     "micrograph": "Micrograph: one ring per column. Draw a line around some to see where they are in the "
     "layout.",
 }
-_NO_SCRIPT = "These two pictures need JavaScript; without it see the folder figures beside this file."
 _HINT = "Drag on a picture, tap a column or choose a motif."
 _SCRIPTS = "decisions.js", "selection.js", "linked.js"  # one after the other
 # What is done to a selection: the act, what it needs, and the words.
@@ -43,16 +43,16 @@ class LinkedView:
 
     Attributes
     ----------
-    head : str
+    head : Markup
         Scripts for the head of the page: BokehJS, which the view carries along.
-    body : str
+    body : Markup
         The two pictures with what belongs to them.
     drawn : int
         Columns in it.
     """
 
-    head: str
-    body: str
+    head: Markup
+    body: Markup
     drawn: int
 
 
@@ -90,51 +90,21 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     ready = CustomJS(args=known | {"mappers": view.mappers}, code=script)
     document.js_on_event("document_ready", ready)
     code, places = components(view.plots)
+    body = fill(
+        "linked",
+        hint=_HINT,
+        about=json.dumps(about(analysis, rows)),
+        colors=COLORS,
+        acts=_ACTS,
+        plots=[(Markup(places[name]), text) for name, text in _DESCRIBED.items()],
+        counts=_counts_said(labels, rows, analysis.motifs),
+        code=Markup(code),
+    )
     return LinkedView(
         # Of BokehJS the plots need the core alone, a third of all bundles.
-        head=Resources(mode="inline", components=["bokeh"]).render_js(),
-        body=_body(analysis, labels, rows, places) + code,
+        head=Markup(Resources(mode="inline", components=["bokeh"]).render_js()),
+        body=Markup(body),
         drawn=len(rows),
-    )
-
-
-def _body(analysis: Analysis, labels: np.ndarray, rows: np.ndarray, places: dict[str, str]) -> str:
-    radio = '<label><input type="radio" name="color" value="{0}"{1}> {0}</label>'
-    switch = "".join(radio.format(kind, " checked" if kind == COLORS[0] else "") for kind in COLORS)
-    pictures = "".join(
-        f'<figure role="group" aria-label="{html.escape(text)}">{places[name]}'
-        f"<figcaption>{html.escape(text)}</figcaption></figure>"
-        for name, text in _DESCRIBED.items()
-    )
-    acts = "".join(
-        f'<button type="button" data-do="{act}" data-needs="{needs}" title="{text}" disabled>{name}</button>'
-        for act, needs, name, text in _ACTS
-    )
-    return (
-        f'<div id="linked" data-hint="{_HINT}" data-about="{html.escape(json.dumps(about(analysis, rows)))}">'
-        f'<div class="bar"><fieldset><legend>Colour</legend>{switch}</fieldset>'
-        '<span class="key" hidden>0 <span class="ramp"></span> 1</span>'
-        '<label><input type="checkbox" name="rings" checked> rings on the micrograph</label></div>'
-        '<div class="bar picks" role="group" aria-label="Select a motif"></div>'
-        '<div class="bar picks others" role="group" aria-label="Select by colour" hidden></div>'
-        '<div class="selection" role="group" aria-label="What is selected">'
-        '<canvas width="48" height="48" role="img" aria-label="Mean patch of the selected columns"></canvas>'
-        f'<div><output aria-live="polite">{_HINT}</output><dl>'
-        '<div><dt>confidence</dt><dd data-say="confidence">–</dd></div>'
-        '<div><dt>nearest neighbours</dt><dd data-say="shell">–</dd></div></dl>'
-        '<div class="bar"><input name="called" maxlength="60" placeholder="Name" aria-label="Name of what is '
-        'selected" autocomplete="off" spellcheck="false"><button type="button" data-do="name" '
-        f'data-needs="some" disabled>Name</button>{acts}<button type="button" data-do="zoom">Zoom</button>'
-        '<button type="button" data-do="clear">Clear</button>'
-        '<button type="button" data-do="csv">Save as CSV</button></div>'
-        '<div class="bar"><button type="button" data-do="undo" disabled>Undo</button>'
-        '<button type="button" data-do="save" disabled>Save decisions</button>'
-        '<small data-say="made"></small></div></div></div>'
-        f"<noscript>{_NO_SCRIPT}</noscript>"
-        f'<div class="pair">{pictures}</div>'
-        f'<p class="note">{html.escape(_counts_said(labels, rows, analysis.motifs))} Shift '
-        "adds to a selection, Escape clears it, Ctrl Z takes a decision back; the button of a motif selects "
-        "all of it.</p></div>"
     )
 
 

@@ -1,14 +1,19 @@
-"""Pieces of HTML that several sections are made of."""
+"""The templates of the pages, in which all text is escaped unless it is HTML already."""
 
 from __future__ import annotations
 
 import base64
-import html
+import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from motifgpu.figures.palette import motif_color, motif_shape
-from motifgpu.report.glossary import explained
+from motifgpu.report.glossary import TERMS
 from motifgpu.report.pictures import Picture, draw
 
 if TYPE_CHECKING:
@@ -16,7 +21,41 @@ if TYPE_CHECKING:
 
 _BROAD = 2.0  # times its height that a picture is wide, for it to be moved sideways on a narrow page
 
-Cell = tuple[str, str]  # class, and content as HTML
+Cell = tuple[str, str]  # class of a table's cell, and its content: HTML if it is Markup, else text
+
+
+@functools.cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("motifgpu.report"), autoescape=True, undefined=StrictUndefined, auto_reload=False
+    )
+    made.globals |= {"color": motif_color, "terms": TERMS, "file": _file}
+    made.globals["parts"] = made.get_template("parts.html").module
+    return made
+
+
+def fill(template: str, **values: Any) -> str:
+    """Return a template of the folder ``templates`` with values in it.
+
+    Parameters
+    ----------
+    template : str
+        Its name, without ``.html``.
+    **values
+        What it names; text is escaped, but for `markupsafe.Markup`, which is HTML already.
+    """
+    made: str = _templates().get_template(f"{template}.html").render(**values)
+    return made
+
+
+def _file(name: str) -> Markup:
+    return Markup(resources.files("motifgpu.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def chip(label: int) -> Markup:
+    """Return a spot in the colour and the shape of a motif."""
+    spot = Markup('<span class="chip shape{}" style="background:{}"></span>')
+    return spot.format(motif_shape(label), motif_color(label))
 
 
 def data_uri(ending: str, data: bytes) -> str:
@@ -25,60 +64,69 @@ def data_uri(ending: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def picture(drawn: Figure | Picture, name: str, caption: str) -> str:
-    """Return a figure with its caption and a link that saves it; the link's target is the picture itself."""
+@dataclass(frozen=True)
+class Still:
+    """A figure as it stands on a page.
+
+    Attributes
+    ----------
+    source : str
+        The picture, as a data URI.
+    file : str
+        Its name when it is saved.
+    caption : str
+    width : int
+        Where there is room for it, px of the page.
+    broad : bool
+        Whether it is moved sideways on a narrow page.
+    """
+
+    source: str
+    file: str
+    caption: str
+    width: int
+    broad: bool
+
+
+def still(drawn: Figure | Picture, name: str, caption: str) -> Still:
+    """Return a figure for a page."""
     drawn = drawn if isinstance(drawn, Picture) else draw(drawn)
     ending, data = drawn.for_page()
-    text = html.escape(caption)
     width, height = drawn.inches
-    shape = ' class="broad" tabindex="0"' if width > _BROAD * height else ""
-    link = f'<a class="save" download="{html.escape(name)}.{ending}" href="#">Save picture</a>'
-    source = f'src="{data_uri(ending, data)}" width="{drawn.page_width}"'
-    return (
-        f'<figure><div{shape}><img {source} alt="{text}"></div>'
-        f"<figcaption>{text} {link}</figcaption></figure>"
-    )
+    broad = width > _BROAD * height
+    return Still(data_uri(ending, data), f"{name}.{ending}", caption, drawn.page_width, broad)
 
 
-def chip(label: int) -> str:
-    """Return a spot in the colour and the shape of a motif."""
-    return f'<span class="chip shape{motif_shape(label)}" style="background:{motif_color(label)}"></span>'
+class Stills:
+    """The figures of a page, each taken once, so that none is forgotten.
 
+    Parameters
+    ----------
+    drawn : mapping of str to Figure or Picture
+    captions : mapping of str to str
+        By the name of a figure, or by how it begins.
+    left_out : iterable of str
+    """
 
-def table(head: Iterable[str], rows: Iterable[Iterable[Cell]]) -> str:
-    """Return a table; a cell is its class and its content as HTML. Columns of class "number" align right."""
-    rows = [list(row) for row in rows]
-    kinds = [kind for kind, _ in rows[0]] if rows else []
-    kinds += [""] * (len(list(head := list(head))) - len(kinds))
-    top = "".join(
-        f'<th scope="col" class="{kind}">{explained(name)}</th>'
-        for name, kind in zip(head, kinds, strict=True)
-    )
-    body = "".join(
-        "<tr>" + "".join(f'<td class="{kind}">{content}</td>' for kind, content in row) + "</tr>"
-        for row in rows
-    )
-    return (
-        '<div class="scroll" tabindex="0"><table><thead><tr>'
-        f"{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    def __init__(
+        self,
+        drawn: Mapping[str, Figure | Picture],
+        captions: Mapping[str, str],
+        left_out: Iterable[str] = (),
+    ) -> None:
+        skipped = set(left_out)
+        self._captions = captions
+        self._rest = {name: figure for name, figure in drawn.items() if name not in skipped}
 
+    def take(self, *names: str) -> list[Still]:
+        """Return those of the named figures that there are."""
+        return [
+            still(self._rest.pop(name), name, self._caption(name)) for name in names if name in self._rest
+        ]
 
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return numbers that stand out, each with its name below."""
-    cards = "".join(
-        f"<div><dt>{explained(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in pairs
-    )
-    return f'<dl class="facts">{cards}</dl>'
+    def _caption(self, name: str) -> str:
+        return next((text for begin, text in self._captions.items() if name.startswith(begin)), name)
 
-
-def pairs(values: Mapping[str, Any]) -> str:
-    """Return names and values as a table."""
-    return table(
-        ("name", "value"), [[("", html.escape(k)), ("wide", html.escape(str(v)))] for k, v in values.items()]
-    )
-
-
-def folded(title: str, content: str) -> str:
-    """Return content that opens on a click."""
-    return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
+    def beginning(self, prefix: str) -> list[Still]:
+        """Return those whose names begin so and that were not taken yet."""
+        return self.take(*[name for name in self._rest if name.startswith(prefix)])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.core.text import counted
-from motifgpu.figures.palette import motif_color
-from motifgpu.report.markup import data_uri
+from motifgpu.report.markup import data_uri, fill
 from motifgpu.report.pictures import draw
 
 if TYPE_CHECKING:
@@ -42,27 +40,18 @@ def summary(analysis: Analysis) -> str:
     if numbers["n_motif_cells"] is not None:
         cells = counted(numbers["n_motif_cells"], "motif-cell")
         facts.append(f"{cells} in {counted(numbers['motif_cell_places'], 'place')}")
-    motifs = "".join(
-        f'<span style="margin-right:1em;white-space:nowrap"><span style="color:{motif_color(m["label"])}">'
-        f"&#9679;</span> {html.escape(m['name'])}: {m['count']:,}</span>"
-        for m in numbers["motifs"][:_MOST]
-    )
-    more = len(numbers["motifs"]) - _MOST
-    warnings = "".join(f"<div>&#9888; {html.escape(text)}</div>" for text in numbers["warnings"])
     drawn: dict[str, Any] = {
         "micrograph": analysis.plot.micrograph().figure,
         "layout": analysis.plot.layout().figure,
     }
     for figure in drawn.values():
         figure.set_dpi(_DPI)
-    pictures = "".join(
-        f'<img src="{data_uri(*draw(figure).for_page())}" alt="{_DESCRIBED[name]}" '
-        'style="max-height:300px;max-width:100%;margin:6px 6px 0 0">'
-        for name, figure in drawn.items()
-    )
-    return (
-        f"<div><b>{html.escape(analysis.micrograph.title or numbers['source'])}</b>"
-        f"<div>{html.escape(numbers['in_words'])}</div><div>{'; '.join(facts)}</div>"
-        f"<div>{motifs}{f'and {more} more' if more > 0 else ''}</div>"
-        f"{warnings}<div>{pictures}</div></div>"
+    return fill(
+        "notebook",
+        title=analysis.micrograph.title or numbers["source"],
+        summary=numbers,
+        facts=facts,
+        motifs=numbers["motifs"][:_MOST],
+        more=len(numbers["motifs"]) - _MOST,
+        pictures=[(_DESCRIBED[name], data_uri(*draw(figure).for_page())) for name, figure in drawn.items()],
     )

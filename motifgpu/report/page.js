@@ -31,3 +31,10 @@ function sortable(table) {
   });
 }
 for (const table of document.querySelectorAll(".scroll table")) sortable(table);
+
+// A key that is said on a link follows it.
+addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const link = document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`);
+  if (link) location = link.href;
+});

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motifgpu.report.glossary import glossary
-from motifgpu.report.linked import LinkedView, linked_view
-from motifgpu.report.markup import Cell, chip, facts, folded, pairs, picture, table
+from motifgpu.report.linked import linked_view
+from motifgpu.report.markup import Cell, Stills, chip, fill
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,10 +44,9 @@ _CAPTIONS = {
     "occupancy": "The most frequent patterns of filled and hollow sites, with what independent sites would "
     "give.",
     "twist": "Power spectrum with the Bragg peaks of the two layers.",
+    "shell_": "Mean number of columns of each motif (column of the table) in a neighbour shell of each motif "
+    "(row).",
 }
-_SHELL = (
-    "Mean number of columns of each motif (column of the table) in a neighbour shell of each motif (row)."
-)
 _FOLDS = "2-fold", "3-fold", "4-fold", "6-fold", "mirror"
 _STATIC = "micrograph", "layout", "environments", "confidence"  # the linked view shows all of these
 _NO_BOKEH = (
@@ -59,7 +55,7 @@ _NO_BOKEH = (
 )
 
 
-def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
+def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> tuple[list[str], list[list[Cell]]]:
     from motifgpu.figures.motifs import symmetry_scores
 
     several = summary["n_domains"] > 1 or summary["at_boundaries"] > 0
@@ -74,19 +70,19 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> str:
         label = motif["label"]
         shown = [f"{score:.2f}" for score in scores[label]] if label >= 0 else [""] * len(_FOLDS)
         row: list[Cell] = [
-            ("", f"{chip(label)}{html.escape(_called(motif))}"),
+            ("", chip(label) + _called(motif)),
             ("number", f"{motif['count']:,}"),
             ("number", f"{100 * motif['fraction']:.1f} %"),
             *(("number", _listed(motif[name])) for name in ("identities", "domains") if several),
             ("number", str(motif["environments"])),
             ("number", f"{motif['confidence']:.2f}"),
             *(("number", score) for score in shown),
-            ("wide", html.escape(motif["shell"])),
+            ("wide", motif["shell"]),
         ]  # fmt: skip
         if dense:
             row.insert(3, ("number", f"{motif['per_nm2']:.3g}"))
         rows.append(row)
-    return table(head, rows)
+    return head, rows
 
 
 def _called(motif: Mapping[str, Any]) -> str:
@@ -102,7 +98,7 @@ def _listed(labels: list[int]) -> str:
     return ", ".join("boundary" if label < 0 else str(label) for label in labels)
 
 
-def _facts(summary: Mapping[str, Any]) -> str:
+def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     size, nm = summary["patch_size_px"], summary["pixel_size_nm"]
     shown = [
         ("atom columns", f"{summary['columns']:,}"),
@@ -120,36 +116,16 @@ def _facts(summary: Mapping[str, Any]) -> str:
     if summary["n_motif_cells"] is not None:
         cells = f"{summary['n_motif_cells']} in {summary['motif_cell_places']:,} places"
         shown.insert(5, ("kinds of motif-cell", cells))
-    return facts(shown)
-
-
-class _Pictures:
-    """The figures as HTML, each taken once, so that none is forgotten."""
-
-    def __init__(self, drawn: Mapping[str, Figure | Picture], left_out: Iterable[str]) -> None:
-        skipped = set(left_out)
-        self._rest = {name: figure for name, figure in drawn.items() if name not in skipped}
-
-    def take(self, *names: str) -> str:
-        """Return those of the named figures that there are, side by side where there are several."""
-        found = [self._one(name) for name in names if name in self._rest]
-        return f'<div class="pair">{"".join(found)}</div>' if len(found) > 1 else "".join(found)
-
-    def _one(self, name: str) -> str:
-        caption = _CAPTIONS.get(name, _SHELL if name.startswith("shell_") else name)
-        return picture(self._rest.pop(name), name, caption)
-
-    def rest(self, prefix: str = "") -> list[str]:
-        """Return the names of what was not taken yet."""
-        return [name for name in self._rest if name.startswith(prefix)]
-
-
-def _section(title: str, *contents: str) -> str:
-    return f"<section><h2>{title}</h2>{''.join(contents)}</section>" if any(contents) else ""
+    return shown
 
 
 def render(
-    analysis: Analysis, pictures: Mapping[str, Figure | Picture] | None = None, *, linked: bool = True
+    analysis: Analysis,
+    pictures: Mapping[str, Figure | Picture] | None = None,
+    *,
+    linked: bool = True,
+    above: str = "",
+    save: str = "",
 ) -> str:
     """Return the report of an analysis as one HTML document that needs no network.
 
@@ -162,84 +138,32 @@ def render(
     linked : bool
         Show layout and micrograph as linked pictures where Bokeh is installed; with Bokeh absent or False as
         still ones.
+    above : str
+        What stands before the title: text, or HTML as `markupsafe.Markup`.
+    save : str
+        Where the page sends its decisions as they are made.
 
     Returns
     -------
     str
     """
-    from motifgpu.figures import figures
+    from motifgpu.figures import every, figures
 
     view = linked_view(analysis) if linked else None
-    drawn = _Pictures(figures(analysis) if pictures is None else pictures, _STATIC if view else ())
+    drawn = figures(analysis) if pictures is None else pictures
     summary = analysis.summary()
-    title = html.escape(analysis.micrograph.title or Path(summary["source"]).name)
-    warnings = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in summary["warnings"])
-    timings = {name: f"{seconds:.3f} s" for name, seconds in summary["timings_s"].items()}
-    sections = [
-        _where(view, drawn, said=linked),
-        _section("Which domain they are in", drawn.take("domains")),
-        _section("What the motifs are", drawn.take("class_averages"), _motif_table(analysis, summary)),
-        _section(
-            "Their neighbours, and how symmetric they are",
-            drawn.take(*drawn.rest("shell_"), "symmetry"),
-        ),
-        _section("How the motifs are composed", drawn.take("hierarchy"), drawn.take("cells", "growth")),
-        _section("How the lattice is deformed", drawn.take("strain", "rotation")),
-        _section("What the motifs leave unexplained", drawn.take("reconstruction") or _not_rebuilt(analysis)),
-        _section("How sites are filled", drawn.take("occupancy")),
-        _section("The twist of the layers", drawn.take("twist")),
-        _section("What was decided", _decided(summary["decisions"])),
-        _section("Patch size and background", drawn.take("patch_size", "background")),
-        _section("More", drawn.take(*drawn.rest())),
-        _section(
-            "What the words mean, and how this was made",
-            folded("Words", glossary()),
-            folded("Parameters", pairs(summary["parameters"])),
-            folded("Seconds by stage", pairs(timings)),
-            folded("Versions", pairs(summary["versions"])),
-        ),
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}: motifs</title><style>{_file('style.css')}</style>{view.head if view else ''}</head>"
-        f'<body><main><h1>{title}</h1><p class="where">{html.escape(summary["source"])}, '
-        f"{summary['shape'][0]} × {summary['shape'][1]} px</p>"
-        f'<p class="lead">{html.escape(summary["in_words"])}</p>'
-        f"{_facts(summary)}{warnings}{''.join(sections)}"
-        f"</main><script>{_file('page.js')}</script></body></html>\n"
+    height, width = summary["shape"]
+    return fill(
+        "micrograph",
+        title=analysis.micrograph.title or Path(summary["source"]).name,
+        above=above,
+        save=save,
+        summary=summary,
+        facts=_facts(summary),
+        motifs=_motif_table(analysis, summary),
+        timings={name: f"{seconds:.3f} s" for name, seconds in summary["timings_s"].items()},
+        view=view,
+        no_view=_NO_BOKEH if linked else "",
+        drawn=Stills(drawn, _CAPTIONS, _STATIC if view else ()),
+        too_large=height * width > every.QUICK_PIXELS,
     )
-
-
-def _where(view: LinkedView | None, drawn: _Pictures, said: bool) -> str:
-    if view:
-        return _section("Where the motifs are", view.body)
-    note = f'<p class="note">{html.escape(_NO_BOKEH)}</p>' if said else ""
-    return _section(
-        "Where the motifs are",
-        drawn.take("micrograph", "layout"),
-        note,
-        drawn.take("environments", "confidence"),
-    )
-
-
-def _decided(decisions: list[str]) -> str:
-    """Return what a person decided, in its order."""
-    if not decisions:
-        return ""
-    return f"<ol>{''.join(f'<li>{html.escape(text)}</li>' for text in decisions)}</ol>"
-
-
-def _not_rebuilt(analysis: Analysis) -> str:
-    from motifgpu.figures.every import QUICK_PIXELS
-
-    height, width = analysis.micrograph.shape
-    text = (
-        "An image of this size takes longer to rebuild from its motifs, so it is rebuilt on request only: "
-        "analysis.report(folder, reconstruction=True)."
-    )
-    return f'<p class="note">{text}</p>' if height * width > QUICK_PIXELS else ""
-
-
-def _file(name: str) -> str:
-    return resources.files("motifgpu.report").joinpath(name).read_text(encoding="utf-8")

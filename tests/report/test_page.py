@@ -219,9 +219,9 @@ def test_small_drawings_stand_on_the_page_as_in_their_file() -> None:
     assert drawing.for_page() == ("png", drawing.file)
     assert np.array_equal(_opened(drawing.file), np.asarray(drawing.image))
     assert (np.abs(_opened(drawing.file) - [255, 26, 0]).max(axis=2) < 2).sum() > 500
-    html = markup.picture(drawing, "line", "A line")
-    assert 'width="400"' in html  # of 4 inches, whatever the pixels in them
-    assert base64.b64encode(drawing.file).decode() in html
+    still = markup.still(drawing, "line", "A line")
+    assert still.width == 400  # of 4 inches, whatever the pixels in them
+    assert base64.b64encode(drawing.file).decode() in still.source
 
 
 def test_large_drawings_have_fewer_colours_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
