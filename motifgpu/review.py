@@ -22,6 +22,8 @@ from markupsafe import Markup
 
 from motifgpu.analysis import Analysis
 from motifgpu.core.errors import MicrographReadError, StageError
+from motifgpu.dataset.pages import page_folder, reviewed
+from motifgpu.dataset.report import render as render_run
 from motifgpu.dataset.results import Run
 from motifgpu.decisions import write_decisions
 from motifgpu.decisions.files import from_toml
@@ -30,7 +32,6 @@ from motifgpu.report.page import render
 from motifgpu.store import layout
 
 STAGE = "view"
-ARCHIVE, DECISIONS = "analysis.zip", "decisions.toml"
 _MOST_BYTES = 16 << 20  # of the decisions that a page sends
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -51,12 +52,18 @@ class Sheet:
         Returns the analysis.
     strange : float
         How much of it the motifs do not explain, 0 to 1.
+    name : str
+        What it is called in the run.
+    run : Run or None
+        Where it is a micrograph of one.
     """
 
     title: str
     folder: Path
     load: Callable[[], Analysis]
     strange: float = 0.0
+    name: str = ""
+    run: Run | None = field(default=None, repr=False)
     begun: Analysis | None = field(default=None, repr=False)
 
     def page(self, place: int, total: int) -> str:
@@ -77,8 +84,8 @@ class Sheet:
             raise StageError(STAGE, "the page was not shown yet", "load it again")
         found = self.begun.apply((*self.begun.decisions, *from_toml(sent, "what the page sent")))
         self.folder.mkdir(parents=True, exist_ok=True)
-        found.save(self.folder / ARCHIVE)
-        write_decisions(self.folder / DECISIONS, found.decisions)
+        found.save(self.folder / layout.ARCHIVE)
+        write_decisions(self.folder / layout.DECISIONS, found.decisions)
         return len(found.decisions)
 
 
@@ -98,11 +105,12 @@ def find_sheets(path: Path) -> list[Sheet]:
     """
     if (path / layout.RUN).exists():
         return _of_run(Run(path))
-    archives = [path] if path.is_file() else [*path.glob(ARCHIVE), *sorted(path.glob(f"*/{ARCHIVE}"))]
+    name = layout.ARCHIVE
+    archives = [path] if path.is_file() else [*path.glob(name), *sorted(path.glob(f"*/{name}"))]
     if not archives:
         raise StageError(
             STAGE,
-            f"there is no {ARCHIVE} in {path}",
+            f"there is no {name} in {path}",
             "give the folder that analyze (without --no-save) or run wrote to",
         )
     sheets = [
@@ -128,17 +136,14 @@ def _strangeness(folder: Path) -> float:
 
 
 def _of_run(run: Run) -> list[Sheet]:
-    def loader(name: str, archive: Path) -> Callable[[], Analysis]:
-        return lambda: Analysis.load(archive) if archive.exists() else run.analysis(name)
+    def loader(name: str) -> Callable[[], Analysis]:
+        return lambda: reviewed(run, name)
 
     sheets = []
-    inside = run.path.resolve()
     for row in run.micrographs.select(["micrograph", "source", "title", "explained"]).to_pylist():
-        folder = run.path / layout.PAGES / run.find(row["micrograph"]).key
-        if not folder.resolve().is_relative_to(inside):
-            raise StageError(STAGE, f"{folder} leads out of the run", "remove that link")
-        load = loader(row["micrograph"], folder / ARCHIVE)
-        sheets.append(Sheet(f"{row['source']} {row['title']}", folder, load, 1.0 - row["explained"]))
+        name = row["micrograph"]
+        folder, title = page_folder(run, name), f"{row['source']} {row['title']}"
+        sheets.append(Sheet(title, folder, loader(name), 1.0 - row["explained"], name, run))
     return sorted(sheets, key=lambda sheet: -sheet.strange)
 
 
@@ -172,7 +177,10 @@ class Review(ThreadingHTTPServer):
         return f"http://{self.host}/?token={self.token}"
 
     def index(self) -> str:
-        """Return the list of what there is."""
+        """Return the list of what there is: of a run its report, whose links lead to the pages made here."""
+        run = self.sheets[0].run if self.sheets else None
+        if run is not None:
+            return render_run(run, {sheet.name: f"/{place}" for place, sheet in enumerate(self.sheets)})
         title = f"{len(self.sheets):,} analyses, the strangest first"
         return fill("analyses", title=title, above="", save="", sheets=self.sheets)
 
@@ -192,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._known():
             return self._answer(HTTPStatus.FORBIDDEN, "open the address that motifgpu view printed")
         if asked.path == "/":
-            return self._answer(HTTPStatus.OK, self.server.index(), "text/html")
+            return self._work(self.server.index, "text/html")
         sheet = self._sheet(asked.path)
         if sheet is None:
             return self._answer(HTTPStatus.NOT_FOUND, "there is no such page")

@@ -12,7 +12,8 @@ import pytest
 from support import report_page
 
 from motifgpu import Analysis, StageError, analyze, run, simulate
-from motifgpu.review import ARCHIVE, DECISIONS, Review, find_sheets
+from motifgpu.review import Review, find_sheets
+from motifgpu.store.layout import ARCHIVE, DECISIONS
 
 RENAME = '[[decision]]\ndo = "rename"\nmotifs = [0]\nnames = ["Mo"]\n'
 

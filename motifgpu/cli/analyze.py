@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from motifgpu.cli import config
 from motifgpu.cli.analyzing import analyzed, noted
 from motifgpu.cli.options import (
-    ARCHIVE,
     DONE,
     FAILED,
     QUARANTINED,
@@ -25,6 +24,7 @@ from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
 from motifgpu.core.sizes import LARGEST_IMAGE
 from motifgpu.core.text import counted
+from motifgpu.store.layout import ARCHIVE
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

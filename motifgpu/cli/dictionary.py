@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli.analyzing import analyzed, noted
-from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand, add_options
+from motifgpu.cli.options import DONE, QUARANTINED, AddCommand, add_options
 from motifgpu.cli.streams import print_json, say
 from motifgpu.core.text import counted
+from motifgpu.store.layout import ARCHIVE
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

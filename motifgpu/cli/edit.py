@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motifgpu.cli.options import ARCHIVE, DONE, QUARANTINED, AddCommand
+from motifgpu.cli.options import DONE, QUARANTINED, AddCommand
 from motifgpu.cli.streams import print_json, say
 from motifgpu.core.text import counted
+from motifgpu.store.layout import ARCHIVE
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis

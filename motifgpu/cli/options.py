@@ -15,7 +15,6 @@ from motifgpu.options import RULES, Options, Rule
 if TYPE_CHECKING:
     from motifgpu.dictionary import MotifDictionary
 
-ARCHIVE = "analysis.zip"  # a saved analysis in the folder of its report
 DONE, FAILED, USAGE, QUARANTINED, NO_GPU, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 

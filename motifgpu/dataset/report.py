@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable
-from importlib import resources
+import os
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from markupsafe import Markup
+
+from motifgpu.core.text import counted
 from motifgpu.figures import runs
-from motifgpu.report.markup import Cell, chip, data_uri, facts, folded, pairs, picture, table
+from motifgpu.figures.hierarchy import plot_hierarchy
+from motifgpu.figures.motif_cell import fits, motif_cell_svg
+from motifgpu.report.in_words import listed
+from motifgpu.report.markup import Cell, Stills, chip, data_uri, fill
 from motifgpu.store import layout
 from motifgpu.store.read import RunFolder
 from motifgpu.store.sealed import write_sealed
+from motifgpu.structure.composition import compose
 from motifgpu.structure.hierarchy.export import to_table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from motifgpu.structure.cells import Cells
+    from motifgpu.structure.hierarchy import Hierarchy
+
 Row = dict[str, Any]
-_OUTLIERS, _CELLS, _QUARANTINE = 16, 20, 100  # rows that are shown
+Table = tuple[tuple[str, ...], list[list[Cell]]]
+_MOST, _PICTURES, _CELLS, _QUARANTINE = 2000, 40, 60, 200  # rows that are shown
+_TRIED = 3  # micrographs whose lattice may give motif-cells their shape
+_RARE, _ODD = 0.1, 0.8  # share below which a motif is rare, and explained below which a micrograph is odd
 _OWN = (
     "Every micrograph has its own motifs, numbered by how many columns they have, so equal numbers need not "
-    "mean the same. Run with a dictionary to have motifs that all micrographs share."
+    "mean the same, and nothing here has the colour of a motif. Run with --pooled or --dictionary to have "
+    "motifs that all micrographs share."
 )
+_CAPTIONS = {
+    "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson), in the "
+    "area of the pixels that are data.",
+    "averages": "What each motif looks like: the mean of the patches of all its columns.",
+    "explained": "How well the motifs explain the micrographs. Check those on the left.",
+    "order": "What was found in each micrograph, in the order of their paths; densities of motifs with 95 % "
+    "intervals where there are few micrographs.",
+    "time": "The same against the time at which the file was written.",
+    "hierarchy": "Motif-cells by level, which is their number of cells, with how often each occurs in all "
+    "micrographs together. Lines say what contains what.",
+}
 
 
 def write_report(run: RunFolder) -> Path:
@@ -44,65 +75,87 @@ def write_report(run: RunFolder) -> Path:
     return write_sealed(run.path / layout.REPORT, render(run))
 
 
-def render(run: RunFolder) -> str:
-    """Return the report of a run as one HTML document that needs no network."""
-    micrographs, motifs = run.micrographs.to_pylist(), run.motifs.to_pylist()
-    shared = bool(motifs) and motifs[0]["micrograph"] is None
+def render(run: RunFolder, links: Mapping[str, str] | None = None) -> str:
+    """Return the report of a run as one HTML document that needs no network.
+
+    Parameters
+    ----------
+    run : RunFolder
+    links : mapping of str to str, optional
+        Where the page of each micrograph is, by its name; by default the pages that there are, and how the
+        others are made.
+
+    Returns
+    -------
+    str
+    """
+    by_path, motifs = run.micrographs.to_pylist(), run.motifs.to_pylist()
+    micrographs = sorted(by_path, key=lambda row: (row["explained"], row["source"]))
     quarantine = run.quarantine
-    sections = [
-        _outliers(run, micrographs),
-        _section("Motifs", *_motifs(motifs, shared)) if motifs else "",
-        _over_micrographs(run.counts.to_pylist(), micrographs, _names(motifs, shared)) if micrographs else "",
-        _hierarchy(run, _names(motifs, shared)),
-        _quarantined(quarantine),
-        _section(
-            "How this was made",
-            folded("Parameters", pairs(run.about["parameters"])),
-            folded("Versions", pairs(run.about["versions"])),
-        ),
-    ]
-    name = html.escape(run.path.absolute().name)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{name}: motifs of a run</title><style>{_file('style.css')}{_STYLE}</style></head>"
-        f'<body><main><h1>{name}</h1><p class="where">{html.escape(str(run.path.absolute()))}, '
-        f"{html.escape(run.about['state'])}, begun {html.escape(run.about['begun'])}</p>"
-        f"{_numbers(micrographs, motifs, quarantine, shared)}{''.join(sections)}"
-        f"</main><script>{_file('page.js')}</script></body></html>\n"
+    shared = bool(motifs) and motifs[0]["micrograph"] is None
+    names = _names(motifs, shared)
+    hierarchy = run.hierarchy
+    cells = _example(run, micrographs, hierarchy) if shared and hierarchy is not None else None
+    path = run.path.absolute()
+    title, rows = _motif_cells(hierarchy, cells, names)
+    more = f", the first {_QUARANTINE} of {len(quarantine):,}" if len(quarantine) > _QUARANTINE else ""
+    return fill(
+        "run",
+        title=path.name,
+        above="",
+        save="",
+        path=str(path),
+        about=run.about,
+        in_words=_in_words(micrographs, motifs, quarantine, shared),
+        facts=_numbers(micrographs, motifs, quarantine, shared),
+        own="" if shared or not motifs else _OWN,
+        command=_command("report", str(path), "--micrograph"),
+        view=_command("view", str(path), "--open"),
+        micrographs=_micrographs(run, micrographs, links),
+        left_out=max(0, len(micrographs) - _MOST),
+        motifs=_motifs(motifs) if shared else ((), []),
+        cells_title=title,
+        cells_warnings=hierarchy.warnings if hierarchy else (),
+        cells=rows,
+        quarantine_title=f"Quarantine{more}",
+        quarantine=_quarantined(quarantine),
+        drawn=Stills(_figures(run, by_path, motifs, shared, cells, names), _CAPTIONS),
     )
 
 
-_STYLE = "td img.thumb { width: 96px; display: block; } code { overflow-wrap: anywhere; }"
-_CAPTIONS = {
-    "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson), in the "
-    "area of the pixels that are data.",
-    "averages": "What each motif looks like: the mean of the patches of all its columns.",
-    "explained": "How well the motifs explain the micrographs. Check those on the left.",
-    "order": "Density of each motif in each micrograph, with 95 % intervals where there are few micrographs; "
-    "its share of the columns where not all pixel sizes are known.",
-    "time": "The same against the time at which the file was written.",
-}
+def _command(*words: str) -> str:
+    """Return a command of motifgpu as a shell takes it."""
+    return f"motifgpu {subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)}"
 
 
-def _section(title: str, *parts: str) -> str:
-    body = "".join(parts)
-    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
+def _in_words(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool) -> str:
+    """Say what was found in a few sentences."""
+    if not micrographs:
+        return ""
+    columns = sum(row["columns"] for row in micrographs)
+    text = f"{columns:,} atom columns in {counted(len(micrographs), 'micrograph')}."
+    if shared:
+        found = [row for row in motifs if row["motif"] >= 0 and row["count"]]
+        common = [row for row in found if row["fraction"] >= _RARE]
+        rare = sorted((row for row in found if row["fraction"] < _RARE), key=lambda row: -row["count"])
+        if common:
+            share = 100 * sum(row["fraction"] for row in common)
+            text += f" {share:.1f} % are {listed([row['name'] for row in common])}."
+        if rare:
+            text += (
+                " Rare: " + listed([f"{row['name']} ({100 * row['fraction']:.2g} %)" for row in rare]) + "."
+            )
+    odd = sum(row["explained"] < _ODD for row in micrographs)
+    if odd:
+        text += f" {counted(odd, 'micrograph')} explained to less than {_ODD:.0%}: look at these first."
+    if quarantine:
+        text += f" {counted(len(quarantine), 'file')} could not be analysed."
+    return text
 
 
-def _file(name: str) -> str:
-    return resources.files("motifgpu.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _over_micrographs(counts: list[Row], micrographs: list[Row], names: list[str]) -> str:
-    drawn = {over: runs.plot_micrographs(counts, micrographs, over, names) for over in ("order", "time")}
-    return _section(
-        "Motifs over micrographs and over time",
-        *(picture(figure, over, _CAPTIONS[over]) for over, figure in drawn.items()),
-    )
-
-
-def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool) -> str:
+def _numbers(
+    micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool
+) -> list[tuple[str, str]]:
     areas = [row["area_nm2"] for row in micrographs]
     area = sum(areas) if areas and None not in areas else None
     unassigned, points = (sum(row[name] for row in micrographs) for name in ("unassigned", "points"))
@@ -111,54 +164,84 @@ def _numbers(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], s
         ("atom columns", f"{sum(row['columns'] for row in micrographs):,}"),
         ("with a motif", f"{points - unassigned:,}"),
         ("without one", f"{unassigned:,}"),
-        ("area with whole patches", f"{area:,.4g} nm²" if area else "not known"),
+        ("area", f"{area:,.4g} nm²" if area else "not known"),
         ("in quarantine", f"{len(quarantine):,}"),
     ]
     if shared:
         shown.insert(1, ("motifs", str(sum(row["motif"] >= 0 for row in motifs))))
-    return facts(shown)
+    return shown
 
 
-def _outliers(run: RunFolder, micrographs: list[Row]) -> str:
-    rows: list[Iterable[Cell]] = []
-    for row in sorted(micrographs, key=lambda row: (row["explained"], row["source"]))[:_OUTLIERS]:
-        page = Path(layout.PAGES) / row["key"] / "report.html"
+def _figures(
+    run: RunFolder,
+    micrographs: list[Row],
+    motifs: list[Row],
+    shared: bool,
+    cells: Cells | None,
+    names: list[str],
+) -> dict[str, Figure]:
+    if not micrographs:
+        return {}
+    counts = run.counts.to_pylist()
+    drawn = {"explained": runs.plot_explained(micrographs)}
+    for over in ("order", *(("time",) if runs.tells_time(micrographs) else ())):
+        if shared:
+            drawn[over] = runs.plot_micrographs(counts, micrographs, over, names)
+        else:
+            drawn[over] = runs.plot_own_motifs(micrographs, over)
+    if shared:
+        drawn |= {"densities": runs.plot_densities(motifs), "averages": runs.plot_averages(motifs)}
+    hierarchy = run.hierarchy
+    if cells and hierarchy and all(fits(hierarchy, cells, place) for place in range(len(hierarchy.nodes))):
+        drawn["hierarchy"] = plot_hierarchy(hierarchy, cells, names=names)
+    return drawn
+
+
+def _micrographs(run: RunFolder, micrographs: list[Row], links: Mapping[str, str] | None) -> Table:
+    ends = Counter(Path(row["source"]).name for row in micrographs)
+    rows: list[list[Cell]] = []
+    for place, row in enumerate(micrographs[:_MOST]):
+        end = Path(row["source"]).name
+        thumb: str = ""
+        if place < _PICTURES:
+            source = data_uri("png", run.thumbnail(row["micrograph"]))
+            thumb = Markup('<img class="thumb" src="{}" alt="">').format(source)
+        page = layout.PAGES + f"/{row['key']}/report.html"
+        if links is not None:
+            link = links.get(row["micrograph"])
+        else:
+            link = page if (run.path / page).exists() else None
         # Microscopes call files alike in every folder.
-        name, title = html.escape("/".join(Path(row["source"]).parts[-2:])), html.escape(row["title"])
-        thumb = data_uri("png", run.thumbnail(row["micrograph"]))
-        if (run.path / page).exists():
-            name = f'<a href="{html.escape(page.as_posix())}">{name}</a>'
+        name: str = "/".join(Path(row["source"]).parts[-2:])
+        if link:
+            name = Markup('<a href="{}">{}</a>').format(link, name)
+        else:
+            wanted = end if ends[end] == 1 else row["micrograph"]
+            make = Markup(' <button type="button" class="make" data-name="{}">make page</button>')
+            name = Markup("{}").format(name) + make.format(_command(wanted).partition(" ")[2])
+        if (run.path / layout.PAGES / row["key"] / layout.DECISIONS).exists():
+            name = Markup("{}").format(name) + Markup(" <small>decided</small>")
+        title = "" if row["title"] == Path(end).stem else row["title"]
         rows.append(
             [
-                ("", f'<img class="thumb" src="{thumb}" alt="{title}">'),
-                ("wide", f"{name}<br><small>{title}</small>"),
+                ("", thumb),
+                ("wide", Markup("{}<br><small>{}</small>").format(name, title) if title else name),
                 ("number", f"{row['explained']:.3f}"),
-                ("number", f"{row['unassigned']:,} of {row['points']:,}"),
+                ("number", f"{row['columns']:,}"),
+                ("number", f"{row['unassigned']:,}"),
                 ("number", str(row["motifs"])),
                 ("number", f"{row['patch_size_px']:.1f}"),
-                ("wide", html.escape(row["warnings"])),
+                ("wide", row["warnings"]),
             ]
         )
-    if not rows:
-        return ""
-    head = ("", "micrograph", "explained", "without a motif", "motifs", "patch, px", "notes")
-    command = f"motifgpu report {run.path} --micrograph NAME"
-    return _section(
-        f"Micrographs explained least, {len(rows):,} of {len(micrographs):,}",
-        table(head, rows),
-        f'<p class="note">A page of any micrograph: <code>{html.escape(command)}</code>, NAME being the end '
-        "of its path, as much of it as tells it from the others. All of them are in micrographs.parquet.</p>",
-        picture(runs.plot_explained(micrographs), "explained", _CAPTIONS["explained"]),
-    )
+    head = ("", "micrograph", "explained", "columns", "without a motif", "motifs", "patch, px", "notes")
+    return head, rows
 
 
-def _motifs(motifs: list[Row], shared: bool) -> list[str]:
-    if not shared:
-        return [f'<p class="note">{_OWN}</p>']
-    rows: list[Iterable[Cell]] = []
+def _motifs(motifs: list[Row]) -> Table:
+    rows: list[list[Cell]] = []
     for row in motifs:
         label = row["motif"]
-        name = "none of them" if label < 0 else html.escape(row["name"])
         interval = confidence = ""
         if row["per_nm2"] is not None:
             interval = f"{row['per_nm2']:.4g} ({row['per_nm2_low']:.4g} to {row['per_nm2_high']:.4g})"
@@ -166,7 +249,7 @@ def _motifs(motifs: list[Row], shared: bool) -> list[str]:
             confidence = f"{row['confidence']:.3f}"
         rows.append(
             [
-                ("", f"{chip(label)}{name}"),
+                ("", chip(label) + ("none of them" if label < 0 else row["name"])),
                 ("number", f"{row['count']:,}"),
                 ("number", f"{100 * row['fraction']:.2f} %"),
                 ("number", f"{row['micrographs']:,}"),
@@ -174,14 +257,7 @@ def _motifs(motifs: list[Row], shared: bool) -> list[str]:
                 ("number", confidence),
             ]
         )
-    head = ("motif", "columns", "share", "in micrographs", "per nm² (95 %)", "confidence")
-    return [
-        table(head, rows),
-        '<div class="pair">',
-        picture(runs.plot_densities(motifs), "densities", _CAPTIONS["densities"]),
-        picture(runs.plot_averages(motifs), "averages", _CAPTIONS["averages"]),
-        "</div>",
-    ]
+    return ("motif", "columns", "share", "in micrographs", "per nm² (95 %)", "confidence"), rows
 
 
 def _names(motifs: list[Row], shared: bool) -> list[str]:
@@ -191,35 +267,48 @@ def _names(motifs: list[Row], shared: bool) -> list[str]:
     return [f"motif {label}" for label in range(1 + max((row["motif"] for row in motifs), default=-1))]
 
 
-def _hierarchy(run: RunFolder, names: list[str]) -> str:
-    hierarchy = run.hierarchy
+def _example(run: RunFolder, micrographs: list[Row], hierarchy: Hierarchy) -> Cells | None:
+    """Return the cells of a micrograph, whose lattice gives the motif-cells of all their shape."""
+    with_lattice = [row["micrograph"] for row in reversed(micrographs) if row["lattice"]]
+    for name in with_lattice[:_TRIED]:
+        table = run.columns(name)
+        table = table.filter(table["moments_row"].is_valid())
+        points = np.column_stack([table[axis].to_numpy() for axis in ("row_px", "col_px")])
+        labels = (table[kind].to_numpy().astype(np.int64) for kind in ("motif", "identity", "domain"))
+        cells, own, _ = compose(points.astype(np.float64), *labels)
+        if own is not None and own.context == hierarchy.context:
+            return cells
+    return None
+
+
+def _motif_cells(hierarchy: Hierarchy | None, cells: Cells | None, names: list[str]) -> tuple[str, Table]:
     if hierarchy is None or not hierarchy.nodes:
-        return ""
-    found = sorted(to_table(hierarchy, names), key=lambda row: (-row["count"], row["key"]))
-    rows = [
-        [
-            ("", f"<code>{html.escape(row['key'])}</code>"),
-            ("number", str(row["level"])),
-            ("number", f"{row['count']:,}"),
-            ("number", f"{row['micrographs']:,}"),
-            ("wide", html.escape(row["holds"])),
-        ]
-        for row in found[:_CELLS]
-    ]
-    warnings = "".join(f'<p class="warn">{html.escape(text)}</p>' for text in hierarchy.warnings)
-    return _section(
-        f"Motif-cells, the {len(rows):,} most frequent of {len(found):,}",
-        warnings,
-        table(("key", "cells", "places", "in micrographs", "holds"), rows),
-    )
+        return "", ((), [])
+    found = to_table(hierarchy, names)
+    order = sorted(range(len(found)), key=lambda place: (-found[place]["count"], found[place]["key"]))
+    rows: list[list[Cell]] = []
+    for place in order[:_CELLS]:
+        row = found[place]
+        drawn: str = ""
+        if cells is not None and fits(hierarchy, cells, place):
+            drawn = Markup(motif_cell_svg(hierarchy, cells, place))
+        rows.append(
+            [
+                *([("", drawn)] if cells else []),
+                ("wide", row["holds"]),
+                ("number", str(row["level"])),
+                ("number", f"{row['count']:,}"),
+                ("number", f"{row['micrographs']:,}"),
+                ("", Markup("<code>{}</code>").format(row["key"])),
+            ]
+        )
+    title = f"Motif-cells, the {len(rows):,} most frequent of {len(found):,}"
+    head = (*(["motif-cell"] if cells else []), "holds", "cells", "places", "in micrographs", "key")
+    return title, (head, rows)
 
 
-def _quarantined(quarantine: list[dict[str, Any]]) -> str:
-    rows = [
-        [("wide", html.escape(line["path"])), ("wide", html.escape(str(line["reason"])))]
-        for line in quarantine[:_QUARANTINE]
+def _quarantined(quarantine: list[Row]) -> Table:
+    rows: list[list[Cell]] = [
+        [("wide", line["path"]), ("wide", str(line["reason"]))] for line in quarantine[:_QUARANTINE]
     ]
-    if not rows:
-        return ""
-    more = f", the first {len(rows)} of {len(quarantine):,}" if len(quarantine) > len(rows) else ""
-    return _section(f"Quarantine{more}", table(("file", "why"), rows))
+    return ("file", "why"), rows

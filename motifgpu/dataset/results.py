@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.dataset.migration import migrate
-from motifgpu.store.layout import PAGES
 from motifgpu.store.read import RunFolder
 
 if TYPE_CHECKING:
@@ -99,7 +98,8 @@ class Run(RunFolder):
         Parameters
         ----------
         micrograph : str, optional
-            A micrograph, named as for `columns`, whose page goes to ``pages/<key>/report.html``.
+            A micrograph, named as for `columns`, whose page goes to ``pages/<key>/report.html``. What was
+            decided of it in `motifgpu view` is in it.
 
         Examples
         --------
@@ -117,7 +117,9 @@ class Run(RunFolder):
         'report.html'
         """
         if micrograph is not None:
-            return self.analysis(micrograph).report(self.path / PAGES / self.find(micrograph).key)
+            from motifgpu.dataset.pages import write_page
+
+            return write_page(self, micrograph)
         from motifgpu.dataset.report import write_report
 
         return write_report(self)

@@ -53,7 +53,7 @@ def cell_fill(content: Content, crystal: Content, reading: str, share: float) ->
 
 
 @dataclass(frozen=True, eq=False)
-class _Drawing:
+class ToScale:
     """A motif-cell to scale: y upwards, lengths in units of the shorter lattice vector, lower left at 0."""
 
     polygons: list[np.ndarray]
@@ -62,7 +62,8 @@ class _Drawing:
     size: np.ndarray
 
 
-def _drawing(hierarchy: Hierarchy, cells: Cells, place: int) -> _Drawing:
+def draw_to_scale(hierarchy: Hierarchy, cells: Cells, place: int) -> ToScale:
+    """Return a motif-cell in the shape that the lattice of `cells` gives it."""
     node = hierarchy.nodes[place]
     if cells.lattice is None:
         occurrence = int(np.flatnonzero(hierarchy.occurrences.node == place)[0])
@@ -86,7 +87,7 @@ def _drawing(hierarchy: Hierarchy, cells: Cells, place: int) -> _Drawing:
         contents = [content for _, _, content in node.cells]
     every = np.concatenate(polygons)
     low = every.min(axis=0)
-    return _Drawing([p - low for p in polygons], contents, [s - low for s in sites], np.ptp(every, axis=0))
+    return ToScale([p - low for p in polygons], contents, [s - low for s in sites], np.ptp(every, axis=0))
 
 
 def _area(polygon: np.ndarray) -> float:
@@ -94,7 +95,7 @@ def _area(polygon: np.ndarray) -> float:
     return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
 
 
-def _draw_shape(ax: Axes, drawing: _Drawing, corner: np.ndarray, crystal: Content, reading: str) -> None:
+def _draw_shape(ax: Axes, drawing: ToScale, corner: np.ndarray, crystal: Content, reading: str) -> None:
     for polygon, content in zip(drawing.polygons, drawing.contents, strict=True):
         color = cell_fill(content, crystal, reading, 0.5)
         ax.add_patch(
@@ -208,7 +209,7 @@ def plot_hierarchy(
     return cast(Figure, ax.figure)
 
 
-_Row = list[tuple[int, _Drawing]]
+_Row = list[tuple[int, ToScale]]
 
 
 def _rows(
@@ -232,7 +233,7 @@ def _rows(
         ordered = sorted(chosen, key=centre) if x else chosen
         for k, place in enumerate(ordered):
             x[place] = (k + 0.5) / len(ordered)
-        row = [(place, _drawing(hierarchy, cells, place)) for place in ordered]
+        row = [(place, draw_to_scale(hierarchy, cells, place)) for place in ordered]
         result.append((level, row, (len(rest), int(hierarchy.counts[rest].sum()))))
     return result
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
 
 
-def write_report(analysis: Analysis, folder: str | os.PathLike[str], *, linked: bool, **options: Any) -> Path:
-    """Write the report of an analysis; see `motifgpu.Analysis.report`."""
+def write_report(
+    analysis: Analysis, folder: str | os.PathLike[str], *, linked: bool, above: str = "", **options: Any
+) -> Path:
+    """Write the report of an analysis; see `motifgpu.Analysis.report`, and `above` in `render`."""
     drawn = {name: draw(figure) for name, figure in analysis.figures(**options).items()}
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -29,4 +31,4 @@ def write_report(analysis: Analysis, folder: str | os.PathLike[str], *, linked: 
     if analysis.hierarchy is not None:
         save_hierarchy(analysis.hierarchy, folder / "hierarchy.json")
     write_text(folder / "summary.json", json.dumps(analysis.summary(), indent=1) + "\n")
-    return write_text(folder / "report.html", render(analysis, drawn, linked=linked))
+    return write_text(folder / "report.html", render(analysis, drawn, linked=linked, above=above))

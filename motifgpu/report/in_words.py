@@ -43,7 +43,7 @@ def in_words(analysis: Analysis, motifs: Sequence[Mapping[str, Any]]) -> str:
         return f"{columns}, none of which has a motif."
     common = [motif for motif in found if motif["fraction"] >= _RARE] or found[:1]
     rare = sorted((motif for motif in found if motif not in common), key=lambda motif: -motif["count"])
-    names = _listed([motif["name"] for motif in common])
+    names = listed([motif["name"] for motif in common])
     if len(found) == 1:
         members = "all" if common[0]["count"] == total else f"{common[0]['count']:,} of them"
         text = f"{columns}, {members} of one motif: {names}."
@@ -66,7 +66,8 @@ def in_words(analysis: Analysis, motifs: Sequence[Mapping[str, Any]]) -> str:
     return text
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names in words: with commas, and before the last one *and*."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

@@ -32,6 +32,34 @@ function sortable(table) {
 }
 for (const table of document.querySelectorAll(".scroll table")) sortable(table);
 
+// Of a table below a field, the rows are shown that have every word that is typed there, in any place.
+for (const field of document.querySelectorAll("input[name=filter]")) {
+  const bar = field.parentElement, rows = [...bar.nextElementSibling.querySelector("tbody").rows];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    rows.forEach((row, k) => {
+      row.hidden = !words.every((word) => texts[k].includes(word));
+    });
+    const shown = rows.filter((row) => !row.hidden).length;
+    bar.querySelector("output").textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+  });
+}
+
+// The command that makes a page is shown above its table, and copied where the browser lets it be.
+for (const button of document.querySelectorAll("button.make")) {
+  button.addEventListener("click", () => {
+    const around = button.closest("[data-command]");
+    const command = `${around.dataset.command} ${button.dataset.name}`;
+    const code = document.createElement("code");
+    code.textContent = command;
+    const said = around.querySelector("output");
+    said.replaceChildren("Run, then load this page again: ", code);
+    navigator.clipboard?.writeText(command).then(() => said.append(" (copied)"), () => {});
+    said.scrollIntoView({ block: "nearest" });
+  });
+}
+
 // A key that is said on a link follows it.
 addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -50,6 +50,7 @@ HIERARCHY, OCCURRENCES, REPORT = "hierarchy.json", "occurrences.parquet", "repor
 DICTIONARY, CONFIG = "dictionary.npz", "config.toml"
 SEALED = (CONFIG, REPORT)  # which end in a checksum of their own
 LOCKS, PAGES = ".locks", "pages"
+ARCHIVE, DECISIONS = "analysis.zip", "decisions.toml"  # beside the report of one micrograph
 ON_TOP = (RUN, RUN_COPY, QUARANTINE, MICROGRAPHS, COUNTS, MOTIFS, HIERARCHY, OCCURRENCES, REPORT, DICTIONARY)
 _SUM = "checksum"
 AGAIN = "run the same command again, or motifgpu check --repair"

@@ -97,7 +97,7 @@ def test_shards_merge_report_and_export(
     assert page == out / "pages" / done.micrographs["key"][0].as_py() / "report.html"
     assert page.exists()
     assert cli.main(["report", "--json", str(out)]) == DONE
-    assert json.loads(capsys.readouterr().out) == {"report": str(out / "report.html")}
+    assert json.loads(capsys.readouterr().out) == {"report": str(out / "report.html"), "pages": []}
     assert cli.main(["export", str(out), str(tmp_path / "columns.csv")]) == DONE
     lines = (tmp_path / "columns.csv").read_text().splitlines()
     assert len(lines) == 1 + done.about["found"]["columns"]
