@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from motifgpu.columns.band import Band
 from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
 from motifgpu.columns.claims import COLUMN, EMPTY, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
 from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_places import Places
-from motifgpu.columns.lattice_sites import ABOVE_MISFIT, lattice_sites
+from motifgpu.columns.lattice_sites import ABOVE_MISFIT, LatticeSites, lattice_sites
 from motifgpu.columns.maxima import peak_positions
+from motifgpu.columns.overlap import all_in_pairs
 from motifgpu.columns.refine import (
     Peaks,
     height_errors,
@@ -52,15 +55,27 @@ _MOST_OF_AVERAGE = 1.7
 # How near another column an empty site may be, in the distance of the nearest places of its kind: where two
 # grains meet, the lattice of one has places between columns of the other.
 _CLEARANCE = 0.87
+# Distance that columns which overlap have on the grid in which they are parted, px, and how much finer than
+# usual that grid is, at most.
+_APART, _FINEST = 3.1, 2.5
 
 
-def choose_by_lattice(image: FilteredImage) -> Found:
-    """Say what stands at the places of the lattice, and take the maxima apart from them."""
-    xp, size = image.xp, image.band.size
+def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
+    """Say what stands at the places of the lattice, and take the maxima apart from them.
+
+    Returns
+    -------
+    band : Band
+        On whose grid they are given.
+    found : Found
+    """
     sites = lattice_sites(image)
+    if sites.apart < math.inf:
+        image, sites = _parted(image, sites)
+    xp, size = image.xp, image.band.size
     n_sites, places = sites.peaks.points.shape[0], sites.places
     if places is None or n_sites == 0:
-        return choose_by_maxima(image, "prominence")
+        return image.band, choose_by_maxima(image, "prominence")
     others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites.peaks)))
     apart = image.at(image.known, others) > 0
     others = namespace.take_rows(others, apart & ~near(others, sites.peaks.points, size, LEAST_SPACING))
@@ -115,7 +130,23 @@ def choose_by_lattice(image: FilteredImage) -> Found:
     points, heights, occupied, probability = (
         namespace.take_rows(x, chosen) for x in (points, heights, occupied, probability)
     )
-    return Found(points, heights, occupied, probability, peaks.sigma)
+    return image.band, Found(points, heights, occupied, probability, peaks.sigma)
+
+
+def _parted(image: FilteredImage, sites: LatticeSites) -> tuple[FilteredImage, LatticeSites]:
+    """Search for columns that overlap; return image and sites with them, or as they are.
+
+    Two columns explain a place better than one if they leave nothing long there, and if they do so at all
+    places of a kind.
+    """
+    finer = min(max(_APART / sites.apart, 1.0), _FINEST)
+    closer = replace(image, finer=finer) if finer > 1 else image
+    parted = lattice_sites(closer, overlapping=True)
+    if parted.unparted < math.inf or parted.places is None:
+        return image, sites
+    if not all_in_pairs(parted.places.points, parted.places.kind, sites.apart * finer):
+        return image, sites
+    return closer, parted
 
 
 def _errors(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:

@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from motifgpu.columns.band import Band, band_of
+from motifgpu.columns.lattice_average import lattice_average
 from motifgpu.columns.lattice_region import lattice_region
 from motifgpu.columns.maxima import dilate
 from motifgpu.columns.scale import CUTOFF
@@ -50,11 +51,14 @@ class FilteredImage:
     smoothing : {"auto", "fft", "svd"}
     lattice : bool
         Search for columns where there is a lattice alone.
+    finer : float
+        By how much the grid is finer than the scale of the columns asks for.
     """
 
     image: StandardImage
     smoothing: str
     lattice: bool = False
+    finer: float = 1.0
 
     @property
     def xp(self) -> ModuleType:
@@ -69,7 +73,7 @@ class FilteredImage:
     @property
     def frequency(self) -> float:
         """Frequency that sets the scale of the columns, cycles per pixel, see `StandardImage.scales`."""
-        return self.image.scales[1]
+        return self.image.scales[1] * self.finer
 
     @cached_property
     def band(self) -> Band:
@@ -158,6 +162,16 @@ class FilteredImage:
         if self.image.valid is not None:
             frame = frame & (dilate(self.known, LEVEL) > 0)
         return frame & self.region if self.lattice else frame
+
+    @cached_property
+    def average(self) -> tuple[Array, float]:
+        """Lattice average of all that is known, and its noise, see `motifgpu.columns.lattice_average`."""
+        return self.average_of(self.known)
+
+    def average_of(self, known: Array) -> tuple[Array, float]:
+        """Return the lattice average of what is known (h, w), and its noise."""
+        seen = self.without_rare(self.detail)
+        return lattice_average(self.band, seen, known, self.lowest, self.frequency, self.frequencies)
 
     def at(self, values: Array, points: Array) -> Array:
         """Return an image's values (n,) on the pixels under points."""

@@ -237,7 +237,7 @@ def find_columns(
     if lattice == "none" and method == "auto":
         band, found = choose_atoms(standard)
     elif on_lattice:
-        band, found = filtered.band, choose_by_lattice(filtered)
+        band, found = choose_by_lattice(filtered)
         notes = (*notes, *_scale_notes(filtered))
     else:
         band, found = filtered.band, choose_by_maxima(filtered, method)

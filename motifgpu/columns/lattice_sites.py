@@ -5,18 +5,21 @@ Lengths are pixels of the band's grid, see `motifgpu.columns.filtered`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
-from motifgpu.columns.lattice_average import coherence, lattice_average
+from motifgpu.columns.lattice_average import coherence
 from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places
 from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.overlap import halves_apart, nearest_overlap
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
     STEPS,
+    WIDEST,
     Peaks,
     measure_heights,
     refine,
@@ -64,21 +67,37 @@ class LatticeSites:
         Standard deviation of what fits leave of the average around each.
     places : Places or None
         The same places with the translations between them, on the host; None where there are none.
+    unparted : float
+        Distance of two columns that may stand where one is, px; infinity where one does.
     """
 
     peaks: Peaks
     misfit: Array
     places: Places | None
+    unparted: float = math.inf
+
+    @property
+    def apart(self) -> float:
+        """Distance of columns that overlap, seen as two or as one, px; infinity where there are none."""
+        if self.places is None or float(self.peaks.sigma) >= WIDEST:
+            return math.inf
+        return min(self.unparted, nearest_overlap(self.places.points, float(self.peaks.sigma)))
 
 
-def lattice_sites(image: FilteredImage) -> LatticeSites:
+def lattice_sites(image: FilteredImage, overlapping: bool = False) -> LatticeSites:
     """Return the places that the lattice average predicts, where it describes the image.
 
     Vacancies side by side spoil both the average and its likeness to the image. Where that is too low, the
     average is taken once more without the small holes, and compared beside them.
+
+    Parameters
+    ----------
+    image : FilteredImage
+    overlapping : bool
+        Search for columns that overlap, by the curvature of the average.
     """
     xp, band = image.xp, image.band
-    average, sites, sure, noise = _average(image, image.known)
+    average, sites, sure, noise = _columns_of(image, *image.average, overlapping)
     in_image, near_image = image.known > 0, image.frame & (band.within(BEYOND) > 0)
     smoothed = image.without_rare(image.smoothed)
     likeness = coherence(band, smoothed, average, image.known, image.frequency, image.noise)
@@ -88,7 +107,7 @@ def lattice_sites(image: FilteredImage) -> LatticeSites:
         holes = _small_holes(image, average, sites.select(sure))
         if holes.points.shape[0]:
             known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
-            filled, others, others_sure, noise = _average(image, known)
+            filled, others, others_sure, noise = _columns_of(image, *image.average_of(known), overlapping)
             without = coherence(band, smoothed, filled, known, image.frequency, image.noise)
             mended = near_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
             average = xp.where(described, average, filled)
@@ -120,7 +139,7 @@ def _completed(
     left = image.levelled(average - shape - render(peaks, band.size)) * image.known
     height = namespace.to_numpy(peaks.heights).astype(np.float64)
     kind = places.kind
-    beside = _misfit(left, peaks, kind, noise)
+    beside, unparted = _misfit(left, peaks, kind, noise)
     around = places.links + sparse.eye_array(len(height))
     peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
     bulges = _bulges(average, peaks)
@@ -134,7 +153,7 @@ def _completed(
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
     there = namespace.from_numpy(real, average)
     misfit = namespace.take_rows(namespace.as_like(beside, average), there)
-    return LatticeSites(peaks.select(there), misfit, places.select(real))
+    return LatticeSites(peaks.select(there), misfit, places.select(real), unparted)
 
 
 def _bulges(average: Array, peaks: Peaks) -> np.ndarray:
@@ -149,20 +168,30 @@ def _bulges(average: Array, peaks: Peaks) -> np.ndarray:
     return bulges
 
 
-def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> np.ndarray:
-    """Return the standard deviation (n,) of what is left around each kind of places on average.
+def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
+    """Say what is left around each kind of places on average.
 
     What is common to all of a kind is no noise, and shows what the shape of columns explains.
+
+    Returns
+    -------
+    misfit : (n,) ndarray
+        Its standard deviation.
+    unparted : float
+        Distance of two columns that are seen as one, px, see `motifgpu.columns.overlap`.
     """
     xp = namespace.array_namespace(left)
     disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
     centre = xp.astype(xp.round(peaks.points), xp.int64)
-    common, own = sums_around(left, centre, disc, kind.astype(np.int64))
+    total, own = sums_around(left, centre, disc, kind.astype(np.int64))
     count = np.bincount(kind, minlength=len(own))
-    common = np.sqrt((common**2).mean(axis=1)) / count
+    heights = np.bincount(kind, namespace.to_numpy(peaks.heights), len(own)) / count
+    mean = total / count[:, None]
+    unparted = halves_apart(mean, disc, heights, count, tallest_tenth(peaks), float(peaks.sigma))
+    common = np.sqrt((mean**2).mean(axis=1))
     own = np.sqrt(np.maximum(own / (disc.shape[1] * count) - noise**2, 0.0))
     misfit: np.ndarray = np.where(count >= _FEW, common, np.maximum(own, common))[kind]
-    return misfit
+    return misfit, unparted
 
 
 def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
@@ -179,15 +208,18 @@ def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
     return replace(holes, heights=xp.ones_like(holes.heights))
 
 
-def _average(image: FilteredImage, known: Array) -> tuple[Array, Peaks, Array, float]:
-    """Return the average of what is known (h, w), its columns, which of them are sure, and its noise."""
+def _columns_of(
+    image: FilteredImage, average: Array, noise: float, overlapping: bool
+) -> tuple[Array, Peaks, Array, float]:
+    """Return a lattice average (h, w), its columns, which of them are sure, and its noise."""
     xp, band = image.xp, image.band
-    average, noise = lattice_average(
-        band, image.without_rare(image.detail), known, image.lowest, image.frequency, image.frequencies
-    )
     maxima = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
     if float(xp.max(xp.abs(average))) > 0:
-        maxima = peak_positions(average, local_maxima(average) & image.frame)
+        shape = band.inverse(band.transform(average) * band.frequency**2) if overlapping else average
+        seen = local_maxima(shape) & image.frame
+        if overlapping:
+            seen = seen & (shape > 0) & (average > 0)
+        maxima = peak_positions(shape, seen)
     if maxima.shape[0] == 0:
         return average, start_peaks(average, maxima), maxima[:, 0] > 0, noise
     sites, sure, least = _tall(average, start_peaks(average, maxima), noise)
