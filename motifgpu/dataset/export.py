@@ -133,8 +133,7 @@ def _averages(run: RunFolder, hs: Any) -> Any:
 
 def _marked(run: RunFolder, micrograph: str, hs: Any) -> Any:
     from motifgpu.dataset.reanalyze import reread
-    from motifgpu.figures.drawing import per_label
-    from motifgpu.figures.palette import motif_color
+    from motifgpu.hyperspy_signal import motif_markers
 
     source = reread(run, micrograph)
     found = hs.signals.Signal2D(to_numpy(source.image))
@@ -142,13 +141,7 @@ def _marked(run: RunFolder, micrograph: str, hs: Any) -> Any:
     scale = source.pixel_size_nm or 1.0
     for axis, name in zip(found.axes_manager.signal_axes, ("x", "y"), strict=True):
         axis.name, axis.scale, axis.units = name, scale, "nm" if source.pixel_size_nm else "px"
-    table = run.columns(micrograph)
-    table = table.filter(table["motif"].is_valid())
-    places = scale * np.column_stack([table["col_px"], table["row_px"]])
-    for motif, rows in per_label(table["motif"].to_numpy()):
-        color = motif_color(motif)
-        marker = hs.plot.markers.Points(offsets=places[rows], sizes=6, facecolors="none", edgecolors=color)
-        found.add_marker(marker, permanent=True, plot_marker=False)
+    found.add_marker(motif_markers(run.columns(micrograph), scale), permanent=True, plot_marker=False)
     return found
 
 
