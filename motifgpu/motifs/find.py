@@ -315,7 +315,8 @@ def _notes(number: int, others: list[int]) -> tuple[str, ...]:
     if not numbers:
         return ()
     many = " or ".join(map(str, numbers))
-    return (f"{many} identities are nearly as likely as {number}; n_motifs={numbers[0]} shows them",)
+    are, them = ("identity is", "it") if numbers == [1] else ("identities are", "them")
+    return (f"{many} {are} nearly as likely as {number}; n_motifs={numbers[0]} shows {them}",)
 
 
 def _checked_layout(layout: Any, number: int, method: str, environments: str) -> np.ndarray | None:

@@ -32,10 +32,12 @@ _AXES = 8  # principal components of the averaged features that are searched for
 _APART, _VALLEY, _COHERENT = (5.0, 4.5), (0.17, 0.23), 2.5
 # The same where another sublattice has one in its place.
 _APART_TOO, _VALLEY_TOO = 3.5, 0.5
-# Where the contrast shows the gap, by how many standard deviations the patterns on both sides differ, along
-# that difference, and the most that their means correlate. On either side of steps of thickness at 3 to 30
-# counts at most 2.4, or 0.995 and more; of phases at 3 counts at least 3.5 and at most 0.99.
-_DIFFERENT, _CORRELATED = 3.0, 0.993
+# The same where the contrast shows the gap and the patterns on both sides differ: by so many standard
+# deviations along the difference of their means, which correlate by at most so much; or in their variance
+# along the main axis, in units of that along the other axes, by this factor. On either side of steps of
+# thickness at 3 to 30 counts at most 2.4, or 0.995 and more; 2.4. Of phases at 3 counts at least 3.5, and at
+# most 0.99, or 4.2 where one kind of columns is brighter in one and as bright as the other in the other.
+_VALLEY_DIFFERING, _DIFFERENT, _CORRELATED, _VARIED = 0.25, 3.0, 0.993, 3.3
 _MANY, _FEWEST = 200, 60  # columns that are not few, and fewest that are looked at
 _INNER = 0.3  # least share of the columns of a region that have it alone around them
 _ALONE = 0.7  # share of the columns around one that has its region alone around it
@@ -87,8 +89,11 @@ def divided(
             [_middle(patterns[rows], near[i : i + _ROWS]) for i in range(0, len(rows), _ROWS)]
         )
         seen = features(averaged)
-        halves = gap(seen[:, part], near, too)
-        return None if differing and halves is not None and not _differ(seen[:, :-1], halves) else halves
+        halves = gap(seen[:, part], near, too, _VALLEY_DIFFERING if differing else None)
+        if differing and halves is not None:
+            single = features(patterns[rows])[:, :-1]
+            return halves if _differ(seen[:, :-1], halves) or _vary(single, halves) else None
+        return halves
 
     return separated(label, second)
 
@@ -98,12 +103,28 @@ def _differ(x: np.ndarray, second: np.ndarray) -> bool:
     one, other = x[~second].mean(axis=0), x[second].mean(axis=0)
     if one @ other > _CORRELATED * np.linalg.norm(one) * np.linalg.norm(other):
         return False
-    centred = x - np.where(second[:, None], other, one)
-    axes = np.linalg.eigh((x - x.mean(axis=0)).T @ (x - x.mean(axis=0)))[1][:, ::-1][:, :_AXES]
-    within = (centred @ axes).T @ (centred @ axes) / len(x)
-    within += (1e-3 * np.trace(within) / len(within) + 1e-300) * np.eye(len(within))
+    axes = _main_axes(x)
+    within = (x - np.where(second[:, None], other, one)) @ axes
+    covariance = within.T @ within / len(x)
+    covariance += (1e-3 * np.trace(covariance) / _AXES + 1e-300) * np.eye(len(covariance))
     step = (other - one) @ axes
-    return float(step @ np.linalg.solve(within, step)) > _DIFFERENT**2
+    return float(step @ np.linalg.solve(covariance, step)) > _DIFFERENT**2
+
+
+def _vary(x: np.ndarray, second: np.ndarray) -> bool:
+    """Say whether columns of one of two halves are of several kinds, as far as features (n, k) tell."""
+    along = x @ _main_axes(x)
+    ratio = np.log(
+        np.maximum(along[second].var(axis=0), 1e-300) / np.maximum(along[~second].var(axis=0), 1e-300)
+    )
+    return bool(abs(ratio[0] - np.median(ratio)) > np.log(_VARIED))
+
+
+def _main_axes(x: np.ndarray) -> np.ndarray:
+    """Return the principal axes (k, m) of features (n, k)."""
+    centred = x - x.mean(axis=0)
+    axes: np.ndarray = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :_AXES]
+    return axes
 
 
 def _middle(x: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -133,7 +154,9 @@ def separated(label: np.ndarray, halved: Callable[[np.ndarray], np.ndarray | Non
     return label
 
 
-def gap(x: np.ndarray, near: np.ndarray | None, too: bool = False) -> np.ndarray | None:
+def gap(
+    x: np.ndarray, near: np.ndarray | None, too: bool = False, deepest: float | None = None
+) -> np.ndarray | None:
     """Return which rows of features are beyond a gap, None where there is none.
 
     Parameters
@@ -143,9 +166,10 @@ def gap(x: np.ndarray, near: np.ndarray | None, too: bool = False) -> np.ndarray
         The nearest columns, for a gap between regions: itself and m - 1 others.
     too : bool
         As for `divided`.
+    deepest : float, optional
+        Highest density in the gap, in that of the lower group.
     """
-    centred = x - x.mean(axis=0)
-    scores = centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :_AXES]
+    scores = (x - x.mean(axis=0)) @ _main_axes(x)
     if near is not None:
         # Directions in which distant columns differ and near ones do not (P. Switzer, A. A. Green, 1984).
         steps = (scores[:, None] - scores[near[:, 1:]]).reshape(-1, scores.shape[1])
@@ -170,7 +194,8 @@ def gap(x: np.ndarray, near: np.ndarray | None, too: bool = False) -> np.ndarray
     border, depth = valley(along, float(low @ (high - low)), float(high @ (high - low)))
     second = along > border
     many = int(len(x) >= _MANY)
-    if depth > (_VALLEY_TOO if too else _VALLEY[many]) or min(second.sum(), (~second).sum()) < SMALLEST:
+    deepest = deepest or (_VALLEY_TOO if too else _VALLEY[many])
+    if depth > deepest or min(second.sum(), (~second).sum()) < SMALLEST:
         return None
     apart = along[second].mean() - along[~second].mean()
     width = (0.5 * (along[second].var() + along[~second].var())) ** 0.5

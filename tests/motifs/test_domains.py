@@ -77,6 +77,16 @@ def test_grains_and_stackings_are_domains(kind):
     assert f1(boundary, motifs.domains < 0) > 0.75
 
 
+@pytest.mark.parametrize(("kind", "counts", "seed"), [("phases", 3, 3), ("step", 30, 3)])
+def test_phases_of_unlike_brightness_are_domains_and_thicknesses_are_none(kind, counts, seed):
+    made = simulate.sample(kind, (320, 320), counts=float(counts), seed=seed)
+    patches, inside = extract_patches(made.image, made.points, round(3.0 * made.spacing_px))
+    motifs = find_motifs(zernike_moments(patches), points=made.points[inside])
+    bulk = (motifs.domains >= 0) & ~made.boundary[inside]
+    assert motifs.domains.max() + 1 == len(made.domain_names)
+    assert agreement(made.domain[inside][bulk], motifs.domains[bulk]) > 0.95
+
+
 ROW, COL = np.mgrid[: SHAPE[0], : SHAPE[1]] / SHAPE[0]
 UNEVEN = {
     "slope": {"background": ROW + 0.3 * COL},
