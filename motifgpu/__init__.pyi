@@ -1,6 +1,6 @@
 """The public names and where they are; the package loads each when it is first used."""
 
-from . import simulate
+from . import samples, simulate
 from .analysis import Analysis
 from .columns.background import estimate_background
 from .columns.find import Columns, find_columns
@@ -132,6 +132,7 @@ __all__ = [
     "run",
     "score_detection",
     "signals",
+    "samples",
     "simulate",
     "smooth",
     "symmetry",
