@@ -1,4 +1,4 @@
-"""Micrographs to try motifgpu on: simulated ones that come with it, and real ones from where they are published.
+"""Micrographs to try things on: simulated ones that come along, and measured ones by their address.
 
 >>> from motifgpu import samples
 >>> samples.path("MoSe2_defects").name

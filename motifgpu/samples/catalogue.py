@@ -45,9 +45,7 @@ _WSE2 = (
     "https://raw.githubusercontent.com/jiadongdan/random-defect-model/b058e897d80a6c3633491950475bdd01f5326d03/"
     "process/combine%20pts%20and%20lbs/Ti/"
 )
-_SEGNET = (
-    "https://raw.githubusercontent.com/xinhuolin/AtomSegNet/fe317bab38d9ecee7762c60d98c3b986ab51be01/test_img/"
-)
+_SEGNET = "https://raw.githubusercontent.com/xinhuolin/AtomSegNet/fe317bab38d9ecee7762c60d98c3b986ab51be01/test_img/"
 
 SAMPLES: Mapping[str, Sample] = MappingProxyType(
     {

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import motifgpu
-from motifgpu import simulate
+from motifgpu import samples, simulate
 from motifgpu.features import bases
 
 PACKAGE = Path(motifgpu.__file__).parent
@@ -72,7 +72,7 @@ def test_examples_run(name: str, apart: Path) -> None:
     assert not list(apart.iterdir()), "an example writes elsewhere than into a temporary folder"
 
 
-@pytest.mark.parametrize("module", [motifgpu, simulate, bases], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [motifgpu, samples, simulate, bases], ids=lambda module: module.__name__)
 def test_every_public_name_has_an_example(module: ModuleType) -> None:
     wanted = {name: getattr(module, name) for name in module.__all__}
     wanted = {name: thing for name, thing in wanted.items() if callable(thing) or inspect.ismodule(thing)}
