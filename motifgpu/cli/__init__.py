@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -98,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
         0 done, 1 failed, 2 usage, 3 done with some files left out, 4 no usable GPU, 130 interrupted.
     """
     prepare()
+    # Imports and figures make many objects that live on, which Python would go through again and again.
+    gc.set_threshold(20_000, 20, 100)
     try:
         with as_interrupts():
             return _main(sys.argv[1:] if argv is None else argv)

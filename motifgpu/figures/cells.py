@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures import display_range
+from motifgpu.figures.drawing import log_scale, show_grey
 from motifgpu.figures.hierarchy import CRYSTAL, cell_fill, differing, motif_legend
 from motifgpu.structure.cells import Cells
 from motifgpu.structure.hierarchy import Hierarchy
@@ -50,8 +50,7 @@ def plot_cells(
         ax = Figure(figsize=(7.5, 7.8), layout="constrained", dpi=150).add_subplot()
     if image is not None:
         picture = to_numpy(image)
-        low, high = display_range(picture)
-        ax.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        show_grey(ax, picture)
     crystal = hierarchy.dominant[0] if hierarchy and hierarchy.dominant else cells.contents[0]
     dominant = hierarchy.dominant if hierarchy else (crystal,)
     other = {k for k, content in enumerate(cells.contents) if content not in dominant}
@@ -119,13 +118,14 @@ def plot_growth(hierarchy: Hierarchy, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = Figure(figsize=(5.2, 3.6), layout="constrained", dpi=150).add_subplot()
     g = hierarchy.growth
-    ax.semilogy(g.level, g.occurrences, "o-", color="0.6", markersize=4, linewidth=1.2, label="places")
-    ax.semilogy(
+    ax.plot(g.level, g.occurrences, "o-", color="0.6", markersize=4, linewidth=1.2, label="places")
+    ax.plot(
         g.level, g.distinct, "o-", color="#0072B2", markersize=5, linewidth=1.6, label="distinct motif-cells"
     )
     text = "too few places for a rate" if math.isnan(g.rate) else f"rises by {g.rate:.2f} nats per level"
     ax.set_title(f"{int(g.distinct.sum())} distinct motif-cells; {text}", fontsize=10)
     ax.set(xlabel="level (cells)", ylabel="number")
+    log_scale(ax, "y")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=8)
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures.drawing import axes, display_range
+from motifgpu.figures.drawing import axes, show_grey
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,7 @@ def plot_distortion(
     ax = axes(ax, (7.0, 6.2))
     if image is not None:
         picture = to_numpy(image)
-        low, high = display_range(picture)
-        ax.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        show_grey(ax, picture)
         ax.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
     else:
         ax.invert_yaxis()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE: dict[str, Any] = {"fontsize": 10}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NO_DATA = (0.85, 0.25, 0.2, 0.45)  # over what is no data
+# Pixels as they are. What is resampled are the data; four channels of colours look the same and take longer.
+PIXELS: dict[str, Any] = {"interpolation": "nearest", "interpolation_stage": "data"}
 
 
 def plain(text: str) -> str:
@@ -83,17 +87,37 @@ def frame(ax: Axes, shape: tuple[int, int], pixel_size_nm: float | None) -> None
     add_scale_bar(ax, shape[1], pixel_size_nm)
 
 
+def show_grey(ax: Axes, image: np.ndarray) -> None:
+    """Draw an image in grey."""
+    low, high = display_range(image)
+    ax.imshow(image, cmap="gray", vmin=low, vmax=high, **PIXELS)
+
+
 def show_image(
     ax: Axes, image: np.ndarray, pixel_size_nm: float | None, valid: np.ndarray | None = None
 ) -> None:
     """Draw an image in grey with its scale bar, in red what is no data: where `valid` (H, W) is False."""
-    low, high = display_range(image)
-    ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    show_grey(ax, image)
     if valid is not None:
         over = np.zeros((*valid.shape, 4), np.float32)
         over[~valid] = NO_DATA
-        ax.imshow(over, interpolation="nearest")
+        ax.imshow(over, **PIXELS)
     frame(ax, image.shape, pixel_size_nm)
+
+
+def log_scale(ax: Axes, name: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, its numbers plain text: formulas have to be parsed, which takes 0.3 s."""
+    ax.set(**{f"{name}scale": "log"})
+    axis = ax.xaxis if name == "x" else ax.yaxis
+    axis.set_major_formatter(FuncFormatter(_power_of_ten))
+    axis.set_minor_formatter(LogFormatter())
+
+
+def _power_of_ten(value: float, _: int | None = None) -> str:
+    power = round(math.log10(value))
+    if -3 <= power <= 4:
+        return f"{10.0**power:g}"
+    return "10" + str(power).translate(_SUPERSCRIPTS)
 
 
 def image_size(shape: tuple[int, int], inches: float, beside: float = 0.0) -> tuple[float, float]:

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures.drawing import TITLE, axes, display_range, frame, image_size, per_label, show_image
+from motifgpu.figures.drawing import (
+    PIXELS,
+    TITLE,
+    axes,
+    display_range,
+    frame,
+    image_size,
+    per_label,
+    show_image,
+)
 from motifgpu.figures.layout import PLURALS, column_values
 from motifgpu.figures.palette import SHAPES, label_color, motif_shape
 
@@ -103,7 +112,7 @@ def plot_background(analysis: Analysis, ax: Axes | None = None) -> Axes:
     image = analysis.micrograph.image
     background = to_numpy(estimate_background(image))
     ax = axes(ax, image_size(background.shape, 6.0, 0.9))
-    drawn = ax.imshow(background, cmap="cividis", interpolation="nearest")
+    drawn = ax.imshow(background, cmap="cividis", **PIXELS)
     bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.8)
     bar.set_label("intensity")
     frame(ax, background.shape, analysis.micrograph.pixel_size_nm)
@@ -134,10 +143,10 @@ def plot_reconstruction(analysis: Analysis, rebuilt: Reconstruction) -> Figure:
     show_image(panels[0], image, analysis.micrograph.pixel_size_nm)
     low, high = display_range(to_numpy(rebuilt.image))
     shown = np.ma.masked_where(~covered, to_numpy(rebuilt.image))
-    panels[1].imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    panels[1].imshow(shown, cmap="gray", vmin=low, vmax=high, **PIXELS)
     residual = np.ma.masked_where(~covered, to_numpy(rebuilt.residual))
     largest = float(np.percentile(np.abs(residual.compressed()), 99.5)) if covered.any() else 1.0
-    drawn = panels[2].imshow(residual, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+    drawn = panels[2].imshow(residual, cmap="RdBu_r", vmin=-largest, vmax=largest, **PIXELS)
     figure.colorbar(drawn, ax=panels[2], shrink=0.8)
     titles = (
         "micrograph",

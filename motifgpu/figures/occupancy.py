@@ -10,7 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from motifgpu.figures import display_range
+from motifgpu.figures.drawing import show_grey
 from motifgpu.figures.palette import UNASSIGNED, motif_color
 from motifgpu.occupancy.statistics import EXCLUDED, OccupancyStatistics
 
@@ -181,8 +181,7 @@ def _canvas(centers: np.ndarray, image: np.ndarray | None, ax: Axes | None) -> A
         ax = Figure(figsize=(6.5, 6.5), layout="constrained", dpi=150).add_subplot()
     options: dict[str, Any] = {"xticks": [], "yticks": [], "aspect": "equal"}
     if image is not None:
-        low, high = display_range(image)
-        ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        show_grey(ax, image)
         ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5), **options)
     else:
         low, high = np.nanmin(centers, axis=(0, 1)), np.nanmax(centers, axis=(0, 1))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
-from motifgpu.figures.drawing import TITLE, axes
+from motifgpu.figures.drawing import PIXELS, TITLE, axes, log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     ax = axes(ax, (6.5, 3.6))
     size = analysis.patch_size
     frequency, power = (to_numpy(a) for a in size.curve)
-    ax.semilogy(frequency, power, color="0.25", linewidth=1.2)
+    ax.plot(frequency, power, color="0.25", linewidth=1.2)
     for candidate in size.candidates:
         ax.axvline(2 / candidate, color="0.75", linewidth=0.8, linestyle=":")
     if size.frequency is not None:
@@ -46,6 +46,7 @@ def plot_patch_size(analysis: Analysis, ax: Axes | None = None) -> Axes:
     # Below, almost nothing is left after the mean was subtracted.
     seen = power[frequency >= 0.5 * (size.frequency or 2 / size.pixels)]
     ax.set(xlim=(0, float(frequency[-1])), ylim=(0.5 * float(seen.min()), 2 * float(seen.max())))
+    log_scale(ax, "y")
     return ax
 
 
@@ -74,7 +75,7 @@ def plot_twist(analysis: Analysis, twist: Twist, ax: Axes | None = None) -> Axes
     half = (rows[1] - rows[0]) / 2, (cols[1] - cols[0]) / 2
     extent = (cols[0] - half[1], cols[-1] + half[1], rows[-1] + half[0], rows[0] - half[0])
     low, high = np.percentile(power, [40, 99.95])
-    ax.imshow(power, cmap="gray", extent=extent, vmin=low, vmax=high, interpolation="nearest")
+    ax.imshow(power, cmap="gray", extent=extent, vmin=low, vmax=high, **PIXELS)
     reach = 2.4 * (analysis.patch_size.frequency or 2 / analysis.patch_size.pixels)
     for color, peaks, name in zip(_LAYERS, twist.peaks, ("brighter layer", "fainter layer"), strict=True):
         seen = peaks[np.isfinite(peaks).all(axis=1)]

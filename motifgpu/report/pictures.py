@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PAGE_DPI = 100  # of a picture on the page as it is laid out, and of a JPEG's pixels
-_LEVEL = 4  # of PNG compression: 4 % larger than the usual 6, in two thirds of the time
-_SMALL = 32_000  # bytes up to which a page takes the file as it is
+_SMALL = 160_000  # bytes up to which a page takes the file as it is, which takes no time
 _BUSY = 0.25  # bytes per pixel of a PNG, above which the figure is an image rather than a drawing
 _COLORS = 256  # of a larger drawing on a page
 _QUALITY = 75
@@ -75,7 +75,7 @@ class Picture:
 
     def _png(self, image: Image) -> bytes:
         data = io.BytesIO()
-        image.save(data, "PNG", compress_level=_LEVEL, dpi=(self.dpi, self.dpi))
+        image.save(data, "PNG", compress_type=zlib.Z_RLE, dpi=(self.dpi, self.dpi))
         return data.getvalue()
 
 
