@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox
-from matplotlib.ticker import FuncFormatter, LogFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE: dict[str, Any] = {"fontsize": 10}
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NO_DATA = (0.85, 0.25, 0.2, 0.45)  # over what is no data
 # Pixels as they are. What is resampled are the data; four channels of colours look the same and take longer.
 PIXELS: dict[str, Any] = {"interpolation": "nearest", "interpolation_stage": "data"}
@@ -106,18 +105,17 @@ def show_image(
 
 
 def log_scale(ax: Axes, name: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, its numbers plain text: formulas have to be parsed, which takes 0.3 s."""
+    """Make an axis of what is drawn logarithmic, with plain numbers, at least two of them.
+
+    Powers would be formulas, which have to be parsed: that takes 0.3 s.
+    """
     ax.set(**{f"{name}scale": "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
-    axis.set_major_formatter(FuncFormatter(_power_of_ten))
-    axis.set_minor_formatter(LogFormatter())
-
-
-def _power_of_ten(value: float, _: int | None = None) -> str:
-    power = round(math.log10(value))
-    if -3 <= power <= 4:
-        return f"{10.0**power:g}"
-    return "10" + str(power).translate(_SUPERSCRIPTS)
+    low, high = axis.get_view_interval()
+    steps = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0) if high > 4 * low else tuple(range(1, 10))
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def image_size(shape: tuple[int, int], inches: float, beside: float = 0.0) -> tuple[float, float]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from motifgpu.figures.drawing import plain
+from motifgpu.figures.drawing import log_scale, plain
 from motifgpu.figures.palette import SHAPES, motif_color, motif_shape
 
 Row = dict[str, Any]
@@ -70,18 +70,8 @@ def plot_densities(motifs: Sequence[Row]) -> Figure:
     ax.grid(axis="x", color="0.9")
     ax.invert_yaxis()
     if rows:
-        ax.set_xscale("log")
-        _plain_numbers(ax.xaxis)
+        log_scale(ax, "x")
     return figure
-
-
-def _plain_numbers(axis: Any) -> None:
-    """Write the numbers of a logarithmic axis without powers, at least two of them."""
-    low, high = axis.get_view_interval()
-    steps = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0) if high > 4 * low else tuple(range(1, 10))
-    axis.set_major_locator(LogLocator(subs=steps))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
 def plot_micrographs(
@@ -122,8 +112,7 @@ def plot_micrographs(
         else:
             ax.plot(x, y, shape, markersize=3, **style)
     if totals:
-        ax.set_yscale("log")
-        _plain_numbers(ax.yaxis)
+        log_scale(ax, "y")
         most = f", {_MOST} of {len(totals)}" if len(totals) > _MOST else ""
         ax.legend(title=f"motif{most}", loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
     ax.set(ylabel=_LABELS[value])
