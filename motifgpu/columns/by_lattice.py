@@ -19,8 +19,7 @@ from motifgpu.columns.maxima import peak_positions
 from motifgpu.columns.overlap import all_in_pairs
 from motifgpu.columns.refine import (
     Peaks,
-    height_errors,
-    measure_heights,
+    measure,
     refine,
     render,
     settle,
@@ -30,7 +29,6 @@ from motifgpu.columns.refine import (
 from motifgpu.columns.spacing import near, strongest_within
 from motifgpu.columns.surface import on_surface, roughness
 from motifgpu.core import namespace
-from motifgpu.core.namespace import Array
 
 # Standard deviation of columns about where the lattice average has them, px of the grid: the prior of a fit.
 _ABOUT = 0.3
@@ -72,25 +70,24 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     sites = lattice_sites(image)
     if sites.apart < math.inf:
         image, sites = _parted(image, sites)
-    xp, size = image.xp, image.band.size
+    size = image.band.size
     n_sites, places = sites.peaks.points.shape[0], sites.places
     if places is None or n_sites == 0:
         return image.band, choose_by_maxima(image, "prominence")
     others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites.peaks)))
     apart = image.at(image.known, others) > 0
-    others = namespace.take_rows(others, apart & ~near(others, sites.peaks.points, size, LEAST_SPACING))
-    start = start_peaks(image.smoothed, xp.concat([sites.peaks.points, others], axis=0))
+    others = others[apart & ~near(others, sites.peaks.points, size, LEAST_SPACING)]
+    start = start_peaks(image.smoothed, np.concatenate([sites.peaks.points, others]))
     peaks, _ = settle(image.smoothed, start, tether=image.noise**2 / _ABOUT**2, known=image.weight)
     # Smoothing widens columns: heights are those of columns as wide as they are without it.
     sharp = replace(peaks, sigma=refine(image.detail, peaks, 1, known=image.weight).sigma)
-    heights = measure_heights(image.detail, sharp, image.weight)
-    errors = _errors(image, replace(sharp, heights=heights), places)
+    heights, unit = measure(image.detail, sharp, image.weight)
+    errors = unit.astype(np.float64) * _noise(image, replace(sharp, heights=heights), places)
     seen, misfit, average = (
-        namespace.to_numpy(x).astype(np.float64)
-        for x in (heights[:n_sites], sites.misfit, sites.peaks.heights)
+        x.astype(np.float64) for x in (heights[:n_sites], sites.misfit, sites.peaks.heights)
     )
     error = errors[:n_sites]
-    weight = namespace.to_numpy(image.at(image.known, start.points[:n_sites, :])).astype(np.float64)
+    weight = image.at(image.known, start.points[:n_sites, :]).astype(np.float64)
     scale = float((weight * seen) @ average / (weight * average @ average))
     seen_there = scale * average
     # Where equivalents have little of the height that the average has, it describes something else.
@@ -98,7 +95,7 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
     expected = np.maximum(places.usual(seen), _LEAST_OF_AVERAGE * seen_there)
     surface, beside = np.zeros(n_sites, dtype=bool), misfit * scale
-    if not bool(xp.all(image.region)):
+    if not image.all_lattice:
         surface = on_surface(image, places.points, seen > _SHOWN * expected)
         beside = np.where(surface, np.hypot(beside, roughness(image, float(sharp.sigma))), beside)
     probability = column_probability(seen, error, expected, beside, surface, places.kind)
@@ -107,15 +104,14 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)
     standing_out = standing_out & (seen > FAINTEST * scale * tallest_tenth(sites.peaks))
     probability_of_site = np.where(single, standing_out, probability)
-    apart = namespace.to_numpy(heights[n_sites:]) > _SIGNIFICANT * errors[n_sites:]
-    probability = namespace.as_like(np.concatenate([probability_of_site, apart]), heights)
+    apart = heights[n_sites:] > _SIGNIFICANT * errors[n_sites:]
+    probability = np.concatenate([probability_of_site, apart]).astype(heights.dtype)
 
     likely = probability >= COLUMN
     # A fit that slid onto another column is neither that column nor an empty site.
-    strength = xp.where(likely, heights, xp.min(heights) - 1)
+    strength = np.where(likely, heights, np.min(heights) - 1)
     occupied = likely & strongest_within(peaks.points, strength, size, LEAST_SPACING)
-    no_site = xp.zeros_like(others[:, 0], dtype=xp.bool)
-    on_site = xp.concat([xp.ones_like(sites.misfit, dtype=xp.bool), no_site])
+    on_site = np.arange(len(heights)) < n_sites
     believed = on_site & ~likely & _clear(places, start.points, peaks.points, occupied)
     held = probability_of_site > 0.5
     # The average fills a vacancy from its equivalents; where it does not, the lattice has another site.
@@ -123,13 +119,11 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     of_kind = ~single & (~surface | (probability_of_site > EMPTY)) & (mean <= _MOST_OF_AVERAGE * seen_there)
     of_kind = of_kind & (places.between_equals(held) >= _LEAST_BETWEEN)
     of_kind = of_kind & (places.share_around(held) >= _LEAST_OF_KIND)
-    believed = believed & xp.concat([namespace.from_numpy(of_kind, heights), no_site])
+    believed[:n_sites] &= of_kind
     believed = believed & inside_lattice(image, start.points, (probability > 0.5) & on_site, on_site)
-    points = xp.where(occupied[:, None], peaks.points, start.points)
+    points = np.where(occupied[:, None], peaks.points, start.points)
     chosen = occupied | believed
-    points, heights, occupied, probability = (
-        namespace.take_rows(x, chosen) for x in (points, heights, occupied, probability)
-    )
+    points, heights, occupied, probability = (x[chosen] for x in (points, heights, occupied, probability))
     return image.band, Found(points, heights, occupied, probability, peaks.sigma)
 
 
@@ -149,13 +143,14 @@ def _parted(image: FilteredImage, sites: LatticeSites) -> tuple[FilteredImage, L
     return closer, parted
 
 
-def _errors(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:
-    """Return the standard errors (n,) of heights, by the noise left on each column and its equivalents.
+def _noise(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:
+    """Return the noise (n,) in the height of each column, by what is left on it and its equivalents.
 
-    The first columns are those of the places.
+    It is what errors for noise of standard deviation 1 and no neighbours are multiplied by. The first columns
+    are those of the places.
     """
     band = image.band
-    left = image.levelled(image.detail - render(peaks, band.size)) * image.known
+    left = image.levelled(image.detail - render(peaks, image.detail)) * image.known
     white = image.image.spectrum.noise * band.noise_gain
     square, known, noise = band.transform(left * left), band.transform(image.known), []
     for reach in (float(peaks.sigma), _NOISE_AROUND):
@@ -163,17 +158,16 @@ def _errors(image: FilteredImage, peaks: Peaks, places: Places) -> np.ndarray:
         there = namespace.clip(band.inverse(known * response), min=0.1)
         around = band.inverse(square * response) / there
         noise.append(namespace.clip(image.at(around, peaks.points), min=_LEAST_NOISE * white))
-    on_column, around = (namespace.to_numpy(x).astype(np.float64) for x in noise)
+    on_column, around = (x.astype(np.float64) for x in noise)
     number = len(places.points)
     around[:number] = places.mean_around(on_column[:number], around[:number])
-    unit = namespace.to_numpy(height_errors(image.detail, peaks, image.weight)).astype(np.float64)
-    errors: np.ndarray = unit * np.sqrt(around) * _overlap(peaks)
-    return errors
+    strength: np.ndarray = np.sqrt(around) * _overlap(peaks)
+    return strength
 
 
 def _overlap(peaks: Peaks) -> np.ndarray:
     """Return by how much the error (n,) of a height grows with the columns that overlap with it."""
-    points, sigma = namespace.to_numpy(peaks.points).astype(np.float64), float(peaks.sigma)
+    points, sigma = peaks.points.astype(np.float64), float(peaks.sigma)
     first, second = cKDTree(points).query_pairs(4 * sigma, output_type="ndarray").T
     apart = ((points[first] - points[second]) ** 2).sum(axis=1)
     shared = np.exp(-0.5 * apart / sigma**2)  # the square of the product of two columns
@@ -182,14 +176,14 @@ def _overlap(peaks: Peaks) -> np.ndarray:
     return grown
 
 
-def _clear(places: Places, start: Array, points: Array, occupied: Array) -> Array:
+def _clear(places: Places, start: np.ndarray, points: np.ndarray, occupied: np.ndarray) -> np.ndarray:
     """Say which places (n,), the first of all starts, have no column so near that it may be theirs."""
-    place, point = (namespace.to_numpy(x).astype(np.float64) for x in (start, points))
+    place, point = (x.astype(np.float64) for x in (start, points))
     lattice = place[: len(places.points)]
-    column = point[namespace.to_numpy(occupied)]
+    column = point[occupied]
     clear = np.zeros(len(place), dtype=bool)
     if len(lattice) > 1 and len(column):
         nearest = cKDTree(lattice).query(lattice, 2)[0][:, 1]
         usual = places.usual(nearest)
         clear[: len(lattice)] = cKDTree(column).query(lattice)[0] > _CLEARANCE * usual
-    return namespace.from_numpy(clear, points)
+    return clear

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.maxima import local_maxima, peak_positions, prominent
 from motifgpu.columns.refine import STEPS, measure_heights, settle, start_peaks
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.spacing import strongest_within
-from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
@@ -27,22 +28,22 @@ class Found:
 
     Attributes
     ----------
-    points : (n, 2) array
-    heights : (n,) array
+    points : (n, 2) ndarray
+    heights : (n,) ndarray
         Above the level around each, in the image without smoothing.
-    occupied : (n,) bool array
+    occupied : (n,) bool ndarray
         False for empty sites.
-    probability : (n,) array
+    probability : (n,) ndarray
         That a column stands there.
-    sigma : () array
+    sigma : () ndarray
         Width of all of them.
     """
 
-    points: Array
-    heights: Array
-    occupied: Array
-    probability: Array
-    sigma: Array
+    points: np.ndarray
+    heights: np.ndarray
+    occupied: np.ndarray
+    probability: np.ndarray
+    sigma: np.ndarray
 
 
 def choose_by_maxima(image: FilteredImage, method: str) -> Found:
@@ -81,10 +82,10 @@ def choose_by_maxima(image: FilteredImage, method: str) -> Found:
     one_each = strongest_within(peaks.points, peaks.heights, image.band.size, LEAST_SPACING)
     peaks = peaks.select(one_each)
     heights = measure_heights(image.detail, peaks)
-    tall = heights > (0.0 if method == "radius" else FAINTEST) * xp.max(heights)
-    points, heights = namespace.take_rows(peaks.points, tall), namespace.take_rows(heights, tall)
-    there = xp.ones_like(heights)
-    return Found(points, heights, xp.astype(there, xp.bool), there, peaks.sigma)
+    tall = heights > (0.0 if method == "radius" else FAINTEST) * np.max(heights)
+    points, heights = peaks.points[tall], heights[tall]
+    there = np.ones_like(heights)
+    return Found(points, heights, there.astype(bool), there, peaks.sigma)
 
 
 def prominent_maxima(image: FilteredImage, least: float) -> Array:

@@ -17,9 +17,9 @@ from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.lattice_average import lattice_average
 from motifgpu.columns.lattice_region import lattice_region
 from motifgpu.columns.maxima import dilate
+from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.smoothing import responses
-from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -146,6 +146,11 @@ class FilteredImage:
         """Where there is a lattice: (h, w) bool."""
         return self._lattices[0]
 
+    @cached_property
+    def all_lattice(self) -> bool:
+        """Whether there is a lattice everywhere."""
+        return bool(self.xp.all(self.region))
+
     @property
     def frequencies(self) -> np.ndarray:
         """Bragg peaks of all grains, those of small ones too: (k, 2), cycles per pixel, on the host."""
@@ -173,6 +178,6 @@ class FilteredImage:
         seen = self.without_rare(self.detail)
         return lattice_average(self.band, seen, known, self.lowest, self.frequency, self.frequencies)
 
-    def at(self, values: Array, points: Array) -> Array:
+    def at(self, values: Array, points: np.ndarray) -> np.ndarray:
         """Return an image's values (n,) on the pixels under points."""
-        return self.xp.take(self.xp.reshape(values, (-1,)), pixel_of(points, self.band.size))
+        return values_at(values, pixel_of(points, self.band.size))

@@ -11,14 +11,14 @@ from motifgpu.columns.by_lattice import choose_by_lattice
 from motifgpu.columns.by_maxima import choose_by_maxima
 from motifgpu.columns.claims import EMPTY
 from motifgpu.columns.filtered import FilteredImage
+from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.polarity import are_dark
-from motifgpu.columns.refine import WIDEST
 from motifgpu.columns.single_atoms import choose_atoms
-from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.choices import LATTICES, SMOOTHINGS, either
 from motifgpu.core.errors import StageError
+from motifgpu.core.fitting import WIDEST
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
 
@@ -259,18 +259,18 @@ def find_columns(
     inside = (points[:, 0] >= -0.5) & (points[:, 0] < rows - 0.5)
     inside = inside & (points[:, 1] >= -0.5) & (points[:, 1] < cols - 0.5)
     inside = inside & on_data(standard, points, found.occupied, width)
-    xp = namespace.array_namespace(points)
-    order = xp.argsort(points[:, 1], stable=True)
-    order = xp.take(order, xp.argsort(xp.take(points[:, 0], order), stable=True))
-    order = namespace.take_rows(order, xp.take(inside, order))
-    return Columns(
-        xp.take(points, order, axis=0) + namespace.as_like(np.array(standard.origin), points),
-        xp.take(found.heights, order) * standard.scale,
-        xp.take(found.occupied, order),
-        xp.astype(xp.take(found.probability, order), xp.float32),
-        width,
-        notes,
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    order = order[inside[order]]
+    points, heights, occupied, probability = (
+        namespace.from_numpy(x, standard.values)
+        for x in (
+            points[order] + np.array(standard.origin).astype(points.dtype),
+            found.heights[order] * standard.scale,
+            found.occupied[order],
+            found.probability[order].astype(np.float32),
+        )
     )
+    return Columns(points, heights, occupied, probability, width, notes)
 
 
 def _check_lattice(image: StandardImage) -> None:
@@ -308,11 +308,10 @@ def _scale_notes(image: FilteredImage) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def on_data(image: StandardImage, points: Array, occupied: Array, sigma: float) -> Array:
+def on_data(image: StandardImage, points: np.ndarray, occupied: np.ndarray, sigma: float) -> np.ndarray:
     """Say which points (n, 2) stand on data: (n,) bool; an empty site, on nothing else."""
-    xp = namespace.array_namespace(points)
     share = image.share_valid(sigma)
     if share is None:
-        return xp.ones_like(occupied)
-    there = xp.take(xp.reshape(share, (-1,)), pixel_of(points, (share.shape[0], share.shape[1])))
+        return np.ones_like(occupied)
+    there = values_at(share, pixel_of(points, share.shape))
     return (there >= _LEAST_EMPTY) | (occupied & (there >= _LEAST_SEEN))

@@ -77,10 +77,10 @@ def measure_columns(
     standard = StandardImage.of(image, "columns", mask).single
     shape = standard.frame or (standard.values.shape[0], standard.values.shape[1])
     host, order = _checked(getattr(points, "points", points), shape)
-    where = namespace.as_like(host - np.array(standard.origin), standard.values)
+    where = (host - np.array(standard.origin)).astype(namespace.dtype_name(standard.values))
     image_of_columns = standard.inverted if invert else standard
     filtered = FilteredImage(image_of_columns, smoothing)
-    band, xp = filtered.band, filtered.xp
+    band = filtered.band
     start = start_peaks(filtered.smoothed, band.to_grid(where))
     known = filtered.weight
     peaks, _ = settle(filtered.smoothed, start, known=known)
@@ -93,28 +93,22 @@ def measure_columns(
     rows, cols = standard.values.shape
     inside = (where[:, 0] >= -0.5) & (where[:, 0] <= rows - 0.5)
     inside = inside & (where[:, 1] >= -0.5) & (where[:, 1] <= cols - 0.5)
-    there = xp.ones_like(where[:, 0])
-    seen = xp.astype(there, xp.bool)
+    there = np.ones_like(where[:, 0])
+    seen = there.astype(bool)
     if isinstance(points, Columns):
-        seen, there = (
-            namespace.from_numpy(namespace.to_numpy(given)[order], where)
-            for given in (points.occupied, points.probability)
-        )
-    inside = inside & on_data(standard, where, xp.ones_like(seen), width)
-    left = int(xp.sum(xp.astype(~inside, xp.int64)))
+        seen, there = (namespace.to_numpy(given)[order] for given in (points.occupied, points.probability))
+    inside = inside & on_data(standard, where, np.ones(len(where), bool), width)
+    left = int((~inside).sum())
     if left == len(host):
         raise StageError("columns", f"none of the {left} given points stands on data", "check the mask")
     notes = standard.notes
     if left:
         notes = (*notes, f"{left:,} of {len(host):,} given columns stand on no data and were left out")
-    return Columns(
-        namespace.take_rows(where + namespace.as_like(np.array(standard.origin), where), inside),
-        namespace.take_rows(heights, inside),
-        namespace.take_rows(seen, inside),
-        namespace.take_rows(there, inside),
-        width,
-        notes,
+    placed, heights, seen, there = (
+        namespace.from_numpy(x[inside], standard.values)
+        for x in (where + np.array(standard.origin).astype(where.dtype), heights, seen, there)
     )
+    return Columns(placed, heights, seen, there, width, notes)
 
 
 def _checked(points: Any, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

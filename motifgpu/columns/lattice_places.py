@@ -18,8 +18,9 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
+from motifgpu.columns.on_points import sampled
 from motifgpu.columns.refine import Peaks
-from motifgpu.columns.spacing import disc_of, sampled
+from motifgpu.columns.spacing import disc_of
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 from motifgpu.cpu.spacing import Nearest
@@ -148,7 +149,7 @@ class Places:
 
 
 def lattice_places(
-    image: FilteredImage, average: Array, sites: Peaks, sure: Array, described: Array
+    image: FilteredImage, average: Array, sites: Peaks, sure: np.ndarray, described: Array
 ) -> Places:
     """Thin and complete the sites of the lattice average.
 
@@ -159,13 +160,12 @@ def lattice_places(
         Its lattice average.
     sites : Peaks
         The m sites of that, faint ones included.
-    sure : (m,) bool array
+    sure : (m,) bool ndarray
         Which of them stay whatever their equivalents are.
     described : (h, w) bool array
         Where the average describes the image; places are predicted there alone.
     """
-    points = namespace.to_numpy(sites.points).astype(np.float64)
-    fixed = namespace.to_numpy(sure)
+    points, fixed = sites.points.astype(np.float64), sure
     area = _Area.of(image, described)
     period = 1 / (image.lowest * (image.band.scale[0] * image.band.scale[1]) ** 0.5)
     surroundings = _Surroundings(average, sites.points, _SURROUNDINGS * period)
@@ -309,18 +309,17 @@ class _Surroundings:
     These are the components of most power; what is left is noise, most of it.
     """
 
-    def __init__(self, average: Array, sites: Array, radius: float) -> None:
+    def __init__(self, average: Array, sites: np.ndarray, radius: float) -> None:
         xp = namespace.array_namespace(average)
         self._average = average
-        self._around = namespace.as_like(disc_of(np.linspace(-radius, radius, _SAMPLES)), average)
+        self._around = disc_of(np.linspace(-radius, radius, _SAMPLES)).astype(sites.dtype)
         seen = self._seen(sites)
         self._main = xp.linalg.eigh(xp.matrix_transpose(seen) @ seen)[1][:, -_COMPONENTS:]
 
-    def _seen(self, points: Array) -> Array:
+    def _seen(self, points: np.ndarray) -> Array:
         """Sample the average around points (n, 2), less its mean there: (n, m)."""
-        xp = namespace.array_namespace(points)
         seen = sampled(self._average, points, self._around)
-        return seen - xp.mean(seen, axis=1, keepdims=True)
+        return seen - namespace.array_namespace(seen).mean(seen, axis=1, keepdims=True)
 
     def alike(self, points: np.ndarray, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
         """Say of which pairs of points the surroundings differ by less than a share of their contrast."""
@@ -328,7 +327,7 @@ class _Surroundings:
         used[first] = used[second] = True
         place = np.cumsum(used) - 1
         first, second = place[first], place[second]
-        seen = self._seen(namespace.as_like(points[used], self._average)) @ self._main
+        seen = self._seen(points[used].astype(self._around.dtype)) @ self._main
         main = namespace.to_numpy(seen).astype(np.float64)
         contrast = (main**2).sum(axis=1)
         found = np.empty(len(first), dtype=bool)

@@ -15,6 +15,7 @@ from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_average import coherence
 from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places
 from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.on_points import sampled, sums_around
 from motifgpu.columns.overlap import halves_apart, nearest_overlap
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
@@ -28,7 +29,7 @@ from motifgpu.columns.refine import (
     tallest_tenth,
 )
 from motifgpu.columns.shoulders import find_shoulders
-from motifgpu.columns.spacing import disc_of, group_sizes, near, sampled, strongest_within, sums_around
+from motifgpu.columns.spacing import disc_of, group_sizes, near, strongest_within
 from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
@@ -63,7 +64,7 @@ class LatticeSites:
     ----------
     peaks : Peaks
         The places, with the heights of the average there.
-    misfit : (n,) array
+    misfit : (n,) ndarray
         Standard deviation of what fits leave of the average around each.
     places : Places or None
         The same places with the translations between them, on the host; None where there are none.
@@ -72,7 +73,7 @@ class LatticeSites:
     """
 
     peaks: Peaks
-    misfit: Array
+    misfit: np.ndarray
     places: Places | None
     unparted: float = math.inf
 
@@ -103,45 +104,45 @@ def lattice_sites(image: FilteredImage, overlapping: bool = False) -> LatticeSit
     likeness = coherence(band, smoothed, average, image.known, image.frequency, image.noise)
     described = near_image & (likeness >= LEAST_COHERENCE)
     kept = image.at(described, sites.points)
-    if bool(xp.any(sure & image.at(in_image, sites.points) & ~kept)):
+    if (sure & image.at(in_image, sites.points) & ~kept).any():
         holes = _small_holes(image, average, sites.select(sure))
         if holes.points.shape[0]:
-            known = image.known * xp.astype(render(holes, band.size) <= HOLE_BORDER, average.dtype)
+            known = image.known * xp.astype(render(holes, average) <= HOLE_BORDER, average.dtype)
             filled, others, others_sure, noise = _columns_of(image, *image.average_of(known), overlapping)
             without = coherence(band, smoothed, filled, known, image.frequency, image.noise)
             mended = near_image & (likeness < LEAST_WITHOUT_HOLES) & (without >= LEAST_WITHOUT_HOLES)
             average = xp.where(described, average, filled)
-            bright, sure = sites.select(kept), namespace.take_rows(sure, kept)
+            bright, sure = sites.select(kept), sure[kept]
             added = image.at(mended, others.points)
             added = added & ~near(others.points, bright.points, band.size, LEAST_SPACING)
-            others, others_sure = others.select(added), namespace.take_rows(others_sure, added)
-            points = xp.concat([bright.points, others.points], axis=0)
-            heights = xp.concat([bright.heights, others.heights])
+            others, others_sure = others.select(added), others_sure[added]
+            points = np.concatenate([bright.points, others.points])
+            heights = np.concatenate([bright.heights, others.heights])
             described = described | mended
-            sites, sure = Peaks(points, heights, sites.sigma), xp.concat([sure, others_sure])
+            sites, sure = Peaks(points, heights, sites.sigma), np.concatenate([sure, others_sure])
             return _completed(image, average, noise, sites, sure, described)
-    return _completed(image, average, noise, sites.select(kept), namespace.take_rows(sure, kept), described)
+    return _completed(image, average, noise, sites.select(kept), sure[kept], described)
 
 
 def _completed(
-    image: FilteredImage, average: Array, noise: float, sites: Peaks, sure: Array, described: Array
+    image: FilteredImage, average: Array, noise: float, sites: Peaks, sure: np.ndarray, described: Array
 ) -> LatticeSites:
     """Thin and complete the sites by their translations, and leave out what the shape of columns explains."""
-    xp, band = image.xp, image.band
     if sites.points.shape[0] == 0:
         return LatticeSites(sites, sites.heights, None)
     places = lattice_places(image, average, sites, sure, described)
-    points = namespace.as_like(places.points, average)
-    peaks = Peaks(points, xp.zeros_like(points[:, 0]), sites.sigma)
+    points = places.points.astype(sites.points.dtype)
+    peaks = Peaks(points, np.zeros_like(points[:, 0]), sites.sigma)
     peaks = replace(peaks, heights=measure_heights(average, peaks))
-    shape = tails(image, image.levelled(average - render(peaks, band.size)), peaks)
+    shape = tails(image, image.levelled(average - render(peaks, average)), peaks)
     peaks = replace(peaks, heights=measure_heights(average - shape, peaks))
-    left = image.levelled(average - shape - render(peaks, band.size)) * image.known
-    height = namespace.to_numpy(peaks.heights).astype(np.float64)
+    left = image.levelled(average - shape - render(peaks, average)) * image.known
+    height = peaks.heights.astype(np.float64)
     kind = places.kind
     beside, unparted = _misfit(left, peaks, kind, noise)
     around = places.links + sparse.eye_array(len(height))
-    peaks = replace(peaks, heights=namespace.as_like((around @ height) / around.sum(axis=1), average))
+    heights = (around @ height) / around.sum(axis=1)
+    peaks = replace(peaks, heights=heights.astype(points.dtype))
     bulges = _bulges(average, peaks)
     mean, bulge = (places.mean_around(x, x) for x in (height, bulges))
     # Noise is the same over some lattice constants: equivalents farther away say that it is noise.
@@ -149,11 +150,9 @@ def _completed(
     real = np.minimum(mean, of_kind) > ABOVE_MISFIT * beside
     # What is far fainter than its kind is of another, that a few translations took for it.
     real = real & ((bulge > _LEAST_BULGE * mean) | (mean > _OF_ITS_KIND * usual))
-    if band.cutoff > _BEYOND_PIXELS:
+    if image.band.cutoff > _BEYOND_PIXELS:
         real = real & (height > _FAINTEST_THERE * tallest_tenth(peaks))
-    there = namespace.from_numpy(real, average)
-    misfit = namespace.take_rows(namespace.as_like(beside, average), there)
-    return LatticeSites(peaks.select(there), misfit, places.select(real), unparted)
+    return LatticeSites(peaks.select(real), beside.astype(points.dtype)[real], places.select(real), unparted)
 
 
 def _bulges(average: Array, peaks: Peaks) -> np.ndarray:
@@ -161,7 +160,7 @@ def _bulges(average: Array, peaks: Peaks) -> np.ndarray:
 
     Tails of the columns around make a place brighter, but no maximum.
     """
-    steps = namespace.as_like(np.array([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]]), average)
+    steps = np.array([[0, 1, -1, 0, 0], [0, 0, 0, 1, -1]]).astype(peaks.points.dtype)
     seen = namespace.to_numpy(sampled(average, peaks.points, steps)).astype(np.float64)
     curved = seen[:, 0] - seen[:, 1:].mean(axis=1)
     bulges: np.ndarray = curved / (1 - np.exp(-0.5 / float(peaks.sigma) ** 2))
@@ -180,12 +179,11 @@ def _misfit(left: Array, peaks: Peaks, kind: np.ndarray, noise: float) -> tuple[
     unparted : float
         Distance of two columns that are seen as one, px, see `motifgpu.columns.overlap`.
     """
-    xp = namespace.array_namespace(left)
     disc = disc_of(np.arange(-_MISFIT_AROUND, _MISFIT_AROUND + 1))
-    centre = xp.astype(xp.round(peaks.points), xp.int64)
+    centre = np.round(peaks.points).astype(np.int64)
     total, own = sums_around(left, centre, disc, kind.astype(np.int64))
     count = np.bincount(kind, minlength=len(own))
-    heights = np.bincount(kind, namespace.to_numpy(peaks.heights), len(own)) / count
+    heights = np.bincount(kind, peaks.heights, len(own)) / count
     mean = total / count[:, None]
     unparted = halves_apart(mean, disc, heights, count, tallest_tenth(peaks), float(peaks.sigma))
     common = np.sqrt((mean**2).mean(axis=1))
@@ -199,21 +197,20 @@ def _small_holes(image: FilteredImage, average: Array, sites: Peaks) -> Peaks:
 
     Many connected ones are no hole in a lattice: there the average describes something else.
     """
-    xp = image.xp
     expected, heights = measure_heights(average, sites), measure_heights(image.detail, sites)
-    expected = expected * (xp.sum(heights * expected) / xp.sum(expected**2))
+    expected = expected * (np.sum(heights * expected) / np.sum(expected**2))
     vacant = (heights <= LEAST_OCCUPANCY * expected) & (image.at(image.known, sites.points) > 0)
     holes = sites.select(vacant)
     holes = holes.select(group_sizes(holes.points, image.band.size) <= LARGEST_HOLE)
-    return replace(holes, heights=xp.ones_like(holes.heights))
+    return replace(holes, heights=np.ones_like(holes.heights))
 
 
 def _columns_of(
     image: FilteredImage, average: Array, noise: float, overlapping: bool
-) -> tuple[Array, Peaks, Array, float]:
+) -> tuple[Array, Peaks, np.ndarray, float]:
     """Return a lattice average (h, w), its columns, which of them are sure, and its noise."""
     xp, band = image.xp, image.band
-    maxima = xp.zeros((0, 2), dtype=average.dtype, device=namespace.device(average))
+    maxima = np.zeros((0, 2), namespace.dtype_name(average))
     if float(xp.max(xp.abs(average))) > 0:
         shape = band.inverse(band.transform(average) * band.frequency**2) if overlapping else average
         seen = local_maxima(shape) & image.frame
@@ -226,15 +223,15 @@ def _columns_of(
     bright = sites.select(sure)
     shoulders = find_shoulders(image, average, bright, least)
     if shoulders.shape[0]:
-        shoulders = namespace.take_rows(shoulders, ~near(shoulders, sites.points, band.size, LEAST_SPACING))
-        start = start_peaks(average, xp.concat([sites.points, shoulders], axis=0))
+        shoulders = shoulders[~near(shoulders, sites.points, band.size, LEAST_SPACING)]
+        start = start_peaks(average, np.concatenate([sites.points, shoulders]))
         sites, sure, _ = _tall(average, start, noise)
         # A shoulder may be the ringing of a column; its equivalents decide.
         sure = sure & near(sites.points, bright.points, band.size, LEAST_SPACING)
     return average, sites, sure, noise
 
 
-def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, Array, float]:
+def _tall(average: Array, start: Peaks, noise: float) -> tuple[Peaks, np.ndarray, float]:
     """Fit peaks to the lattice average; return those that may be sites, which are, and the least height."""
     peaks = refine(average, start, STEPS)
     tallest = tallest_tenth(peaks)

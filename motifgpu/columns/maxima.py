@@ -6,7 +6,9 @@ import math
 from types import ModuleType
 
 import numpy as np
+from scipy import sparse
 
+from motifgpu.columns.on_points import positions, values_at
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
 
@@ -70,7 +72,7 @@ def prominent(x: Array, height: float, reach: int) -> Array:
     return xp.minimum(x - flooded, x + lowered) > 0.999 * height
 
 
-def peak_positions(x: Array, mask: Array) -> Array:
+def peak_positions(x: Array, mask: Array) -> np.ndarray:
     """Return the sub-pixel positions of maxima, one for each connected plateau.
 
     Parameters
@@ -81,30 +83,57 @@ def peak_positions(x: Array, mask: Array) -> Array:
 
     Returns
     -------
-    (n, 2) array
+    (n, 2) ndarray
         Centroid of each plateau as (row, col), moved to the vertex of the parabola through its neighbours
         along each axis where it is a single pixel.
     """
-    xp = namespace.array_namespace(x)
     height, width = x.shape
-    plateaus, count = label_touching(mask, xp)
-    flat = xp.nonzero(xp.reshape(mask, (-1,)))[0]
-    owner = xp.astype(xp.take(xp.reshape(plateaus, (-1,)), flat), flat.dtype) - 1
-    row, col = flat // width, flat % width
-    values = xp.reshape(x, (-1,))
-
-    def neighbours(step: int, inside: Array) -> Array:
-        there = xp.take(values, xp.where(inside, flat + step, flat))
-        return xp.where(inside, there, xp.take(values, flat))
-
+    flat = positions(mask)
+    row, col = np.divmod(flat, width)
+    sides = [
+        np.where(inside, flat + step, flat)
+        for step, inside in (
+            (-width, row > 0),
+            (width, row < height - 1),
+            (-1, col > 0),
+            (1, col < width - 1),
+        )
+    ]
+    values, *around = values_at(x, np.stack([flat, *sides]))
+    owner = _plateaus(flat, width)
+    members = np.bincount(owner).astype(values.dtype)
     vertices = []
-    for place, length, step in ((row, height, width), (col, width, 1)):
-        before, after = neighbours(-step, place > 0), neighbours(step, place < length - 1)
-        bend = 2 * xp.take(values, flat) - before - after
-        offset = xp.where(bend > 0, 0.5 * (after - before) / xp.where(bend > 0, bend, 1), 0)
-        vertices.append(xp.astype(place, x.dtype) + namespace.clip(offset, min=-0.5, max=0.5))
-    members = xp.astype(namespace.bincount(owner, None, count), x.dtype)
-    return xp.stack([namespace.bincount(owner, v, count) / members for v in vertices], axis=1)
+    for place, before, after in ((row, *around[:2]), (col, *around[2:])):
+        bend = 2 * values - before - after
+        offset = np.where(bend > 0, 0.5 * (after - before) / np.where(bend > 0, bend, 1), 0)
+        vertex = place.astype(values.dtype) + namespace.clip(offset, min=-0.5, max=0.5)
+        vertices.append(namespace.bincount(owner, vertex, members.size) / members)
+    return np.stack(vertices, axis=1)
+
+
+def _plateaus(flat: np.ndarray, width: int) -> np.ndarray:
+    """Number groups of pixels (n,), rising flat indices, that touch, also by a corner: (n,)."""
+    if flat.size < 2:
+        return np.arange(flat.size)
+    col, pairs = flat % width, []
+    for step, inside in (
+        (1, col < width - 1),
+        (width - 1, col > 0),
+        (width, col >= 0),
+        (width + 1, col < width - 1),
+    ):
+        there = np.searchsorted(flat, flat + step)
+        touching = np.flatnonzero(inside & (there < flat.size) & (flat[there % flat.size] == flat + step))
+        pairs.append(np.stack([touching, there[touching]]))
+    first, second = np.concatenate(pairs, axis=1)
+    if not first.size:
+        return np.arange(flat.size)
+    links = sparse.coo_array((np.ones(first.size), (first, second)), shape=(flat.size, flat.size))
+    group = sparse.csgraph.connected_components(links, directed=False)[1]
+    _, begin, owner = np.unique(group, return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(begin))
+    found: np.ndarray = number[owner.reshape(-1)]
+    return found
 
 
 def label_touching(mask: Array, xp: ModuleType) -> tuple[Array, int]:

@@ -59,7 +59,7 @@ def _left_over(image: FilteredImage, smoothed: Array) -> float:
     if start.points.shape[0] == 0:
         return 1.0
     start = start.select(start.heights > _FAINTEST * tallest_tenth(start))
-    left = smoothed - render(refine(smoothed, start, _STEPS), band.size)
+    left = smoothed - render(refine(smoothed, start, _STEPS), smoothed)
     level = band.blur(left * image.known, LEVEL) / namespace.clip(band.blur(image.known, LEVEL), min=0.05)
     left = (left - level) * image.known
     return float(xp.sum(left**2) / xp.sum((smoothed * image.known) ** 2))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.refine import REACH, Peaks, render
+from motifgpu.columns.refine import Peaks, render
 from motifgpu.columns.spacing import near
-from motifgpu.core import namespace
+from motifgpu.core.fitting import REACH
 from motifgpu.core.namespace import Array
 
 # Share of the least height of a site at which a fit is started. A pixel half a step off along both axes shows
@@ -20,7 +22,7 @@ from motifgpu.core.namespace import Array
 _START = 0.7
 
 
-def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: float) -> Array:
+def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: float) -> np.ndarray:
     """Find columns beside the maxima of the lattice average that are no maxima themselves.
 
     Parameters
@@ -35,13 +37,14 @@ def find_shoulders(image: FilteredImage, average: Array, bright: Peaks, least: f
 
     Returns
     -------
-    (m, 2) array
+    (m, 2) ndarray
         Where fits are to start; none where the columns are so wide that the residual of the fits is their
         rims.
     """
     # Of wide columns the windows of a fit cut off as much as faint columns have.
     if math.exp(-0.5 * ((REACH + 0.5) / float(bright.sigma)) ** 2) > FAINTEST:
         return bright.points[:0, :]
-    left = image.levelled(average - render(bright, image.band.size))
+    left = image.levelled(average - render(bright, average))
     shoulders = peak_positions(left, local_maxima(left) & image.frame & (left > _START * least))
-    return namespace.take_rows(shoulders, ~near(shoulders, bright.points, image.band.size, LEAST_SPACING))
+    apart: np.ndarray = shoulders[~near(shoulders, bright.points, image.band.size, LEAST_SPACING)]
+    return apart

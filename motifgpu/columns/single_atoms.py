@@ -12,12 +12,14 @@ from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.by_maxima import Found
 from motifgpu.columns.filtered import LEAST_SPACING
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.refine import USUAL, measure_heights, settle, start_peaks
+from motifgpu.columns.on_points import pixel_of, positions, values_at
+from motifgpu.columns.refine import measure_heights, settle, start_peaks
 from motifgpu.columns.scale import CUTOFF
-from motifgpu.columns.spacing import pixel_of, strongest_within
+from motifgpu.columns.spacing import strongest_within
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
+from motifgpu.core.fitting import USUAL
 from motifgpu.core.namespace import Array
 
 # Widths that are tried: from the first, px, by steps, to this share of the image.
@@ -52,7 +54,6 @@ def choose_atoms(image: StandardImage) -> tuple[Band, Found]:
     StageError
         If no blob stands above the noise.
     """
-    xp = namespace.array_namespace(image.values)
     flat = _levelled(image.values)
     steady = _steadied(flat)
     widths = _NARROWEST * _STEP ** np.arange(40)
@@ -61,7 +62,7 @@ def choose_atoms(image: StandardImage) -> tuple[Band, Found]:
     best = int(np.argmax(contrast))
     filtered = _Filtered(image, flat, float(widths[best]))
     band, (high, low) = filtered.band, filtered.extremes
-    least = _threshold(namespace.to_numpy(high), namespace.to_numpy(low))
+    least = _threshold(high, low)
     if contrast[best] + 0.25 * _contrast(filtered) < _CLEAR or not np.isfinite(least):
         raise StageError(
             "columns",
@@ -69,15 +70,14 @@ def choose_atoms(image: StandardImage) -> tuple[Band, Found]:
             "average frames, or give a part of the image with more atoms",
         )
     claimed = high >= least
-    points = namespace.take_rows(filtered.maxima, claimed)
-    chance = _chance(namespace.to_numpy(high), namespace.to_numpy(low))
-    sure = namespace.take_rows(namespace.as_like(1 - chance, high), claimed)
+    points = filtered.maxima[claimed]
+    sure = (1 - _chance(high, low)).astype(high.dtype)[claimed]
     detail = band.grid(1 - band.background_response(0.5 * filtered.frequency))
     peaks, _ = settle(detail, start_peaks(detail, points))
     heights = measure_heights(detail, peaks)
     kept = (heights > 0) & strongest_within(peaks.points, heights, band.size, LEAST_SPACING)
-    points, heights, sure = (namespace.take_rows(x, kept) for x in (peaks.points, heights, sure))
-    return band, Found(points, heights, xp.ones_like(heights, dtype=xp.bool), sure, peaks.sigma)
+    points, heights, sure = (x[kept] for x in (peaks.points, heights, sure))
+    return band, Found(points, heights, np.ones(len(heights), bool), sure, peaks.sigma)
 
 
 class _Filtered:
@@ -98,9 +98,8 @@ class _Filtered:
         curved = curved / (spread + 1e-6 * xp.max(xp.abs(curved)))
         self.maxima = peak_positions(curved, local_maxima(curved, _RADIUS) & inside & (curved > 0))
         minima = local_maxima(-curved, _RADIUS) & inside & (curved < 0)
-        flat = xp.reshape(curved, (-1,))
-        high = xp.take(flat, pixel_of(self.maxima, self.band.size))
-        self.extremes = high, -namespace.take_rows(flat, xp.reshape(minima, (-1,)))
+        high = values_at(curved, pixel_of(self.maxima, self.band.size))
+        self.extremes = high, -values_at(curved, positions(minima))
 
 
 def _levelled(x: Array) -> Array:
@@ -139,8 +138,7 @@ def _steadied(x: Array) -> Array:
 
 def _contrast(filtered: _Filtered) -> float:
     """How much further the strongest maxima are from the mean than the strongest minima."""
-    xp = namespace.array_namespace(filtered.band.inside)
-    means = [xp.sum(xp.sort(e, stable=False)[-_STRONGEST:]) / _STRONGEST for e in filtered.extremes]
+    means = [np.sum(np.sort(e)[-_STRONGEST:]) / _STRONGEST for e in filtered.extremes]
     return float(means[0] - means[1])
 
 

@@ -49,7 +49,7 @@ def on_surface(image: FilteredImage, points: np.ndarray, held: np.ndarray) -> np
     beyond = points + reach * np.stack([np.sin(middle), np.cos(middle)], axis=1)
     size = np.array(image.band.size)
     held_by_image = ((beyond >= 0) & (beyond < size)).all(axis=1)
-    known = namespace.to_numpy(image.at(image.known, namespace.as_like(beyond, image.known))) > 0
+    known = image.at(image.known, beyond.astype(namespace.dtype_name(image.known))) > 0
     surface: np.ndarray = some & (wide > np.deg2rad(_OPEN)) & held_by_image & known
     return surface
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from motifgpu.columns.filtered import LEVEL, FilteredImage
+from motifgpu.columns.on_points import scattered
 from motifgpu.columns.refine import Peaks
 from motifgpu.columns.spacing import four_around
 from motifgpu.core import namespace
@@ -33,7 +34,7 @@ def tails(image: FilteredImage, left: Array, peaks: Peaks) -> Array:
     xp, known = image.xp, image.known
     band = image.band
     # Drawn as points, made wide and freed of its level at once.
-    transform = band.transform(_points(peaks, band.size)) * (1 - band.gaussian(LEVEL))
+    transform = band.transform(_points(peaks, left)) * (1 - band.gaussian(LEVEL))
     responses = (band.gaussian(width * float(peaks.sigma)) for width in _WIDTHS)
     shapes = [band.inverse(transform * response) * known for response in responses]
     table = xp.reshape(xp.stack(shapes), (len(shapes), -1))
@@ -45,10 +46,7 @@ def tails(image: FilteredImage, left: Array, peaks: Peaks) -> Array:
     return xp.reshape(namespace.as_like(share, left) @ table, left.shape)
 
 
-def _points(peaks: Peaks, shape: tuple[int, int]) -> Array:
+def _points(peaks: Peaks, image: Array) -> Array:
     """Draw each column as its height on the four pixels around its centre: (h, w)."""
-    xp, number = namespace.array_namespace(peaks.points), shape[0] * shape[1]
-    drawn = xp.zeros((number,), dtype=peaks.heights.dtype, device=namespace.device(peaks.heights))
-    for pixel, share in four_around(peaks.points[:, 0], peaks.points[:, 1], shape):
-        drawn = drawn + namespace.bincount(pixel, peaks.heights * share, number)
-    return xp.reshape(drawn, shape)
+    around = list(four_around(peaks.points[:, 0], peaks.points[:, 1], image.shape))
+    return scattered([pixel for pixel, _ in around], [peaks.heights * share for _, share in around], image)

@@ -6,8 +6,8 @@ import numpy as np
 
 from motifgpu.columns.band import band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions
+from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.scale import CUTOFF
-from motifgpu.columns.spacing import pixel_of
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
@@ -63,22 +63,21 @@ def shortest_translations(image: StandardImage) -> tuple[float, float]:
     whole, window = band.autocorrelation(detail), band.autocorrelation(taper)
     correlation = _centred(whole) / namespace.clip(_centred(window), min=_LEAST_WINDOW)
     peaks = peak_positions(correlation, local_maxima(correlation))
-    middle = namespace.as_like(np.array(band.size) // 2, x)
-    lag = (peaks - middle) * namespace.as_like(np.array(band.scale), x)
-    length = xp.sqrt(xp.sum(lag**2, axis=1))
-    height = xp.take(xp.reshape(correlation, (-1,)), pixel_of(peaks, band.size))
+    lag = (peaks - (np.array(band.size) // 2).astype(peaks.dtype)) * np.array(band.scale).astype(peaks.dtype)
+    length = np.sqrt(np.sum(lag**2, axis=1))
+    height = values_at(correlation, pixel_of(peaks, band.size))
     nearby = (length > _NEAREST / frequency) & (length < _FARTHEST * period)
-    length, height = namespace.take_rows(length, nearby), namespace.take_rows(height, nearby)
-    if not length.shape[0] or float(xp.max(height)) <= 0:
+    length, height = length[nearby], height[nearby]
+    if not length.shape[0] or float(np.max(height)) <= 0:
         raise StageError(
             "patch_size", "the autocorrelation of the image has no peak", "use the rule environment"
         )
-    translations = height >= TRANSLATION * xp.max(height)
-    shortest = xp.min(namespace.take_rows(length, translations))
+    translations = height >= TRANSLATION * np.max(height)
+    shortest = np.min(length[translations])
     # The six or four shortest translations are as long but for noise and distortion; the next are 1.4 times.
     alike = translations & (length < ALIKE * shortest)
-    length, height = namespace.take_rows(length, alike), namespace.take_rows(height, alike)
-    return float(xp.mean(length)), min(float(xp.mean(height)) / max(1 - noisy, _LEAST_STRUCTURE), 1.0)
+    length, height = length[alike], height[alike]
+    return float(np.mean(length)), min(float(np.mean(height)) / max(1 - noisy, _LEAST_STRUCTURE), 1.0)
 
 
 def _centred(correlation: Array) -> Array:

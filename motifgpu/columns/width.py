@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from motifgpu.columns.band import band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.refine import STEPS, USUAL, WIDEST, refine, start_peaks, tallest_tenth
+from motifgpu.columns.refine import STEPS, refine, start_peaks, tallest_tenth
 from motifgpu.columns.scale import CUTOFF
+from motifgpu.core.fitting import USUAL, WIDEST
 from motifgpu.core.namespace import Array
 
 # Reach of the trial's maximum filter, px of the grid, and least height of a column that is fitted, over that

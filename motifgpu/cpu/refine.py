@@ -1,4 +1,4 @@
-"""Fits of Gaussian columns, all pixels of a window in one pass: the sums of `motifgpu.columns.refine`."""
+"""Fits of Gaussian columns on the CPU: all pixels of a window in one pass."""
 
 from __future__ import annotations
 
@@ -7,9 +7,89 @@ from typing import Any
 import numpy as np
 
 from motifgpu import cpu
+from motifgpu.core import fitting, namespace
+from motifgpu.core.namespace import Array
 
 
-class HostFit:
+def fit(
+    image: Array,
+    points: np.ndarray,
+    heights: np.ndarray,
+    sigma: Any,
+    known: Array | None,
+    steps: int,
+    tether: float,
+) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Fit position, height, local level and the common width of columns by Gauss-Newton steps.
+
+    Parameters
+    ----------
+    image : (H, W) ndarray
+    points : (n, 2) ndarray
+        Where the columns start, as (row, col) in px.
+    heights : (n,) ndarray
+    sigma : float or () ndarray
+        Standard deviation of all of them, px.
+    known : (H, W) ndarray or None
+        Weight of each pixel.
+    steps : int
+    tether : float
+        What holds the columns to where they start, see `motifgpu.columns.refine.refine`.
+
+    Returns
+    -------
+    points : (n, 2) ndarray
+    heights : (n,) ndarray
+    sigma : () ndarray
+    """
+    start = points
+    for _ in range(steps):
+        sums = _Sums(image, points, heights, sigma, known)
+        away = points - start
+        change, wider = sums.step(image - sums.model(heights), fitting.ridge(known), tether, away)
+        middle = namespace.upper_median(heights)
+        asked = namespace.upper_median(wider, heights >= middle)
+        move = namespace.clip(change[:, 1:3], min=-fitting.LONGEST, max=fitting.LONGEST)
+        points = (points + move).astype(start.dtype, copy=False)
+        heights = np.maximum(heights + change[:, 0], fitting.LEAST * middle).astype(start.dtype, copy=False)
+        sigma = namespace.clip(sigma + asked, min=fitting.NARROWEST, max=fitting.WIDEST)
+    return points, heights, sigma
+
+
+def measure(
+    image: Array, points: np.ndarray, heights: np.ndarray, sigma: Any, known: Array | None, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit heights and local levels alone.
+
+    The parameters are those of `fit`.
+
+    Returns
+    -------
+    heights : (n,) ndarray
+        They may be negative.
+    errors : (n,) ndarray
+        Their standard errors for noise of standard deviation 1, neighbours aside.
+    """
+    sums = _Sums(image, points, heights, sigma, known)
+    square, both, level, whole = sums.height_and_level()
+    share = fitting.ridge(known)
+    # Where nothing is known both are small and not 0.
+    square = square + share * (whole + fitting.LEAST_SQUARE)
+    level = level + share * (2 * fitting.REACH + 1) ** 2
+    determinant = square * level - both * both
+    for _ in range(steps):
+        by_height, by_level = sums.project_heights(image - sums.model(heights))
+        heights = heights + (level * by_height - both * by_level) / determinant
+    errors = np.sqrt(level / determinant)
+    return heights.astype(image.dtype, copy=False), errors.astype(image.dtype, copy=False)
+
+
+def draw(image: Array, points: np.ndarray, heights: np.ndarray, sigma: Any) -> Array:
+    """Return columns drawn together, each in its window, on an image of the shape and dtype of `image`."""
+    return _Sums(image, points, heights, sigma, None).model(heights)
+
+
+class _Sums:
     """The windows of all columns, with the sums over their pixels that a fit needs.
 
     Parameters
@@ -23,19 +103,12 @@ class HostFit:
         Standard deviation of all columns, px.
     known : (H, W) ndarray or None
         Weight of each pixel.
-    reach : int
-        Half the side of a window, px.
     """
 
     def __init__(
-        self,
-        image: np.ndarray,
-        points: np.ndarray,
-        heights: np.ndarray,
-        sigma: float,
-        known: np.ndarray | None,
-        reach: int,
+        self, image: np.ndarray, points: np.ndarray, heights: np.ndarray, sigma: Any, known: np.ndarray | None
     ) -> None:
+        reach = fitting.REACH
         self._shape, self._dtype = image.shape, image.dtype
         self._slope = heights.astype(np.float64) / sigma
         limit = np.array(image.shape) - 1 - reach
@@ -88,9 +161,25 @@ class HostFit:
     def step(
         self, residual: np.ndarray, ridge: float, tether: float, away: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a Gauss-Newton step (n, 4) of every column, and that (n,) of the logarithm of its width.
+        """Return a Gauss-Newton step of every column on what all leave of the image.
 
-        The parameters are those of the step in `motifgpu.columns.refine`.
+        Parameters
+        ----------
+        residual : (H, W) ndarray
+        ridge : float
+            Share of what the mean diagonal of a normal matrix is if all is known that is added to it. It
+            keeps columns of which little is known near where they are.
+        tether : float
+            See `fit`.
+        away : (n, 2) ndarray
+            How far each is from where it started, px.
+
+        Returns
+        -------
+        change : (n, 4) ndarray
+            Of height, row, column and level, at the same width.
+        wider : (n,) ndarray
+            Of the logarithm of the width.
         """
         moments, whole = self._moments(residual)
         normal = _normal(self._gauss, self._away, self._slope)

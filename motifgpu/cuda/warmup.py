@@ -14,7 +14,6 @@ from motifgpu.cuda import affinity, loader, neighbors, patches, refine, relaxati
 
 VALUES = 66, 36  # in a row: moments up to order 10, and what is left of them under rotation
 COUNTS = 40, 150  # vertices of the graphs
-REACH = 3  # px, of the windows in which columns are fitted
 
 
 def run(like: Any = None, n_neighbors: int = 10) -> int:
@@ -38,11 +37,11 @@ def run(like: Any = None, n_neighbors: int = 10) -> int:
     image = namespace.from_numpy(np.zeros((32, 32), np.float32), like)
     pixel = namespace.from_numpy(np.zeros((1, 2), np.int32), like)
     patches.sample(image, pixel, image[:1, :2], Sampling(8, 1.0))
+    columns = np.full((1, 2), 16.0), np.ones(1), 1.0
     for known in (None, image):
-        fit = refine.DeviceFit(image, image[:1, :2], image[0, :1], image[0, 0] + 1, known, REACH)
-        fit.step(fit.model(image[0, :1]), 1e-6, 0.0, image[:1, :2])
-        fit.project_heights(image)
-        fit.height_and_level()
+        refine.fit(image, *columns, known, 1, 0.0)
+        refine.measure(image, *columns, known, 1)
+    refine.draw(image, *columns)
     offsets = np.concatenate([[0], np.cumsum(COUNTS)])
     for values in VALUES:
         x = rng.normal(size=(offsets[-1], values)).astype(np.float32)

@@ -25,6 +25,7 @@ def test_every_stage_has_the_same_functions_for_both_devices() -> None:
         "neighbors": ["nearest"],
         "affinity": ["solve", "symmetrize"],
         "relaxation": ["pca_start", "relax"],
+        "refine": ["draw", "fit", "measure"],
     }
 
 

@@ -416,6 +416,12 @@ template <class... A> std::string signature(void (*)(A...)) { return ((type_name
 #define __all_sync(m, p) (host::ballot(m, !(p), __LINE__) == 0)
 template <class T> static inline T* host_dynamic_shared() { return reinterpret_cast<T*>(host::machine.dynamic_shared); }
 
+template <class T> static inline T atomicMax(T* p, T v) {
+  T old;
+  __atomic_load(p, &old, __ATOMIC_RELAXED);
+  while (old < v && !__atomic_compare_exchange(p, &old, &v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return old;
+}
 template <class T> static inline T atomicAdd(T* p, T v) {
   T old, sum;
   __atomic_load(p, &old, __ATOMIC_RELAXED);
@@ -433,6 +439,8 @@ static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline int __clz(int x) { return x ? __builtin_clz(unsigned(x)) : 32; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
+static inline long long __double_as_longlong(double f) { long long i; memcpy(&i, &f, 8); return i; }
+static inline double __longlong_as_double(long long i) { double f; memcpy(&f, &i, 8); return f; }
 static inline unsigned __float_as_uint(float f) { unsigned i; memcpy(&i, &f, 4); return i; }
 static inline float __uint_as_float(unsigned i) { float f; memcpy(&f, &i, 4); return f; }
 static inline int __float_as_int(float f) { int i; memcpy(&i, &f, 4); return i; }
