@@ -20,7 +20,6 @@ from motifgpu.columns.overlap import halves_apart, nearest_overlap
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
     STEPS,
-    WIDEST,
     Peaks,
     measure_heights,
     refine,
@@ -32,6 +31,7 @@ from motifgpu.columns.shoulders import find_shoulders
 from motifgpu.columns.spacing import disc_of, group_sizes, near, strongest_within
 from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
+from motifgpu.core.fitting import WIDEST
 from motifgpu.core.namespace import Array
 
 # A site of the lattice average has at least this share of the height of the tallest tenth (S2 beside W has

@@ -20,14 +20,14 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counte
 
 # Of a micrograph of 128 x 144 px with some 90 columns: launches, waits, bytes up, bytes down.
 A_MICROGRAPH = {
-    "columns": (2471, 138, 259_500, 90_800),
+    "columns": (1055, 92, 294_000, 98_000),
     "core": (24, 12, 0, 33_600),
     "features": (111, 6, 224_000, 48_100),
     "motifs": (10, 0, 4200, 0),
     "pipeline": (27, 10, 98_000, 13_300),
 }
 # Of a batch, whatever its size, and beside that of each micrograph in it.
-A_BATCH = {"cuda": ((42, 3, 192_500, 4), (198, 0, 740, 0)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}
+A_BATCH = {"cuda": ((42, 3, 192_500, 4), (34, 7, 29_000, 15_700)), "graph": ((28, 3, 8, 8), (2, 2, 8, 8))}
 IMAGES = [
     simulate.monolayer(shape=(128, 144), vacancies=0.05, counts=30, angle=5.0 * seed, seed=seed).image
     for seed in range(4)
