@@ -46,6 +46,8 @@ _EQUIVALENTS = 2
 _LEAST_OF_KIND = 0.6
 # Share of the pairs of opposite equivalents of an empty site that hold equal columns, at least.
 _LEAST_BETWEEN = 0.3
+# Height that is expected, over that of its kind, of a place of that kind, at least.
+_LEAST_OF_KIND_HEIGHT = 0.25
 # Height that equivalents have, and that is expected, over that of the lattice average, at least.
 _LEAST_OF_AVERAGE = 0.5
 # The same for those of an empty site, at most.
@@ -93,7 +95,7 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     # Where equivalents have little of the height that the average has, it describes something else.
     mean = places.mean_around(seen, seen)
     of_kind = mean >= _LEAST_OF_AVERAGE * seen_there
-    expected = np.maximum(places.usual(seen), _LEAST_OF_AVERAGE * seen_there)
+    expected = np.maximum(places.usual(seen, error), _LEAST_OF_AVERAGE * seen_there)
     surface, beside = np.zeros(n_sites, dtype=bool), misfit * scale
     if not image.all_lattice:
         surface = on_surface(image, places.points, seen > _SHOWN * expected)
@@ -101,6 +103,8 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     probability = column_probability(seen, error, expected, beside, surface, places.kind)
     # Without equivalents a place is a column if it stands out from the noise and from what is misfit.
     single = ~of_kind | (places.links.sum(axis=1) < _EQUIVALENTS)
+    # Where its equivalents usually have next to nothing, it is no place of that kind.
+    single = single | (expected < np.minimum(error, _LEAST_OF_KIND_HEIGHT * places.mean_of_kind(expected)))
     standing_out = seen > np.maximum(_SIGNIFICANT * error, ABOVE_MISFIT * scale * misfit)
     standing_out = standing_out & (seen > FAINTEST * scale * tallest_tenth(sites.peaks))
     probability_of_site = np.where(single, standing_out, probability)

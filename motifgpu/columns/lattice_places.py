@@ -45,6 +45,9 @@ _TOLERANCE = 1.25
 _VOTES, _SUPPORT, _SUPPORT_ADDED = 2, 0.5, 0.3
 _ROUNDS = 12
 _FEW = 6  # equivalents of which a mean is taken, at least
+# Upper quartile less the median of values with noise, and the error of a median over that of a mean; with
+# some allowance.
+_SPREAD, _OF_MEDIAN = 1.5, 1.25
 # Two columns that the average shows as one: ends of translations meet beside the site, at least the first and
 # at most `LEAST_SPACING` from it, in groups of the second radius, at least the third apart; px of the grid.
 _BESIDE, _GROUP, _PARTED = 0.6, 0.8, 1.8
@@ -106,10 +109,22 @@ class Places:
         share: np.ndarray = (self._near @ members.astype(np.float64) - members) / np.maximum(others, 1)
         return share
 
-    def usual(self, values: np.ndarray) -> np.ndarray:
+    def mean_of_kind(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean (n,) of all places of the kind of each."""
+        mean: np.ndarray = (np.bincount(self.kind, values) / np.bincount(self.kind))[self.kind]
+        return mean
+
+    def usual(self, values: np.ndarray, errors: np.ndarray | None = None) -> np.ndarray:
         """Return what is usual (n,) at each, by its equivalents up to two translations away.
 
-        It is their median, and the upper quartile where about half of them are far lower, as if vacant.
+        It is their median, and the upper quartile where about half of them are far lower, as if vacant. As far
+        as its error explains that it differs from place to place, it is what all of a kind have.
+
+        Parameters
+        ----------
+        values : (n,) ndarray
+        errors : (n,) ndarray, optional
+            Their standard errors.
         """
         near, place = self._near, np.arange(len(values))
         number = np.diff(near.indptr)
@@ -118,8 +133,15 @@ class Places:
         table[owner, np.arange(owner.size) - near.indptr[owner]] = values[near.indices]
         table.sort(axis=1)  # what is no neighbour comes last
         median, high = (table[place, (q * (number - 1)).astype(np.int64)] for q in (0.5, 0.75))
-        usual: np.ndarray = np.where(median >= 0.5 * high, median, high)
-        return usual
+        error = np.zeros(len(values)) if errors is None else errors
+        usual: np.ndarray = np.where(median >= np.minimum(0.5 * high, high - _SPREAD * error), median, high)
+        if errors is None:
+            return usual
+        variance = (_OF_MEDIAN * errors) ** 2 / number
+        mean = self.mean_of_kind(usual)
+        own = np.maximum(self.mean_of_kind((usual - mean) ** 2 - variance), 0.0)
+        shrunk: np.ndarray = mean + (usual - mean) * own / np.maximum(own + variance, 1e-30)
+        return shrunk
 
     def between_equals(self, held: np.ndarray) -> np.ndarray:
         """Return which share (n,) of the pairs of opposite equivalents of each place hold equal columns.

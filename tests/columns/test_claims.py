@@ -118,8 +118,16 @@ def test_the_edge_of_a_grain_is_no_row_of_empty_sites(kind: str, seed: int) -> N
     assert int(columns.empty.sum()) <= 1
 
 
-@pytest.mark.parametrize(("kind", "seed"), [("tilt", 8), ("particle", 6)])
-def test_neither_tails_nor_a_support_make_columns(kind: str, seed: int) -> None:
+def test_what_is_usual_is_known_better_than_a_single_column() -> None:
+    truth = simulate.sample("step", (256, 256), counts=10, seed=0)  # titanium has 0.11 of the height of lead
+    columns = find_columns(truth.image)
+    found = match_points(columns.points[columns.occupied], truth.points, truth.spacing_px / 3).found
+    assert len(found) >= 0.99 * len(truth.points)
+    assert len(found) >= 0.99 * columns.occupied.sum()
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("tilt", 8), ("particle", 6), ("twin", 5)])
+def test_neither_tails_nor_a_support_nor_another_grain_make_columns(kind: str, seed: int) -> None:
     truth = simulate.sample(kind, (320, 320), counts=10, seed=seed)
     there = truth.points[truth.occupied]
     columns = find_columns(truth.image)
