@@ -57,6 +57,23 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     return found
 
 
+def announced(path: Path) -> list[tuple[int, int]]:
+    """Return rows and columns of the images in a file, as its header says them; nothing where it does not.
+
+    Parameters
+    ----------
+    path : Path
+        Of any suffix.
+    """
+    if path.suffix.lower() not in _HOME or can_hang(path):
+        return []
+    try:
+        with ExitStack() as opened:
+            return [page.shape for page in contents(path, opened).pages]
+    except Exception:  # reading will say what is wrong
+        return []
+
+
 def prepare(path: Path) -> None:
     """Import what files of this format need, which can take longer than reading one."""
     if _HOME.get(path.suffix.lower()) == "rosettasciio":
