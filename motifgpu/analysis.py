@@ -609,7 +609,9 @@ class Analysis:
             ) from error
         return MotifWidget(self)
 
-    def report(self, folder: str | os.PathLike[str], *, linked: bool = True, **options: Any) -> Path:
+    def report(
+        self, folder: str | os.PathLike[str], *, linked: bool = True, figures: str = "png", **options: Any
+    ) -> Path:
         """Write report.html, figures, columns.csv, hierarchy.json and summary.json into a folder.
 
         Parameters
@@ -619,6 +621,8 @@ class Analysis:
         linked : bool
             Show layout and micrograph as linked pictures, where Bokeh is installed: what is selected in one
             is highlighted in the other. Still pictures otherwise.
+        figures : {"png", "svg", "pdf", "none"}
+            Form of the files in the folder ``figures``.
         **options
             What is drawn in addition, as of `motifgpu.figures.figures`: ``reconstruction=True``,
             ``occupancy=(filled, hollow)``, ``twist=True``.
@@ -651,7 +655,7 @@ class Analysis:
         """
         from motifgpu.report.folder import write_report
 
-        return write_report(self, folder, linked=linked, **options)
+        return write_report(self, folder, linked=linked, figures=figures, **options)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything into one file, whole or not at all; see `motifgpu.store.archive.save`.

@@ -17,6 +17,7 @@ from motifgpu.cli.options import (
     AddCommand,
     Whole,
     add_dictionary,
+    add_figures,
     add_options,
     dictionary,
 )
@@ -48,6 +49,7 @@ def add(command: AddCommand) -> None:
         default=Path("motifs"),
         help="folder to write to, with one folder per image",
     )
+    add_figures(written)
     written.add_argument("--reconstruction", action="store_true", help="show what the motifs do not explain")
     written.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
     written.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
@@ -137,7 +139,7 @@ def _folders(args: argparse.Namespace) -> list[Path]:
 def _write(analysis: Analysis, folder: Path, args: argparse.Namespace) -> None:
     """Write the report and what else was requested."""
     extra = {name: True for name in ("reconstruction", "twist") if getattr(args, name)}
-    analysis.report(folder, linked=not args.still, **extra)
+    analysis.report(folder, linked=not args.still, figures=args.figures, **extra)
     if args.movie:
         analysis.movie(folder / "layout.gif")
     if args.save:

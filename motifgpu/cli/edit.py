@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from motifgpu.cli.options import DONE, QUARANTINED, AddCommand
 from motifgpu.cli.streams import print_json, say
+from motifgpu.core.choices import FIGURES
 from motifgpu.core.text import counted
 from motifgpu.store.layout import ARCHIVE
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         report = out.parent / "report.html"
         if report.exists():
             linked = 'id="linked"' in report.read_text(encoding="utf-8")
-            written.append(analysis.report(out.parent, linked=linked))
+            written.append(analysis.report(out.parent, linked=linked, figures=_form(out.parent)))
     if args.decisions:
         written.append(write_decisions(args.decisions, analysis.decisions))
     if args.json:
@@ -78,6 +79,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         say("\n".join(_described(analysis, len(new), sum(map(len, given)) - len(new), written)))
     return QUARANTINED if any(decision.misfit for decision in new) else DONE
+
+
+def _form(folder: Path) -> str:
+    """Return in what form a report has its figures, in which it is written again."""
+    known = {path.suffix[1:] for path in (folder / "figures").glob("*.*")}
+    return next((form for form in FIGURES if form in known), "none")
 
 
 def _described(analysis: Analysis, new: int, known: int, written: list[Path]) -> list[str]:

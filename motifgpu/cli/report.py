@@ -8,12 +8,19 @@ from pathlib import Path
 from motifgpu.cli.options import DONE, AddCommand
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
+from motifgpu.core.choices import FIGURES
 
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command("report", "write the report of a run, and pages of its micrographs")
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--figures",
+        choices=FIGURES,
+        help="write the figures to files too, in the folder figures of the run, with the tables that they "
+        "show as CSV; and those of pages in this form",
+    )
     pages = group(parser, "pages of single micrographs", "--micrograph scan07.dm4 --micrograph scan12.dm4")
     pages.add_argument(
         "--micrograph",
@@ -35,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
     with Progress("report", quiet=args.quiet) as progress:
         for place, name in enumerate(args.micrograph):
             progress(f"page of {name}", place / (len(args.micrograph) + 1))
-            pages.append(found.report(name))
+            pages.append(found.report(name, figures=args.figures))
         progress("writing the report", 0.95)
-        report = found.report()
+        report = found.report(figures=args.figures)
     if args.json:
         print_json({"report": str(report), "pages": list(map(str, pages))})
     else:

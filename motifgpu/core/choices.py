@@ -4,6 +4,7 @@ SMOOTHINGS = ("auto", "fft", "svd")
 LATTICES = ("auto", "none")
 METRICS = ("correlation", "euclidean")
 BACKENDS = ("auto", "numpy", "cupy")
+FIGURES = ("png", "svg", "pdf", "none")  # forms of the files that figures are written to
 
 
 def either(choices: tuple[str, ...]) -> str:

@@ -40,9 +40,10 @@ def reviewed(run: RunFolder, micrograph: str) -> Analysis:
     return Analysis.load(archive) if archive.exists() else reanalyze(run, micrograph)
 
 
-def write_page(run: RunFolder, micrograph: str) -> Path:
+def write_page(run: RunFolder, micrograph: str, figures: str = "png") -> Path:
     """Write the page of one micrograph and return its path; errors are those of `reviewed`."""
     back = Markup('<p class="where"><a href="../../{}">{}</a></p>').format(
         layout.REPORT, run.path.absolute().name
     )
-    return write_report(reviewed(run, micrograph), page_folder(run, micrograph), linked=True, above=back)
+    found, folder = reviewed(run, micrograph), page_folder(run, micrograph)
+    return write_report(found, folder, linked=True, figures=figures, above=back)

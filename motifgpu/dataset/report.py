@@ -7,21 +7,27 @@ import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from markupsafe import Markup
 
+from motifgpu.column_table import as_csv
+from motifgpu.core.files import replacing
 from motifgpu.core.text import counted
 from motifgpu.figures import runs
 from motifgpu.figures.hierarchy import plot_hierarchy
 from motifgpu.figures.motif_cell import fits, motif_cell_svg
 from motifgpu.report.in_words import listed
 from motifgpu.report.markup import Cell, Stills, chip, data_uri, fill
+from motifgpu.report.pictures import Picture, draw, save_figures
 from motifgpu.store import layout
 from motifgpu.store.read import RunFolder
 from motifgpu.store.sealed import write_sealed
+from motifgpu.store.within import check_plain
 from motifgpu.structure.composition import compose
 from motifgpu.structure.hierarchy.export import to_table
 
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from motifgpu.structure.cells import Cells
-    from motifgpu.structure.hierarchy import Hierarchy
 
 Row = dict[str, Any]
 Table = tuple[tuple[str, ...], list[list[Cell]]]
@@ -54,12 +59,71 @@ _CAPTIONS = {
 }
 
 
-def write_report(run: RunFolder) -> Path:
+class _Found:
+    """What a run found, as its report shows it."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.by_path: list[Row] = run.micrographs.to_pylist()
+        self.micrographs = sorted(self.by_path, key=lambda row: (row["explained"], row["source"]))
+        self.motifs: list[Row] = run.motifs.to_pylist()
+        self.quarantine = run.quarantine
+        self.shared = bool(self.motifs) and self.motifs[0]["micrograph"] is None
+        self.hierarchy = run.hierarchy
+
+    @cached_property
+    def names(self) -> list[str]:
+        """What motifs are called, in the order of their numbers."""
+        if self.shared:
+            return [row["name"] for row in self.motifs if row["motif"] >= 0]
+        return [
+            f"motif {label}" for label in range(1 + max((row["motif"] for row in self.motifs), default=-1))
+        ]
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """The cells of a micrograph, whose lattice gives the motif-cells of all their shape."""
+        if self.hierarchy is None or not self.shared:
+            return None
+        with_lattice = [row["micrograph"] for row in reversed(self.micrographs) if row["lattice"]]
+        for name in with_lattice[:_TRIED]:
+            table = self.run.columns(name)
+            table = table.filter(table["moments_row"].is_valid())
+            points = np.column_stack([table[axis].to_numpy() for axis in ("row_px", "col_px")])
+            labels = (table[kind].to_numpy().astype(np.int64) for kind in ("motif", "identity", "domain"))
+            cells, own, _ = compose(points.astype(np.float64), *labels)
+            if own is not None and own.context == self.hierarchy.context:
+                return cells
+        return None
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the figures of the report."""
+        if not self.by_path:
+            return {}
+        counts = self.run.counts.to_pylist()
+        drawn = {"explained": runs.plot_explained(self.by_path)}
+        for over in ("order", *(("time",) if runs.tells_time(self.by_path) else ())):
+            if self.shared:
+                drawn[over] = runs.plot_micrographs(counts, self.by_path, over, self.names)
+            else:
+                drawn[over] = runs.plot_own_motifs(self.by_path, over)
+        if self.shared:
+            drawn["densities"] = runs.plot_densities(self.motifs)
+            drawn["averages"] = runs.plot_averages(self.motifs)
+        cells, hierarchy = self.cells, self.hierarchy
+        if cells and hierarchy and all(fits(hierarchy, cells, k) for k in range(len(hierarchy.nodes))):
+            drawn["hierarchy"] = plot_hierarchy(hierarchy, cells, names=self.names)
+        return drawn
+
+
+def write_report(run: RunFolder, figures: str = "none") -> Path:
     """Write report.html into the folder of a run.
 
     Parameters
     ----------
     run : RunFolder
+    figures : {"none", "png", "svg", "pdf"}
+        Form of its figures in the folder ``figures``, with the tables that they show as CSV.
 
     Returns
     -------
@@ -72,7 +136,18 @@ def write_report(run: RunFolder) -> Path:
     OSError
         If it cannot be written.
     """
-    return write_sealed(run.path / layout.REPORT, render(run))
+    found = _Found(run)
+    made = found.figures()
+    drawn = {name: draw(figure) for name, figure in made.items()}
+    folder = run.path / layout.FIGURES
+    check_plain(folder)
+    if save_figures(made, drawn, folder, figures):
+        for name in ("micrographs", "counts", "motifs"):
+            table = getattr(run, name)
+            lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
+            with replacing(folder / f"{name}.csv") as file:
+                file.write(as_csv(table.drop_columns(lists)))
+    return write_sealed(run.path / layout.REPORT, _page(found, drawn, None))
 
 
 def render(run: RunFolder, links: Mapping[str, str] | None = None) -> str:
@@ -89,15 +164,14 @@ def render(run: RunFolder, links: Mapping[str, str] | None = None) -> str:
     -------
     str
     """
-    by_path, motifs = run.micrographs.to_pylist(), run.motifs.to_pylist()
-    micrographs = sorted(by_path, key=lambda row: (row["explained"], row["source"]))
-    quarantine = run.quarantine
-    shared = bool(motifs) and motifs[0]["micrograph"] is None
-    names = _names(motifs, shared)
-    hierarchy = run.hierarchy
-    cells = _example(run, micrographs, hierarchy) if shared and hierarchy is not None else None
+    found = _Found(run)
+    return _page(found, found.figures(), links)
+
+
+def _page(found: _Found, drawn: Mapping[str, Figure | Picture], links: Mapping[str, str] | None) -> str:
+    run, quarantine = found.run, found.quarantine
     path = run.path.absolute()
-    title, rows = _motif_cells(hierarchy, cells, names)
+    title, rows = _motif_cells(found)
     more = f", the first {_QUARANTINE} of {len(quarantine):,}" if len(quarantine) > _QUARANTINE else ""
     return fill(
         "run",
@@ -106,20 +180,20 @@ def render(run: RunFolder, links: Mapping[str, str] | None = None) -> str:
         save="",
         path=str(path),
         about=run.about,
-        in_words=_in_words(micrographs, motifs, quarantine, shared),
-        facts=_numbers(micrographs, motifs, quarantine, shared),
-        own="" if shared or not motifs else _OWN,
+        in_words=_in_words(found),
+        facts=_numbers(found),
+        own="" if found.shared or not found.motifs else _OWN,
         command=_command("report", str(path), "--micrograph"),
         view=_command("view", str(path), "--open"),
-        micrographs=_micrographs(run, micrographs, links),
-        left_out=max(0, len(micrographs) - _MOST),
-        motifs=_motifs(motifs) if shared else ((), []),
+        micrographs=_micrographs(found, links),
+        left_out=max(0, len(found.micrographs) - _MOST),
+        motifs=_motifs(found.motifs) if found.shared else ((), []),
         cells_title=title,
-        cells_warnings=hierarchy.warnings if hierarchy else (),
+        cells_warnings=found.hierarchy.warnings if found.hierarchy else (),
         cells=rows,
         quarantine_title=f"Quarantine{more}",
         quarantine=_quarantined(quarantine),
-        drawn=Stills(_figures(run, by_path, motifs, shared, cells, names), _CAPTIONS),
+        drawn=Stills(drawn, _CAPTIONS),
     )
 
 
@@ -128,16 +202,17 @@ def _command(*words: str) -> str:
     return f"motifgpu {subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)}"
 
 
-def _in_words(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool) -> str:
+def _in_words(found: _Found) -> str:
     """Say what was found in a few sentences."""
+    micrographs, quarantine = found.micrographs, found.quarantine
     if not micrographs:
         return ""
     columns = sum(row["columns"] for row in micrographs)
     text = f"{columns:,} atom columns in {counted(len(micrographs), 'micrograph')}."
-    if shared:
-        found = [row for row in motifs if row["motif"] >= 0 and row["count"]]
-        common = [row for row in found if row["fraction"] >= _RARE]
-        rare = sorted((row for row in found if row["fraction"] < _RARE), key=lambda row: -row["count"])
+    if found.shared:
+        motifs = [row for row in found.motifs if row["motif"] >= 0 and row["count"]]
+        common = [row for row in motifs if row["fraction"] >= _RARE]
+        rare = sorted((row for row in motifs if row["fraction"] < _RARE), key=lambda row: -row["count"])
         if common:
             share = 100 * sum(row["fraction"] for row in common)
             text += f" {share:.1f} % are {listed([row['name'] for row in common])}."
@@ -153,9 +228,8 @@ def _in_words(micrographs: list[Row], motifs: list[Row], quarantine: list[Any], 
     return text
 
 
-def _numbers(
-    micrographs: list[Row], motifs: list[Row], quarantine: list[Any], shared: bool
-) -> list[tuple[str, str]]:
+def _numbers(found: _Found) -> list[tuple[str, str]]:
+    micrographs = found.micrographs
     areas = [row["area_nm2"] for row in micrographs]
     area = sum(areas) if areas and None not in areas else None
     unassigned, points = (sum(row[name] for row in micrographs) for name in ("unassigned", "points"))
@@ -165,39 +239,15 @@ def _numbers(
         ("with a motif", f"{points - unassigned:,}"),
         ("without one", f"{unassigned:,}"),
         ("area", f"{area:,.4g} nm²" if area else "not known"),
-        ("in quarantine", f"{len(quarantine):,}"),
+        ("in quarantine", f"{len(found.quarantine):,}"),
     ]
-    if shared:
-        shown.insert(1, ("motifs", str(sum(row["motif"] >= 0 for row in motifs))))
+    if found.shared:
+        shown.insert(1, ("motifs", str(len(found.names))))
     return shown
 
 
-def _figures(
-    run: RunFolder,
-    micrographs: list[Row],
-    motifs: list[Row],
-    shared: bool,
-    cells: Cells | None,
-    names: list[str],
-) -> dict[str, Figure]:
-    if not micrographs:
-        return {}
-    counts = run.counts.to_pylist()
-    drawn = {"explained": runs.plot_explained(micrographs)}
-    for over in ("order", *(("time",) if runs.tells_time(micrographs) else ())):
-        if shared:
-            drawn[over] = runs.plot_micrographs(counts, micrographs, over, names)
-        else:
-            drawn[over] = runs.plot_own_motifs(micrographs, over)
-    if shared:
-        drawn |= {"densities": runs.plot_densities(motifs), "averages": runs.plot_averages(motifs)}
-    hierarchy = run.hierarchy
-    if cells and hierarchy and all(fits(hierarchy, cells, place) for place in range(len(hierarchy.nodes))):
-        drawn["hierarchy"] = plot_hierarchy(hierarchy, cells, names=names)
-    return drawn
-
-
-def _micrographs(run: RunFolder, micrographs: list[Row], links: Mapping[str, str] | None) -> Table:
+def _micrographs(found: _Found, links: Mapping[str, str] | None) -> Table:
+    run, micrographs = found.run, found.micrographs
     ends = Counter(Path(row["source"]).name for row in micrographs)
     rows: list[list[Cell]] = []
     for place, row in enumerate(micrographs[:_MOST]):
@@ -260,35 +310,15 @@ def _motifs(motifs: list[Row]) -> Table:
     return ("motif", "columns", "share", "in micrographs", "per nm² (95 %)", "confidence"), rows
 
 
-def _names(motifs: list[Row], shared: bool) -> list[str]:
-    """Return what motifs are called, in the order of their numbers."""
-    if shared:
-        return [row["name"] for row in motifs if row["motif"] >= 0]
-    return [f"motif {label}" for label in range(1 + max((row["motif"] for row in motifs), default=-1))]
-
-
-def _example(run: RunFolder, micrographs: list[Row], hierarchy: Hierarchy) -> Cells | None:
-    """Return the cells of a micrograph, whose lattice gives the motif-cells of all their shape."""
-    with_lattice = [row["micrograph"] for row in reversed(micrographs) if row["lattice"]]
-    for name in with_lattice[:_TRIED]:
-        table = run.columns(name)
-        table = table.filter(table["moments_row"].is_valid())
-        points = np.column_stack([table[axis].to_numpy() for axis in ("row_px", "col_px")])
-        labels = (table[kind].to_numpy().astype(np.int64) for kind in ("motif", "identity", "domain"))
-        cells, own, _ = compose(points.astype(np.float64), *labels)
-        if own is not None and own.context == hierarchy.context:
-            return cells
-    return None
-
-
-def _motif_cells(hierarchy: Hierarchy | None, cells: Cells | None, names: list[str]) -> tuple[str, Table]:
+def _motif_cells(found: _Found) -> tuple[str, Table]:
+    hierarchy, cells = found.hierarchy, found.cells
     if hierarchy is None or not hierarchy.nodes:
         return "", ((), [])
-    found = to_table(hierarchy, names)
-    order = sorted(range(len(found)), key=lambda place: (-found[place]["count"], found[place]["key"]))
+    table = to_table(hierarchy, found.names)
+    order = sorted(range(len(table)), key=lambda place: (-table[place]["count"], table[place]["key"]))
     rows: list[list[Cell]] = []
     for place in order[:_CELLS]:
-        row = found[place]
+        row = table[place]
         drawn: str = ""
         if cells is not None and fits(hierarchy, cells, place):
             drawn = Markup(motif_cell_svg(hierarchy, cells, place))
@@ -302,7 +332,7 @@ def _motif_cells(hierarchy: Hierarchy | None, cells: Cells | None, names: list[s
                 ("", Markup("<code>{}</code>").format(row["key"])),
             ]
         )
-    title = f"Motif-cells, the {len(rows):,} most frequent of {len(found):,}"
+    title = f"Motif-cells, the {len(rows):,} most frequent of {len(table):,}"
     head = (*(["motif-cell"] if cells else []), "holds", "cells", "places", "in micrographs", "key")
     return title, (head, rows)
 

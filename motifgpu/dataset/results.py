@@ -92,7 +92,7 @@ class Run(RunFolder):
 
         return reanalyze(self, micrograph)
 
-    def report(self, micrograph: str | None = None) -> Path:
+    def report(self, micrograph: str | None = None, *, figures: str | None = None) -> Path:
         """Write the report of the run, or a page of one micrograph, and return its path.
 
         Parameters
@@ -100,6 +100,9 @@ class Run(RunFolder):
         micrograph : str, optional
             A micrograph, named as for `columns`, whose page goes to ``pages/<key>/report.html``. What was
             decided of it in `motifgpu view` is in it.
+        figures : {"png", "svg", "pdf", "none"}, optional
+            Form of the files in the folder ``figures`` beside the page, ``"png"`` by default; those of the
+            run are written if this is given, with the tables that they show as CSV.
 
         Examples
         --------
@@ -119,10 +122,10 @@ class Run(RunFolder):
         if micrograph is not None:
             from motifgpu.dataset.pages import write_page
 
-            return write_page(self, micrograph)
+            return write_page(self, micrograph, figures or "png")
         from motifgpu.dataset.report import write_report
 
-        return write_report(self)
+        return write_report(self, figures or "none")
 
     def to_anndata(self) -> anndata.AnnData:
         """Return all columns that have a motif; see `motifgpu.dataset.export.to_anndata`."""

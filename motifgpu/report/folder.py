@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motifgpu.column_table import as_csv
+from motifgpu.core.choices import FIGURES
 from motifgpu.core.files import replacing, write_text
 from motifgpu.report.page import render
-from motifgpu.report.pictures import draw
+from motifgpu.report.pictures import draw, save_figures
 from motifgpu.structure.hierarchy.export import save_hierarchy
 
 if TYPE_CHECKING:
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    analysis: Analysis, folder: str | os.PathLike[str], *, linked: bool, above: str = "", **options: Any
+    analysis: Analysis,
+    folder: str | os.PathLike[str],
+    *,
+    linked: bool,
+    figures: str = FIGURES[0],
+    above: str = "",
+    **options: Any,
 ) -> Path:
     """Write the report of an analysis; see `motifgpu.Analysis.report`, and `above` in `render`."""
-    drawn = {name: draw(figure) for name, figure in analysis.figures(**options).items()}
+    made = analysis.figures(**options)
+    drawn = {name: draw(figure) for name, figure in made.items()}
     folder = Path(folder)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, picture in drawn.items():
-        (folder / "figures" / f"{name}.png").write_bytes(picture.file)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_figures(made, drawn, folder / "figures", figures)
     with replacing(folder / "columns.csv") as file:
         file.write(as_csv(analysis.table()))
     if analysis.hierarchy is not None:

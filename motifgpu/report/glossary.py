@@ -36,8 +36,7 @@ TERMS = {
     "patch size": "Side of the square around a column by which it is described: about two lattice periods.",
     "share": "Of all columns with a patch.",
     "confidence": "Mean probability of the motif, given the classes that were found; 1 is sure.",
-    "nearest neighbours": "What the motif's columns have most often around them, and around how many: "
-    "3 × 1 (77 %) is three columns of motif 1 around 77 % of its columns.",
+    "nearest neighbours": "What columns of the motif have most often around them, and around how many.",
     "2-fold": "How symmetric the mean patch is under half a turn; 1 is wholly, noise 0.5.",
     "3-fold": "How symmetric the mean patch is under a third of a turn; 1 is wholly, noise 0.3.",
     "4-fold": "How symmetric the mean patch is under a quarter of a turn; 1 is wholly, noise 0.2.",

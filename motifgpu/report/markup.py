@@ -27,7 +27,11 @@ Cell = tuple[str, str]  # class of a table's cell, and its content: HTML if it i
 @functools.cache
 def _templates() -> Environment:
     made = Environment(
-        loader=PackageLoader("motifgpu.report"), autoescape=True, undefined=StrictUndefined, auto_reload=False
+        loader=PackageLoader("motifgpu.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        keep_trailing_newline=True,
     )
     made.globals |= {"color": motif_color, "terms": TERMS, "file": _file}
     made.globals["parts"] = made.get_template("parts.html").module

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from motifgpu.core.choices import FIGURES
+from motifgpu.core.errors import StageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,6 +82,51 @@ class Picture:
         data = io.BytesIO()
         image.save(data, "PNG", compress_type=zlib.Z_RLE, dpi=(self.dpi, self.dpi))
         return data.getvalue()
+
+
+def save_figures(
+    figures: Mapping[str, Figure], pictures: Mapping[str, Picture], folder: Path, kind: str
+) -> list[Path]:
+    """Write figures into a folder, which is made.
+
+    Parameters
+    ----------
+    figures : mapping of str to matplotlib.figure.Figure
+        By the names of their files.
+    pictures : mapping of str to Picture
+        The same, drawn.
+    folder : Path
+    kind : str
+        One of `motifgpu.core.choices.FIGURES`; ``"none"`` writes nothing.
+
+    Returns
+    -------
+    list of Path
+        Equal figures give equal files.
+
+    Raises
+    ------
+    StageError
+        If there is no such format.
+    OSError
+        If the folder cannot be written.
+    """
+    if kind not in FIGURES:
+        raise StageError("report", f"figures is {kind!r}", f"choose from {', '.join(FIGURES)}")
+    if kind == "none":
+        return []
+    import matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / f"{name}.{kind}" for name in figures]
+    for path, (name, figure) in zip(written, figures.items(), strict=True):
+        if kind == "png":
+            path.write_bytes(pictures[name].file)
+        else:
+            undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+            with matplotlib.rc_context({"svg.hashsalt": "motifgpu"}):
+                figure.savefig(path, format=kind, metadata=undated)
+    return written
 
 
 def draw(figure: Figure) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def summary(analysis: Analysis) -> dict[str, Any]:
                 "domains": sorted(set(domains[member].tolist())),
                 "environments": len(set(inside[inside >= 0].tolist())),
                 "confidence": float(confidence[member].mean()) if member.any() else 0.0,
-                "shell": nearest_shell(analysis.shells, label, analysis.motifs.names),
+                "shell": nearest_shell(analysis.shells, label, analysis.motifs.name),
             }
         )
     hierarchy = analysis.hierarchy
@@ -108,17 +108,22 @@ def warnings(analysis: Analysis) -> list[str]:
     return found
 
 
-def nearest_shell(shells: NeighborShells, label: int, names: Sequence[str] = ()) -> str:
-    """Return what the nearest shell of a motif holds most often: ``"3 × 1 (87 %)"``, three of motif 1.
+def nearest_shell(shells: NeighborShells, label: int, name: Callable[[int], str]) -> str:
+    """Return what the nearest shell of a motif holds most often: ``"3 × V_Se (around 87 % of them)"``, say.
 
-    Motifs that have a name are called by it.
+    Parameters
+    ----------
+    shells : NeighborShells
+    label : int
+        Whose shell.
+    name : callable
+        Says what a motif is called.
     """
     if label < 0 or not shells.multisets or not shells.multisets[0][label]:
         return ""
     kinds = shells.multisets[0][label]
     members, number = kinds[0]
     held = {kind: members.count(kind) for kind in sorted(set(members))}
-    called = {kind: (names[kind] if 0 <= kind < len(names) else "") or str(kind) for kind in held} | {-1: "?"}
-    text = " + ".join(f"{count} × {called[kind]}" for kind, count in held.items())
+    text = " + ".join(f"{count} × {name(kind)}" for kind, count in held.items())
     share = number / sum(count for _, count in kinds)
-    return f"{text or 'nothing'} ({100 * share:.0f} %)"
+    return f"{text or 'nothing'} (around {100 * share:.0f} % of them)"

@@ -52,6 +52,23 @@ def test_a_page_is_made_by_the_command_that_the_report_shows(
 
 
 @pytest.mark.usefixtures("little_drawn")
+def test_figures_and_tables_are_written_on_request_and_the_run_stays_whole(undisturbed: Run) -> None:
+    folder = undisturbed.path / layout.FIGURES
+    undisturbed.report()
+    assert not folder.exists()
+    undisturbed.report(figures="svg")
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {"micrographs.csv", "counts.csv", "motifs.csv", "explained.svg", "order.svg"} == set(written)
+    assert all(b"<svg" in data for name, data in written.items() if name.endswith(".svg"))
+    assert written["micrographs.csv"].count(b"\n") == len(undisturbed.micrographs) + 1
+    undisturbed.report(figures="svg")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
+    assert not dataset.check(undisturbed.path).damage
+    with pytest.raises(StageError, match="choose from png, svg, pdf, none"):
+        undisturbed.report(figures="tif")
+
+
+@pytest.mark.usefixtures("little_drawn")
 def test_what_was_decided_of_a_micrograph_is_in_its_page(undisturbed: Run) -> None:
     name = undisturbed.micrographs["micrograph"][0].as_py()
     folder = undisturbed.path / layout.PAGES / undisturbed.find(name).key

@@ -43,7 +43,7 @@ def test_summary_is_json_and_adds_up(analysis: Analysis) -> None:
     assert summary["n_motifs"] == len(counts)
     assert summary["motif_cell_places"] == len(analysis.hierarchy.occurrences)
     assert summary["parameters"] == analysis.parameters
-    assert "3 × 1" in summary["motifs"][0]["shell"]
+    assert "3 × motif 1" in summary["motifs"][0]["shell"]
 
 
 def test_densities_are_per_area(analysis: Analysis) -> None:
@@ -64,9 +64,9 @@ def test_unassigned_columns_come_last(forgotten: Analysis) -> None:
 @pytest.mark.parametrize(
     ("multisets", "text"),
     [
-        (((((0, 0, 1), 3), ((0, 1, 1), 1)),), "2 × 0 + 1 × 1 (75 %)"),
-        (((((-1, 4), 1),),), "1 × ? + 1 × 4 (100 %)"),
-        (((((), 2), ((0,), 2)),), "nothing (50 %)"),
+        (((((0, 0, 1), 3), ((0, 1, 1), 1)),), "2 × motif 0 + 1 × motif 1 (around 75 % of them)"),
+        (((((-1, 4), 1),),), "1 × unassigned + 1 × motif 4 (around 100 % of them)"),
+        (((((), 2), ((0,), 2)),), "nothing (around 50 % of them)"),
         (((),), ""),
     ],
 )
