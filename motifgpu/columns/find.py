@@ -24,8 +24,9 @@ from motifgpu.core.shown import one_line
 
 # Least share of data in a Gaussian of the width of a column, about a column and about an empty site.
 _LEAST_SEEN, _LEAST_EMPTY = 0.5, 0.9
-# Period of the first ring in pixels below which a note says so, and the share of the image with a lattice.
-COARSE, WHOLE = 4.0, 0.98
+# Period of the first ring in pixels below which a note says so and below which it is none of columns, and the
+# share of the image with a lattice below which a note says so.
+COARSE, FINEST, WHOLE = 4.0, 3.0, 0.98
 DARK = "the columns are dark on bright ground: they were found in the inverted image"
 
 
@@ -289,6 +290,14 @@ def _check_lattice(image: StandardImage) -> None:
             "the image has no lattice: no three points of its power spectrum, one the sum of the two others, "
             f"have 12 times the power around them and along their row and column ({seen})",
             'find single atoms with lattice="none", or give a larger part of a crystal',
+        )
+    period = 1 / image.ring.frequency
+    if period < FINEST:
+        raise StageError(
+            "columns",
+            f"a period of the lattice is {period:.1f} px, and below {FINEST:g} px a column has no shape: "
+            "pixels take turns",
+            "record with smaller pixels, or give the image as it was before it was binned",
         )
 
 

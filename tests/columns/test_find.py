@@ -264,6 +264,12 @@ def scattered(counts: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rng.poisson(counts * (rows @ cols.T + 0.1)), points
 
 
+def test_pixels_that_take_turns_are_no_columns() -> None:
+    row, col = np.indices((512, 512)) * np.pi / 2
+    with pytest.raises(StageError, match=r"a period of the lattice is 2\.8 px.*record with smaller pixels"):
+        find_columns(np.cos(row) * np.cos(col))
+
+
 @pytest.mark.parametrize("counts", [10, 100])
 def test_without_a_lattice(counts: float) -> None:
     image, points = scattered(counts)
