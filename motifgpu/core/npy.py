@@ -21,6 +21,12 @@ class Header(NamedTuple):
     by_columns: bool  # the first axis is the fastest
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The shape of the image or the stack of images: without axes of length 1 beside theirs."""
+        shape = [length for length in self.shape if length != 1]
+        return tuple(shape) if len(self.shape) > 2 and len(shape) in (2, 3) else self.shape
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
@@ -35,10 +41,11 @@ def read_header(stream: IO[bytes]) -> Header:
         If it is none, or holds pickled objects, which can run code.
     """
     version = npy.read_magic(stream)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:  # version 3 exists for names of fields, which no image has
-        raise ValueError(f"it is an npy file of version {version}, which holds no plain image")
-    shape, by_columns, dtype = read(stream)
+    # Version 3 is 2 with names of fields in UTF-8; an image has none.
+    read = {1: npy.read_array_header_1_0, 2: npy.read_array_header_2_0, 3: npy.read_array_header_2_0}
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"it is an npy file of version {version}, which is not known")
+    shape, by_columns, dtype = read[version[0]](stream)
     if dtype.hasobject:
         raise ValueError("it holds pickled objects (allow_pickle), which are not loaded: they can run code")
     return Header(shape, dtype, by_columns)

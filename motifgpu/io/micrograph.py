@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -337,7 +338,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
         raise MicrographReadError(path, error.problem) from error
     except Exception as error:  # readers raise exceptions of many kinds; the caller gets one
         said = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-        if isinstance(error, (LookupError, TypeError, AttributeError, ArithmeticError)):
+        if isinstance(error, (LookupError, TypeError, AttributeError, ArithmeticError, struct.error)):
             said = f"something in it is damaged or of a kind that its reader does not know ({said})"
         raise MicrographReadError(path, said) from error
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from motifgpu import Micrograph, StageError, find_columns, simulate
 from motifgpu.core.checks import check_array
@@ -61,6 +62,9 @@ def _polars(values: np.ndarray) -> Any:
         lambda values: DataArray(values, ("y", "x")),
         lambda values: DataArray(values.T, ("x", "y")),
         lambda values: DataArray(values, ("rows", "columns")),
+        lambda values: DataArray(values.T, ("columns", "rows")),
+        lambda values: DataArray(values.T, ("X [nm]", "Y [nm]")),
+        lambda values: _pandas(values).astype("Float32"),
         _dask,
         _pandas,
         _polars,
@@ -89,6 +93,18 @@ def test_masks_come_along_through_dask() -> None:
         np.testing.assert_array_equal(found.valid, IMAGE <= 500)
 
 
+def test_what_a_table_lacks_is_masked() -> None:
+    whole = IMAGE.astype(np.int64) + 2**60
+    table = _pandas(whole).astype("Int64").mask(_pandas(IMAGE) > 500)
+    found = Micrograph.of(table)
+    assert found.valid is not None
+    np.testing.assert_array_equal(found.valid, IMAGE <= 500)
+    values = found.image.astype(np.int64) + int(found.offset)
+    np.testing.assert_array_equal(values[found.valid], whole[IMAGE <= 500])
+    with pytest.raises(StageError, match="dtype object"):
+        Micrograph.of(_pandas(IMAGE.astype(str)))
+
+
 def test_what_lies_under_a_mask_is_not_used() -> None:
     made = simulate.monolayer(shape=(128, 128), counts=100)
     mask = np.zeros(made.image.shape, bool)
@@ -107,6 +123,7 @@ def test_what_lies_under_a_mask_is_not_used() -> None:
         (Tensor(IMAGE, 10), r"Tensor on a device of kind 10"),
         (IMAGE.astype(complex), "dtype complex128"),
         (IMAGE.astype(object), "dtype object"),
+        (Image.fromarray(IMAGE.astype("uint8")).convert("P"), r"palette \(PIL.Image\).*convert\('L'\)"),
         (IMAGE.astype("U8"), "dtype <U"),
         (IMAGE.astype("M8[s]"), "dtype datetime64"),
         (None, "dtype object"),

@@ -181,6 +181,22 @@ def test_pixel_size_of_mrc(tmp_path: Path, angstrom: float, expected: float | No
     assert size == (None if expected is None else pytest.approx(expected))
 
 
+@pytest.mark.parametrize(("power", "expected"), [(1.0, 0.02), (1.1, None)])
+def test_axes_of_hyperspy_that_list_their_positions(
+    tmp_path: Path, power: float, expected: float | None
+) -> None:
+    writers.write_hspy(tmp_path / "a.hspy", {"ADF": PICTURE})
+    with h5py.File(tmp_path / "a.hspy", "a") as file:
+        for number, length in enumerate(PICTURE.shape):
+            axis = file[f"Experiments/ADF/axis-{number}"]
+            axis.attrs["_type"] = "DataAxis"
+            for name in ("scale", "offset", "size"):
+                del axis.attrs[name]
+            axis["axis"] = np.arange(length) ** power * 0.02
+    size = read(tmp_path / "a.hspy").pixel_size_nm
+    assert size == (None if expected is None else pytest.approx(expected))
+
+
 def test_mrc_without_sampling_has_no_pixel_size(tmp_path: Path) -> None:
     path = tmp_path / "a.mrc"
     writers.write_mrc(path, PICTURE[None])

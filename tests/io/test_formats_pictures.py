@@ -142,6 +142,32 @@ def test_png_by_its_standard(tmp_path: Path, content: bytes, expected: list[list
 
 
 @pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        (b"\x01" + b"2e-11\0" + b"2E-11", 0.02),
+        (b"\x01" + b"0.00000000002\0" + b"2.0001e-11", 0.02),
+        (b"\x01" + b"2e-11\0" + b"3e-11", None),  # not square
+        (b"\x02" + b"2e-11\0" + b"2e-11", None),  # radians
+        (b"\x01" + b"0\0" + b"0", None),
+        (b"\x01" + b"nm\0" + b"nm", None),
+        (b"\x01" + b"2e-11", None),
+        (b"", None),
+    ],
+)
+def test_the_scale_of_png_is_in_metres(tmp_path: Path, scale: bytes, expected: float | None) -> None:
+    dots = _chunk(b"pHYs", struct.pack(">IIB", 300, 300, 1))  # say how it is to be printed
+    (tmp_path / "a.png").write_bytes(_png(0, 8, [b"\1\2", b"\3\4"], 2, dots, _chunk(b"sCAL", scale)))
+    assert read(tmp_path / "a.png").pixel_size_nm == (None if expected is None else pytest.approx(expected))
+
+
+def test_an_animation_is_no_image(tmp_path: Path) -> None:
+    more = [Image.fromarray(255 - GREY)]
+    Image.fromarray(GREY).save(tmp_path / "a.png", save_all=True, append_images=more)
+    with pytest.raises(MicrographReadError, match="it is an animation of 2 frames; save each as an image"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
     ("content", "valid"),
     [
         (_png(4, 8, [b"\1\xff\2\0"], 2), [[True, False]]),

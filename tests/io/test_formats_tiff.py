@@ -37,6 +37,18 @@ from motifgpu.io.micrograph import read_all, signals
         (2e-9, "centimeters", 0.02),
         (2e-8, "millimetre", 0.02),
         (2e4, "fm", 0.02),
+        (2e7, "am", 0.02),  # the prefixes that OME lists
+        (2e10, "zm", 0.02),
+        (2e13, "ym", 0.02),
+        (2e-10, "dm", 0.02),
+        (2e-12, "dam", 0.02),
+        (2e-13, "hm", 0.02),
+        (2e-14, "km", 0.02),
+        (2e-17, "Mm", None),  # a megametre, which millimetres of some programs look like
+        (2e-26, "Pm", None),
+        (2e-8, "MM", 0.02),
+        (0.02, "\u339a", 0.02),  # nm as one letter
+        (0.02, "nanometros", 0.02),
         (20, "picometers", 0.02),
         (0.02, "nanometres", 0.02),
         (0.02, b"nm", 0.02),

@@ -5,6 +5,7 @@ import time
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,10 +230,37 @@ def test_listing_takes_time_in_proportion_to_what_there_is(tmp_path: Path) -> No
     assert many < 8 * few  # 4 times as much; it was 16 times
 
 
-@pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf, "0.02", [0.02, 0.02], True])
+@pytest.mark.parametrize("size", [0.0, -1.0, np.nan, np.inf, "0.02", [0.02, 0.03], [0.02] * 3, True])
 def test_pixel_sizes_in_npz_that_are_none(tmp_path: Path, size: object) -> None:
     np.savez(tmp_path / "a.npz", image=PICTURE, pixel_size_nm=size)
     assert read(tmp_path / "a.npz").pixel_size_nm is None
+
+
+@pytest.mark.parametrize("size", [[0.02], [0.02, 0.02], [[0.02]], np.float16(0.02)])
+def test_pixel_sizes_in_npz_of_any_shape(tmp_path: Path, size: object) -> None:
+    np.savez(tmp_path / "a.npz", image=PICTURE, pixel_size_nm=size)
+    assert read(tmp_path / "a.npz").pixel_size_nm == pytest.approx(0.02, rel=1e-3)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_axes_of_length_one_are_none(tmp_path: Path, suffix: str, order: Any) -> None:
+    path = tmp_path / f"a.{suffix}"
+    stack = np.stack([PICTURE, PICTURE + 1])
+    save: Any = {"npy": np.save, "npz": lambda file, array: np.savez(file, a=array)}[suffix]
+    for array in (PICTURE[None], PICTURE[None, None], PICTURE[..., None], PICTURE[:, None]):
+        save(path, np.asarray(array, order=order))
+        np.testing.assert_array_equal(read(path).image, PICTURE)
+    for array in (stack[:, None], stack[None], stack[..., None]):
+        save(path, np.asarray(array, order=order))
+        np.testing.assert_array_equal([one.image for one in read_all(path)], stack)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_every_version_of_npy(tmp_path: Path, version: tuple[int, int]) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array(file, PICTURE, version=version)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy").image, PICTURE)
 
 
 def test_only_the_chosen_array_is_decoded(tmp_path: Path) -> None:

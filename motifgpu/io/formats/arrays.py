@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from numpy.lib import format as npy
 
 from motifgpu.core.npy import Header, read_header, read_member
 from motifgpu.io.formats.pages import Contents, refusal
-from motifgpu.io.formats.units import nanometres
+from motifgpu.io.formats.units import nanometres, square
 
 _PIXEL_SIZE = "pixel_size_nm"
 _AT_ONCE = 2**22  # bytes that are skipped at once
@@ -23,7 +24,8 @@ _AT_ONCE = 2**22  # bytes that are skipped at once
 def contents(path: Path, opened: ExitStack) -> Contents:
     """Return the arrays of an npy or npz file; (n, H, W) is n images.
 
-    In an archive an array named ``image`` is the image; a scalar `pixel_size_nm` goes with every image.
+    Axes of length 1 beside those of an image or a stack are left out. In an archive an array named ``image``
+    is the image; `pixel_size_nm`, one number or those of rows and columns, goes with every image.
     """
     if zipfile.is_zipfile(path):
         return _archive(opened.enter_context(zipfile.ZipFile(path)), path.stat().st_size)
@@ -31,7 +33,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     with open(path, "rb") as stream:
         header = read_header(stream)
         held = path.stat().st_size - stream.tell()
-    why = refusal(header.shape, header.dtype)
+    why = refusal(header.image_shape, header.dtype)
     if why:
         found.refuse(path.stem, why)
         return found
@@ -56,18 +58,22 @@ def _archive(archive: zipfile.ZipFile, file_bytes: int) -> Contents:
     size = None
     if _PIXEL_SIZE in arrays:
         member, header = arrays.pop(_PIXEL_SIZE)
-        if header.shape == () and header.dtype.kind in "iuf":
-            size = nanometres(read_member(archive, member)[()], "nm")
+        if (
+            math.prod(header.shape) in (1, 2) and header.dtype.kind in "iuf"
+        ):  # of both, or of rows and columns
+            sides = read_member(archive, member).ravel()
+            size = square(nanometres(sides[0], "nm"), nanometres(sides[-1], "nm"))
     if "image" in arrays:  # an archive that holds an image beside other arrays says which is the image
         arrays = {"image": arrays["image"]}
     for name, (member, header) in arrays.items():
-        why = refusal(header.shape, header.dtype)
-        if why or 1 in header.shape[-2:]:
+        shape = header.image_shape
+        why = refusal(shape, header.dtype)
+        if why or 1 in shape[-2:]:
             found.refuse(name, why or f"it has shape {header.shape}: a line and no image")
             continue
         stored = min(member.compress_size, file_bytes)
         load = _pages(header, partial(read_member, archive, member))
-        if len(header.shape) == 3 and not header.by_columns:
+        if len(shape) == 3 and not header.by_columns:
             load = _Stack(archive, member, header).page
         _add(found, name, header, size, load, stored, alone=len(arrays) == 1)
     return found
@@ -92,19 +98,20 @@ class _Stack:
         if self._stream is None or index < self._next:
             self._stream, self._next = self._archive.open(self._member), 0
             read_header(self._stream)
-        each = self._header.nbytes // self._header.shape[0]
+        shape = self._header.image_shape
+        each = self._header.nbytes // shape[0]
         left = (index - self._next) * each
         while left and (skipped := len(self._stream.read(min(left, _AT_ONCE)))):
             left -= skipped
         values = self._stream.read(each)
         self._next = index + 1
-        return np.frombuffer(values, self._header.dtype).reshape(self._header.shape[1:])
+        return np.frombuffer(values, self._header.dtype).reshape(shape[1:])
 
 
 def _pages(header: Header, load: Callable[[], np.ndarray]) -> Callable[[int], np.ndarray]:
     """Return the reader of one page from that of the whole array."""
-    whole = cache(load)
-    return lambda index: whole()[index] if len(header.shape) == 3 else whole()
+    whole = cache(lambda: load().reshape(header.image_shape))
+    return lambda index: whole()[index] if len(header.image_shape) == 3 else whole()
 
 
 def _add(
@@ -119,7 +126,7 @@ def _add(
 ) -> None:
     found.add(
         name,
-        header.shape,
+        header.image_shape,
         pixel_size_nm,
         load,
         alone=alone,

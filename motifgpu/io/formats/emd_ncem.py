@@ -10,17 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from motifgpu.core.axis_names import axis_letter
 from motifgpu.io.formats.pages import Contents, refusal
-from motifgpu.io.formats.units import square, step_nm
+from motifgpu.io.formats.units import even_step_nm, square
 
 _TYPE = "emd_group_type"
 # What of a group is its array; the later names are those of py4DSTEM.
 _ARRAYS = ("data", "counted_datacube", "datacube", "diffractionslice", "realslice")
 _HYPERSPY = "signals"  # the group that HyperSpy writes into, and the first axis it writes is x
-_NAMES = {
-    **dict.fromkeys(("col", "cols", "column", "columns", "width"), "x"),
-    **dict.fromkeys(("row", "rows", "line", "lines", "height"), "y"),
-}
 _ENERGY = ("eV", "keV", "meV")
 
 
@@ -109,14 +106,8 @@ def _order(group: Any, ndim: int) -> list[int]:
 
 def _letter(name: str, from_0: bool) -> str:
     """Return x, y, another letter, or nothing where a name does not tell."""
-    name = name.strip().lower()
-    if name in _NAMES:
-        return _NAMES[name]
-    found = re.fullmatch(
-        r"(?:([rqk])[_ -]?|[a-z]+[_ -])?([xyz])(?:[_ -]?(?:axis|dim|dimension|position))?", name
-    )
     # What counts its dimensions from 0 is written by py4DSTEM, where R_x and Q_x run along the first one.
-    return "" if found is None or (from_0 and found[1]) else found[2]
+    return "" if from_0 and re.match(r"\s*[rqk][_ -]?[xyz]", name.lower()) else axis_letter(name)
 
 
 def _dimension(group: Any, axis: int) -> Any:
@@ -130,14 +121,7 @@ def _text(item: Any, name: str) -> str:
 
 
 def _step(vector: Any) -> float | None:
-    """Return the step of a dimension in nm, None where it is not known or not the same everywhere."""
-    if vector is None or vector.ndim != 1 or vector.dtype.kind not in "iuf" or len(vector) < 2:
-        return None
-    places = np.asarray(vector, np.float64)
-    steps = np.diff(places)
-    if not np.allclose(steps, steps[0], rtol=1e-3):
-        return None
-    return step_nm(float(places[-1] - places[0]) / (len(places) - 1), _text(vector, "units"))
+    return None if vector is None else even_step_nm(vector, _text(vector, "units"))
 
 
 def _loader(data: Any, order: list[int]) -> Callable[[int], np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from motifgpu.io.formats.pages import Contents, check_size, grey, opaque, oriented
+from motifgpu.io.formats.units import nanometres, square
 
 _PLAIN = {"1": "L", "P": "RGB", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB"}
 _JPEG_NOISE = 4  # of 255: rounding in the colour space JPEG stores
 _ORIENTATION = 0x0112  # of Exif
+_METRE, _LONGEST_SCALE = b"\x01", 100  # of sCAL: its unit, and bytes
 _PNG, _DEPTH, _KIND = b"\x89PNG\r\n\x1a\n", 24, 25  # where a PNG has its bits and its kind of colour
 _OF_16_BITS = (
     "it has 16 bits and colours or transparency, of which half would be lost; save it as a grey image"
@@ -36,6 +40,9 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     if decoder is PngImageFile and head[_DEPTH] == 16 and head[_KIND]:
         found.refuse(path.stem, _OF_16_BITS)
         return found
+    if (frames := getattr(picture, "n_frames", 1)) > 1 and decoder is PngImageFile:
+        found.refuse(path.stem, f"it is an animation of {frames} frames; save each as an image")
+        return found
     width, height = picture.size
     itemsize = 2 if picture.mode.startswith("I") else len(picture.getbands())
     check_size((height, width), itemsize, path.stat().st_size)  # before Exif is looked for among the pixels
@@ -43,7 +50,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     found.add(
         path.stem,
         (width, height) if orientation in (5, 6, 7, 8) else (height, width),
-        None,
+        _pixel_size(path) if decoder is PngImageFile else None,
         lambda _: oriented(_pixels(picture, head[_DEPTH]), orientation),
         alone=True,
         itemsize=itemsize,
@@ -68,6 +75,32 @@ def _pixels(picture: Any, bits: int) -> np.ndarray:
     if bands % 2 == 0:
         return opaque(image, values[..., -1])
     return image if clear is None else np.ma.array(image, mask=(values == clear).all(axis=-1))
+
+
+def _pixel_size(path: Path) -> float | None:
+    """Return the side of a pixel in nm from the chunk sCAL, in metres along x and y as text.
+
+    Dots per metre, in pHYs, say how a picture is to be printed.
+    """
+    with open(path, "rb") as file:
+        file.seek(len(_PNG))
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"IDAT":
+                break
+            if kind == b"sCAL" and length < _LONGEST_SCALE:
+                unit, text = file.read(1), file.read(length - 1)
+                sides = [nanometres(_number(side), "m") for side in text.split(b"\0")]
+                return square(*sides[::-1]) if unit == _METRE and len(sides) == 2 else None
+            file.seek(length + 4, 1)
+    return None
+
+
+def _number(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _shown(value: int, bits: int) -> int:

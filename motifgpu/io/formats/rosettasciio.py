@@ -15,7 +15,7 @@ import numpy as np
 
 from motifgpu.io.formats import emd_ncem, hdf5
 from motifgpu.io.formats.pages import Contents, refusal
-from motifgpu.io.formats.units import square, step_nm
+from motifgpu.io.formats.units import even_step_nm, square, step_nm
 
 _HDF5 = (".emd", ".hspy", ".nxs")
 _READERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -80,7 +80,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         found.add(
             title,
             shape,
-            square(*(step_nm(axis.get("scale"), axis.get("units")) for axis in axes[-2:])),
+            square(*map(_step, axes[-2:])),
             _loader(data, shape),
             alone=len(images) == 1,
             itemsize=data.dtype.itemsize,
@@ -96,6 +96,13 @@ def _in_order(axes: Sequence[Mapping[str, Any]], ndim: int) -> list[Mapping[str,
     if all("index_in_array" in axis for axis in axes):
         return sorted(axes, key=lambda axis: int(axis["index_in_array"]))
     return list(axes)
+
+
+def _step(axis: Mapping[str, Any]) -> float | None:
+    """Return the step of an axis in nm, of one that lists its positions where they are even."""
+    if "axis" in axis:
+        return even_step_nm(axis["axis"], axis.get("units"))
+    return step_nm(axis.get("scale"), axis.get("units"))
 
 
 def _no_images(axes: Sequence[Mapping[str, Any]], signal: Mapping[str, Any]) -> str:

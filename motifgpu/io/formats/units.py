@@ -5,26 +5,26 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from typing import Any
+
+import numpy as np
 
 from motifgpu.core.sizes import COARSEST_PIXEL_NM, FINEST_PIXEL_NM
 
 # Symbol and name of a prefix, and the nanometres of a metre with it.
 _METRES = [
-    *(
-        ("f", "femto", 1e-6),
-        ("p", "pico", 1e-3),
-        ("n", "nano", 1.0),
-        ("μ", "micro", 1e3),
-        ("u", "micro", 1e3),
-    ),
-    *(("m", "milli", 1e6), ("c", "centi", 1e7), ("", "", 1e9)),
+    *(("y", "yocto", 1e-15), ("z", "zepto", 1e-12), ("a", "atto", 1e-9), ("f", "femto", 1e-6)),
+    *(("p", "pico", 1e-3), ("n", "nano", 1.0), ("μ", "micro", 1e3), ("u", "micro", 1e3), ("m", "milli", 1e6)),
+    *(("c", "centi", 1e7), ("d", "deci", 1e8), ("", "", 1e9), ("da", "deca", 1e10), ("h", "hecto", 1e11)),
+    ("k", "kilo", 1e12),
 ]
 _NM = {
     **{f"{symbol}m": nm for symbol, _, nm in _METRES},
-    **{f"{name}met{end}": nm for _, name, nm in _METRES for end in ("er", "re", "ers", "res")},
+    **{f"{name}met{end}": nm for _, name, nm in _METRES for end in ("er", "re", "ers", "res", "ro", "ros")},
     **dict.fromkeys(("μ", "micron", "microns"), 1e3),
     **dict.fromkeys(("å", "a", "ang", "angstrom", "angstroms", "angstroem", "ångström", "ångstrom"), 0.1),
 }
+_LARGE = ("Ym", "Zm", "Pm", "Mm")  # which have small twins; no other capital tells one length from another
 _SQUARE = 1e-3  # relative difference of the sides
 
 
@@ -54,6 +54,18 @@ def step_nm(scale: object, unit: object) -> float | None:
         return None
 
 
+def even_step_nm(places: Any, unit: object) -> float | None:
+    """Return the step of positions along an axis, None where it is not known or not the same everywhere."""
+    values = np.asarray(places)
+    if values.ndim != 1 or values.dtype.kind not in "iuf" or len(values) < 2:
+        return None
+    values = values.astype(np.float64)
+    steps = np.diff(values)
+    if not np.allclose(steps, steps[0], rtol=1e-3):
+        return None
+    return step_nm(float(values[-1] - values[0]) / (len(values) - 1), unit)
+
+
 def _plain(unit: object) -> str:
     if isinstance(unit, bytes):
         unit = unit.decode("utf-8", "replace")
@@ -64,6 +76,8 @@ def _plain(unit: object) -> str:
     unit = unit.strip(" \t\r\n\0$").replace("\\AA", "å").replace("\\mu ", "μ").replace("\\mu", "μ")
     if unit.startswith("[") and unit.endswith("]"):
         unit = unit[1:-1]
+    if unit.strip() in _LARGE:
+        return ""
     # One of the two micro signs, one of the two of the ångström, letters with their marks.
     return unicodedata.normalize("NFKC", unit.replace("_", "")).casefold().strip()
 
