@@ -25,7 +25,7 @@ class Inputs(NamedTuple):
     Attributes
     ----------
     files : list of str
-        Absolute paths, sorted and each once.
+        Absolute paths, sorted and each once; folders that cannot be read are among them, for reading to say why.
     left_out : list of str
         Folders of earlier results, in which nothing was searched for.
     """
@@ -90,18 +90,21 @@ class _Search:
     def __init__(self, out: str) -> None:
         self._out = out
         self.left_out: set[str] = set()
+        self.unreadable: set[str] = set()
 
     def matches(self, path: str) -> list[str]:
         """Return the absolute paths of the files that a path, folder or pattern means."""
         if os.path.isdir(path):
-            inside = (entry for _, entries in self._folders(os.path.abspath(path)) for entry in entries)
-            return [entry.path for entry in inside if _is_micrograph(entry.name) and not _is_folder(entry)]
+            inside = [entry for _, entries in self._folders(os.path.abspath(path)) for entry in entries]
+            found = [entry.path for entry in inside if _is_micrograph(entry.name) and not _is_folder(entry)]
+            return [*found, *self.unreadable]
         if os.path.lexists(path):
             return [os.path.abspath(path)]
         if not glob.has_magic(path):
             return []
         drive, rest = os.path.splitdrive(os.path.abspath(path))
-        return list(self._match(drive + os.sep, rest.strip(os.sep).split(os.sep)))
+        found = list(self._match(drive + os.sep, rest.strip(os.sep).split(os.sep)))
+        return [*found, *self.unreadable]
 
     def _match(self, folder: str, parts: list[str]) -> Iterator[str]:
         """Yield the files that a pattern means below a folder, the pattern given as its parts."""
@@ -120,7 +123,7 @@ class _Search:
             hidden = first.startswith(".")
             found = [
                 entry.path
-                for entry in _entries(folder)
+                for entry in self._entries(folder)
                 if fnmatch.fnmatch(entry.name, first) and (hidden or not entry.name.startswith("."))
             ]
         for path in found:
@@ -143,7 +146,7 @@ class _Search:
             if (state.st_dev, state.st_ino) in seen or self._is_left_out(each):
                 continue
             seen.add((state.st_dev, state.st_ino))
-            entries = _entries(each)
+            entries = self._entries(each)
             yield each, entries
             for entry in entries:
                 if _is_folder(entry) and (hidden or not entry.name.startswith(".")):
@@ -159,14 +162,16 @@ class _Search:
         self.left_out.add(folder)
         return True
 
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, in one order; nothing where it cannot be read."""
-    try:
-        with os.scandir(folder) as found:
-            return sorted(found, key=lambda entry: os.fsencode(entry.name))
-    except OSError:
-        return []
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """Return what is in a folder, in one order; note it where it cannot be read."""
+        try:
+            with os.scandir(folder) as found:
+                return sorted(found, key=lambda entry: os.fsencode(entry.name))
+        except FileNotFoundError:  # it went meanwhile
+            return []
+        except OSError:
+            self.unreadable.add(folder)
+            return []
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

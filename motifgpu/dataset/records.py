@@ -137,11 +137,13 @@ class Records:
         """Settle which files there are, and remove what belongs to none; no other process may work here.
 
         A file that is gone keeps its entry, unless one that is there has the same content: it was renamed, or
-        was one of several copies. One that could not be analysed and was removed has nothing to keep.
+        was one of several copies. One that could not be analysed and was removed has nothing to keep, nor has a
+        folder that could not be read and now can.
         """
         for entry in [one for one in self._entries.values() if one.status != DONE]:
             folder = os.path.dirname(entry.path)  # if that is gone, perhaps a disk is not there today
-            if entry.path not in self._taken and os.path.isdir(folder) and not os.path.lexists(entry.path):
+            gone = os.path.isdir(folder) and not os.path.lexists(entry.path)
+            if entry.path not in self._taken and (gone or os.path.isdir(entry.path)):
                 self._drop(entry)
         by_key: dict[str, list[Entry]] = {}
         for entry in self._entries.values():

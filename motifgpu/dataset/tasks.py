@@ -133,6 +133,8 @@ def facts_of(path: str) -> dict[str, Any]:
 
 
 def _check_is_file(path: str, state: os.stat_result) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        os.scandir(path).close()  # which says why a folder could not be searched
     if not stat.S_ISREG(state.st_mode):
         kind = _NO_FILES.get(stat.S_IFMT(state.st_mode), "something else")
         raise OSError(errno.EINVAL, f"it is {kind} and no file", path)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.datasets import done, start, tables, wait_until, write_scan, write_scans
+from support.datasets import as_from_a_terminal, done, start, tables, wait_until, write_scan, write_scans
 
 from motifgpu import Run, dataset
 from motifgpu.core.errors import StageError
@@ -128,10 +128,6 @@ def test_the_processes_memory_may_be_short(tmp_path: Path) -> None:
 
 def _command(folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     words = ["-m", "motifgpu", "run", str(folder), "-o", str(out), "-q", "--workers", "1", *more]
-
-    def as_from_a_terminal() -> None:  # where the tests ignore a hangup, what they start would
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
     return subprocess.Popen(
         [sys.executable, *words], stderr=subprocess.PIPE, text=True, preexec_fn=as_from_a_terminal
     )
@@ -159,6 +155,27 @@ def test_signals_in_the_first_seconds_say_the_state_of_the_run(
     assert "interrupted" in errors
     assert "the same command" in errors
     assert "Traceback" not in errors
+
+
+_INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "motifgpu.cli":
+            os.kill(os.getpid(), signal.{name})
+sys.meta_path.insert(0, Finder())
+from motifgpu.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_before_the_command_has_begun_ends_it_without_a_word(name: str) -> None:
+    code = _INTERRUPTED.format(name=name)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=as_from_a_terminal
+    )
+    assert (ended.returncode, ended.stderr) == (-getattr(signal, name), "")
 
 
 @pytest.mark.slow

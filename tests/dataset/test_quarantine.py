@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,29 @@ def test_a_file_that_could_not_be_opened_for_a_while_is_done_in_the_end(
     assert len(run.micrographs) == 2
     assert [Path(line["path"]).name for line in run.quarantine] == ["damaged.npy"]
     assert len(list((run.path / "files").iterdir())) == 3
+
+
+def test_a_folder_that_cannot_be_searched_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, locked = tmp_path / "in", str(tmp_path / "in" / "locked")
+    os.makedirs(locked)
+    write_scan(folder / "a.npz", 1)
+    write_scan(folder / "locked" / "b.npz", 2)
+    real = os.scandir
+
+    def refused(path: str) -> object:
+        if os.fspath(path) == locked:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    for given in (folder, f"{folder}/**/*.npz"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", refused)
+            run = dataset.run(given, tmp_path / "o", workers=1, structure=False)
+        assert [(line["path"], line["reason"]) for line in run.quarantine] == [(locked, "Permission denied")]
+        assert len(run.micrographs) == 1
+    run = dataset.run(folder, tmp_path / "o", workers=1, structure=False)
+    assert run.quarantine == []
+    assert len(run.micrographs) == 2
 
 
 def test_what_was_found_in_a_file_stays_while_it_cannot_be_read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,13 @@ def tables(run: Path) -> dict[str, bytes]:
     ]
     whole = [path for path in kept if not any(name.endswith(".part") for name in path.relative_to(run).parts)]
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in whole}
+
+
+def as_from_a_terminal() -> None:
+    """Let signals be what they are there: what tests that ignore them start would ignore them too."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def start(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
