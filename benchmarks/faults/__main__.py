@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results
-from benchmarks.faults import damage, environments, kills, scenarios
+from benchmarks.faults import damage, environments, hostile, kills, scenarios
 from motifgpu.core.device import versions
 
 FILE = results.FOLDER / "faults.json"
@@ -36,12 +36,14 @@ def campaigns(quick: bool) -> dict[str, Campaign]:
             "scenarios": part(scenarios.campaign, number=4),
             "kills": part(kills.campaign, number=5),
             "environments": part(environments.campaign, number=6),
+            "hostile": part(hostile.campaign, number=6),
         }
     return {
         "damage": part(damage.campaign, flips=200, cuts=100),
         "scenarios": part(scenarios.campaign, number=len(scenarios.BETWEEN)),
         "kills": part(kills.campaign, number=40),
         "environments": part(environments.campaign, number=1000),
+        "hostile": part(hostile.campaign, number=1000),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.faults import disks, permissions
 from benchmarks.faults.stores import contents, write_inputs
 from motifgpu import dataset
 
@@ -32,25 +32,26 @@ SURROUNDINGS: dict[str, tuple[str, int]] = {
     "no standard input": ("exec <&-;", 2),
     "no files that are large": ("ulimit -f 100;", 1),
 }
-MOMENTS = (0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.0)  # s after which a signal is sent
-FULL = tuple(range(0, 40, 2))  # writes to the disk after which it is full
+MOMENTS = (0.05, 0.15, 0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 2.5, 3.0, 3.5, 4.0)  # s after which a signal is sent
 
 
 def campaign(folder: Path, number: int) -> dict[str, Any]:
-    """Run in surroundings of each kind, on full disks, and with signals.
+    """Run in surroundings of each kind, with signals, on full disks, and where little may be written or read.
 
     Returns
     -------
     dict
-        How many there were, how the commands ended, and every failure in words.
+        How many there were, how the commands ended, every failure in words, and what could not be tried here.
     """
     failures: list[str] = []
     ended: dict[str, str] = {}
     inputs = write_inputs(folder / "in")
-    right = contents(dataset.run(inputs, folder / "right", workers=1).path)
+    run = dataset.run(inputs, folder / "right", workers=1)
+    run.report()
+    right = contents(run.path)
     clock = ("a clock that goes backwards", lambda: _backwards(inputs, folder / "out"))
-    cases = [*_surroundings(folder), *_signals(folder), *_disks(folder, inputs), clock]
-    step = max(1, len(cases) // number)
+    cases = [*_surroundings(folder), *_signals(folder), clock]
+    step = -(-len(cases) // number)
     for name, attempt in cases[::step]:
         try:
             ended[name] = attempt()
@@ -60,7 +61,16 @@ def campaign(folder: Path, number: int) -> dict[str, Any]:
         except Exception as error:  # every one is a failure, whatever it is
             failures.append(f"{name}: {type(error).__name__}: {error}")
         shutil.rmtree(folder / "out", ignore_errors=True)
-    return {"cases": len(cases[::step]), "ended": ended, "failures": failures}
+    parts = [
+        disks.campaign(inputs, folder / "right", folder, min(number, disks.POINTS)),
+        permissions.campaign(folder / "modes", number),
+    ]
+    for part in parts:
+        ended |= part["ended"]
+        failures += part["failures"]
+    skipped = [part["skipped"] for part in parts if "skipped" in part]
+    tried = {*ended, *(text.partition(": ")[0] for text in failures)}
+    return {"cases": len(tried), "ended": ended, "skipped": skipped, "failures": failures}
 
 
 def _surroundings(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -95,32 +105,6 @@ def _signals(folder: Path) -> Iterator[tuple[str, Any]]:
                 return f"exit code {process.returncode}"
 
             yield f"{signal.Signals(number).name} after {moment:g} s", attempt
-
-
-def _disks(folder: Path, inputs: Path) -> Iterator[tuple[str, Any]]:
-    for writes in FULL:
-
-        def attempt(writes: int = writes) -> str:
-            real, calls = os.fsync, []
-
-            def full(descriptor: int) -> None:
-                calls.append(descriptor)
-                if len(calls) > writes:
-                    raise OSError(28, "No space left on device")
-                real(descriptor)
-
-            os.fsync = full  # type: ignore[assignment]
-            try:
-                dataset.run(inputs, folder / "out", workers=1)
-            except (ValueError, OSError) as error:
-                if "No space left" not in str(error):
-                    raise
-                return "said that no space is left"
-            finally:
-                os.fsync = real
-            return "done"
-
-        yield f"a disk that is full after {writes} writes", attempt
 
 
 def _backwards(inputs: Path, out: Path) -> str:

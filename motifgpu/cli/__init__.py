@@ -101,16 +101,18 @@ def main(argv: list[str] | None = None) -> int:
     prepare()
     # Imports and figures make many objects that live on, which Python would go through again and again.
     gc.set_threshold(20_000, 20, 100)
+    begun = False
     try:
         with as_interrupts():
-            return _main(sys.argv[1:] if argv is None else argv)
+            parser, args = parse(sys.argv[1:] if argv is None else argv)
+            begun = True
+            return _run(parser, args)
     except KeyboardInterrupt:
-        log("interrupted")
+        log("interrupted" if begun else "interrupted before it began; the same command begins it")
         return INTERRUPTED
 
 
-def _main(argv: list[str]) -> int:
-    parser, args = parse(argv)
+def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     if args.version:
         from importlib import metadata
 

@@ -25,7 +25,7 @@ class Inputs(NamedTuple):
     Attributes
     ----------
     files : list of str
-        Absolute paths, sorted and each once; folders that cannot be read are among them, for reading to say why.
+        Absolute paths, sorted and each once; also those of folders that cannot be searched.
     left_out : list of str
         Folders of earlier results, in which nothing was searched for.
     """

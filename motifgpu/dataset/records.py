@@ -137,8 +137,8 @@ class Records:
         """Settle which files there are, and remove what belongs to none; no other process may work here.
 
         A file that is gone keeps its entry, unless one that is there has the same content: it was renamed, or
-        was one of several copies. One that could not be analysed and was removed has nothing to keep, nor has a
-        folder that could not be read and now can.
+        was one of several copies. One that could not be analysed and was removed has nothing to keep,
+        nor has a folder that can be searched by now.
         """
         for entry in [one for one in self._entries.values() if one.status != DONE]:
             folder = os.path.dirname(entry.path)  # if that is gone, perhaps a disk is not there today

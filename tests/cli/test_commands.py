@@ -110,6 +110,17 @@ def test_interrupt(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path)]) == options.INTERRUPTED
 
 
+def test_an_interrupt_before_the_command_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(argv: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "parse", stop)
+    assert cli.main(["run", "in"]) == options.INTERRUPTED
+    assert capsys.readouterr().err == ("motifgpu: interrupted before it began; the same command begins it\n")
+
+
 def test_unwritable_folder(scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert cli.main(["analyze", "-q", str(scan), "-o", str(tmp_path / "file")]) == options.FAILED

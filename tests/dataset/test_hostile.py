@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.datasets import SIDE
+from support.hostile_stores import CRAFTED, actions, edit_run, link, prepare, seal, state
 from support.report_page import browser
 
 from motifgpu import Run, StageError, dataset, simulate
@@ -25,101 +26,7 @@ from motifgpu.dataset.export import export
 from motifgpu.store import layout, tables
 
 SCRIPT = "<script>document.title='harm'</script><img src=x onerror=\"document.title='harm'\">"
-PAYLOAD = "payload"
-
-
-def _edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change a record and its checksum, which whoever forges a store does as well."""
-    value = layout.read_json(path)
-    change(value)
-    layout.write_json(path, value)
-
-
-def _edit_run(store: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    for name in (layout.RUN, layout.RUN_COPY):
-        _edit(store / name, change)
-
-
-def _seal(store: Path, *names: str) -> None:
-    """Give changed tables their checksums."""
-    sums = {name: layout.file_checksum(store / name) for name in names}
-    _edit_run(store, lambda about: about["tables"].update(sums))
-
-
-def _record(store: Path) -> Path:
-    """Return the record of a content that has a micrograph."""
-    return next(p for p in sorted((store / layout.RESULTS).glob("*.json")) if '"columns"' in p.read_text()
-                and layout.read_json(p)["images"])  # fmt: skip
-
-
-def _key(store: Path, key: str) -> None:
-    own = layout.read_json(_record(store))["key"]
-    for entry in (store / layout.FILES).glob("*.json"):
-        if layout.read_json(entry)["key"] == own:
-            _edit(entry, lambda value: value.update(key=key))
-    _edit(_record(store), lambda record: record.update(key=key))
-
-
-def _name(store: Path, name: str) -> None:
-    _edit(_record(store), lambda record: record["images"][0].update(key=name))
-
-
-def _table_name(store: Path, name: str) -> None:
-    path = store / layout.MICROGRAPHS
-    rows = pq.read_table(path).to_pylist()
-    rows[0]["key"] = name
-    tables.write_rows(path, rows, tables.MICROGRAPHS)
-    _seal(store, layout.MICROGRAPHS)
-
-
-def _link(store: Path, part: str, to: Path) -> None:
-    path = store / part
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(to)
-
-
-def _page(store: Path) -> str:
-    return f"{layout.PAGES}/{_record(store).stem}-0"
-
-
-# What is done to a store, given the folder that must stay as it is.
-CRAFTED: dict[str, Callable[[Path, Path], object]] = {
-    "key climbs": lambda store, _: _key(store, f"../../{PAYLOAD}/x"),
-    "key is absolute": lambda store, precious: _key(store, str(precious / "x")),
-    "key is a pattern": lambda store, _: _key(store, "*"),
-    "name climbs": lambda store, _: _name(store, f"../../{PAYLOAD}/x-0"),
-    "name is absolute": lambda store, precious: _name(store, str(precious / "x-0")),
-    "name in the table climbs": lambda store, _: _table_name(store, f"../../{PAYLOAD}/x-0"),
-    "run.json is a link": lambda store, precious: _link(store, layout.RUN, precious / "run.json"),
-    "report is a link": lambda store, precious: _link(store, layout.REPORT, precious / "x-0.json"),
-    "page is a link": lambda store, precious: _link(store, _page(store), precious),
-    "figures of a page are a link": lambda store, precious: _link(store, f"{_page(store)}/figures", precious),
-}
-FOLDERS = (
-    *(layout.COLUMNS, layout.MOMENTS, layout.DETAILS, layout.FILES, layout.RESULTS),
-    *(layout.SHARDS, layout.LOCKS, layout.PAGES),
-)
 QUICK = "key climbs", "name in the table climbs", f"{layout.COLUMNS} is a link"
-
-
-def _folder_is_a_link(part: str) -> Callable[[Path, Path], object]:
-    return lambda store, precious: _link(store, part, precious)
-
-
-CRAFTED |= {f"{part} is a link": _folder_is_a_link(part) for part in FOLDERS}
-
-
-def _state(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {
-        str(path.relative_to(folder)): (
-            path.lstat().st_mtime_ns,
-            path.read_bytes() if path.is_file() else b"",
-        )
-        for path in sorted(folder.rglob("*"))
-    }
 
 
 @pytest.mark.usefixtures("little_drawn")
@@ -129,19 +36,8 @@ def _state(folder: Path) -> dict[str, tuple[int, bytes]]:
 def test_a_crafted_store_reaches_nothing_outside_its_folder(
     what: str, scans: Path, undisturbed: Run, tmp_path: Path
 ) -> None:
-    store, out = tmp_path / "theirs" / "store", tmp_path / "ours" / "out"
-    shutil.copytree(undisturbed.path, store)
-    precious = tmp_path / "ours" / PAYLOAD
-    theirs = store.parent / PAYLOAD
-    for folder in (precious, theirs):
-        folder.mkdir(parents=True)
-        for source in (_record(store), store / layout.RUN):
-            shutil.copy(source, folder)
-    shutil.copy(next((store / layout.COLUMNS).iterdir()), theirs / "x-0.parquet")
-    for name in ("x.json", "x-0.json"):
-        shutil.copy(next((store / layout.DETAILS).iterdir()), theirs / name)
-    CRAFTED[what](store, precious)
-    before = _state(precious)
+    store, precious = prepare(what, undisturbed.path, tmp_path)
+    before = state(precious)
 
     def tried(action: Callable[[], object]) -> bool:
         try:
@@ -150,20 +46,10 @@ def test_a_crafted_store_reaches_nothing_outside_its_folder(
             return False
         return True
 
-    name = _page(undisturbed.path).rpartition("/")[2]
-    actions: list[Callable[[], object]] = [
-        lambda: dataset.merge([store], out),
-        lambda: Run(store).report(),
-        lambda: Run(store).report(name),
-        lambda: Run(store).moments(name),
-        lambda: export(Run(store), tmp_path / "columns.csv"),
-        lambda: dataset.merge(store),
-        lambda: dataset.run(scans, store, workers=1),
-    ]
-    done = [tried(action) for action in actions]
+    done = [tried(action) for action in actions(store, undisturbed.path, scans, tmp_path)]
     # Records that are not what their names say are none, and their files are done again.
     assert not all(done) or what.startswith(("key ", "name "))
-    assert _state(precious) == before
+    assert state(precious) == before
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "*", "a\x00b"])
@@ -177,7 +63,7 @@ def test_links_inside_a_micrographs_moments_are_not_followed(undisturbed: Run, t
     shutil.copytree(undisturbed.path, tmp_path / "store")
     name = undisturbed.micrographs["key"][0].as_py()
     os.mkfifo(tmp_path / "pipe")
-    _link(tmp_path / "store", f"{layout.MOMENTS}/{name}/c/0/0", tmp_path / "pipe")
+    link(tmp_path / "store", f"{layout.MOMENTS}/{name}/c/0/0", tmp_path / "pipe")
     with pytest.raises(StageError, match="is a link or a device"):
         Run(tmp_path / "store").moments(name)
 
@@ -229,8 +115,8 @@ def _scripted(run: Path, store: Path) -> Path:
     (store / layout.HIERARCHY).write_text(json.dumps(content))
     line = {"path": SCRIPT, "title": SCRIPT, "reason": SCRIPT, "status": SCRIPT}
     (store / layout.QUARANTINE).write_text(json.dumps(line) + "\n")
-    _edit_run(store, manifest)
-    _seal(store, layout.MICROGRAPHS, layout.HIERARCHY, layout.QUARANTINE)
+    edit_run(store, manifest)
+    seal(store, layout.MICROGRAPHS, layout.HIERARCHY, layout.QUARANTINE)
     return store
 
 

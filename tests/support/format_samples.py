@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from support import file_writers as writers
+from . import file_writers as writers
 
 PICTURE = np.random.default_rng(0).integers(0, 60000, (24, 31)).astype(np.uint16)
 STACK = np.stack([PICTURE, PICTURE + 1, PICTURE + 2])

@@ -16,9 +16,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from support import file_writers as writers
-from support import tiff_bytes as tb
-from support.format_samples import PICTURE, STACK
+from . import file_writers as writers
+from . import tiff_bytes as tb
+from .format_samples import PICTURE, STACK
 
 GIB = 2**30
 _BLOCK = 2**22
