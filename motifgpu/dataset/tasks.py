@@ -165,8 +165,8 @@ def _changed(path: str, facts: dict[str, Any]) -> bool:
 def each_once(batch: Sequence[Loaded], job: Job) -> list[Loaded]:
     """Return files that were read, of which those whose content is known by now need no analysis.
 
-    Two processes that come upon one content at the same time both analyse it and write the same bytes: to wait
-    for another, which may be killed or on another machine, would cost more than it saves.
+    Two processes that come upon one content at the same time both analyse it and write the same bytes: to
+    wait for another, which may be killed or on another machine, would cost more than it saves.
     """
     keys: set[str] = set()
     for file in batch:

@@ -262,6 +262,6 @@ def test_an_interrupt_of_which_another_error_was_made_is_one(
         except KeyboardInterrupt as error:
             raise RuntimeError("Error calling __set_name__") from error
 
-    monkeypatch.setattr(cli, "_main", interrupted)
+    monkeypatch.setattr(cli, "_run", interrupted)
     assert cli.main(["info"]) == options.INTERRUPTED
     assert "interrupted" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,20 @@ def test_two_processes_give_the_same_bytes_whatever_files_are_called(tmp_path: P
     assert dataset.run(folder, run.path, workers=1).about["last_call"]["files"] == 0
     assert tables(dataset.run(folder, tmp_path / "one.motif", workers=1).path) == tables(run.path)
     assert "Probe 7 µm" in run.report().read_text()
+
+
+@pytest.mark.slow
+def test_two_processes_may_analyse_equal_content_at_the_same_time(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_scan(tmp_path / "in" / "scan0.npz", 1, side=512)
+    for k in range(1, 8):  # a batch each, of which two workers get four at once
+        shutil.copy(tmp_path / "in" / "scan0.npz", tmp_path / "in" / f"scan{k}.npz")
+    run = dataset.run(tmp_path / "in", tmp_path / "two.motif", workers=2)
+    assert 1 <= run.about["last_call"]["files"] <= 8
+    assert len(run.micrographs) == 8
+    assert len(list((run.path / "details").iterdir())) == 1
+    assert tables(dataset.run(tmp_path / "in", tmp_path / "one.motif", workers=1).path) == tables(run.path)
+    assert dataset.check(run.path).damage == ()
 
 
 def test_company_does_not_change_a_micrograph(scans: Path) -> None:
