@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
 DATASET = (ROOT / "docs" / "guide" / "dataset.md").read_text(encoding="utf-8")
 # What a folder has after a call that is not the simplest one.
-_SOMETIMES = {"dictionary.npz", "shards", "pages", "config.toml", "report.html"}
+_SOMETIMES = {"figures", "dictionary.npz", "shards", "pages", "config.toml", "report.html"}
 
 
 @pytest.mark.usefixtures("little_drawn")
