@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from motifgpu.analysis import FIRM, Analysis
 from motifgpu.columns.background import estimate_background
-from motifgpu.columns.find import Columns, find_columns
+from motifgpu.columns.find import DARK, Columns, find_columns
 from motifgpu.columns.given import measure_columns
 from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_patch_size
 from motifgpu.columns.pixels import Pixels
@@ -36,6 +36,7 @@ from motifgpu.motifs.averages import class_averages
 from motifgpu.motifs.cut_columns import with_cut_columns, with_cut_moments, with_cut_places
 from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.shells import neighbor_shells
+from motifgpu.motifs.superlattices import unseen_turns
 from motifgpu.options import NAMES, Options
 from motifgpu.structure.composition import compose
 
@@ -226,6 +227,9 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
             motifs = options.dictionary.motifs(every, whole)
         else:
             motifs = find_motifs(moments, spread, points=places[whole], n_motifs=options.n_motifs)
+            if options.invert or DARK in one.columns.notes:
+                unseen = unseen_turns(moments, one.order, places[whole], motifs.labels)
+                motifs = replace(motifs, notes=(*motifs.notes, *unseen))
             if one.seen is not None:
                 motifs = with_cut_columns(motifs, moments, one.seen, places, whole)
         if one.seen is not None:

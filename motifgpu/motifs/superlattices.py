@@ -19,6 +19,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from motifgpu.cpu.spacing import Nearest
+from motifgpu.features.windows import gaps, window
 from motifgpu.motifs.regions import SMALLEST, gap, separated, valley
 
 _AXES = 8  # principal components of the patterns that are compared
@@ -46,6 +47,9 @@ _AGREEING, _EXPLAINED = 12.0, 0.6
 # Tolerance of an index, and least length of a lattice vector in the distance of nearest columns.
 _ON_LATTICE, _APART_ON_LATTICE = 0.25, 0.6
 _BESIDE = 4  # nearest columns of a label
+# Pairs of columns by which a superlattice of brightness is searched, for each column; and the least share of
+# the columns of a motif that have four of another between them and the next of their own.
+_PAIRS, _BETWEEN = 17, 0.7
 
 
 class _Translation(NamedTuple):
@@ -100,6 +104,53 @@ def taking_turns(
                 if np.mean(kinds == (label[rows] == other)) > _AGREED:
                     label[rows], pattern[rows] = np.where(kinds, other, first), first
     return separated(label, second), pattern
+
+
+def unseen_turns(moments: np.ndarray, order: int, points: np.ndarray, label: np.ndarray) -> list[str]:
+    """Say which motifs of dark columns may be two kinds that take turns and look alike.
+
+    As A and B of a perovskite along [001], where oxygen is seen: they have four columns of another motif
+    beside them, and behind these four of their own.
+
+    Parameters
+    ----------
+    moments : (n, n_moments) ndarray
+    order : int
+        Highest radial order of the moments.
+    points : (n, 2) ndarray
+        Positions, px.
+    label : (n,) int ndarray
+        Motif of each; -1 for none.
+
+    Returns
+    -------
+    list of str
+        A sentence for each, with the difference of brightness from which on two kinds would be found.
+    """
+    found: list[str] = []
+    if len(points) <= 2 * _BESIDE:
+        return found
+    near = label[cKDTree(points).query(points, 2 * _BESIDE + 1)[1]]
+    own = near == label[:, None]
+    fits = ~own[:, 1 : 1 + _BESIDE].any(axis=1) & (own[:, 1 + _BESIDE :].sum(axis=1) >= _BESIDE - 1)
+    for each in np.unique(label[label >= 0]).tolist():
+        members = np.flatnonzero(label == each)
+        if len(members) < SMALLEST or fits[members].mean() < _BETWEEN:
+            continue
+        mean = moments[members].astype(np.float64).mean(axis=0)
+        weights = gaps(-mean, order) - window(order)  # the ground is bright
+        brightness, height = moments[members] @ weights, float(mean @ weights)
+        beside = moments[label == np.bincount(near[members, 1][near[members, 1] >= 0]).argmax()]
+        if height <= max(float((beside @ weights).mean()), 0.0):
+            continue  # the darker of the two
+        # What columns beside each other differ by is twice as much as either does from their mean.
+        least = (1.25 * _AGREEING) ** 0.5 / (_PAIRS * len(members)) ** 0.25
+        percent = 100 * least * float(brightness.std()) / height
+        found.append(
+            f"motif {each} may be two kinds of columns that take turns, such as A and B of a perovskite; in "
+            f"this image they are told apart where their brightness differs by about {percent:.1f} % or more"
+        )
+    return found
 
 
 def _overlap(looks: np.ndarray, other: np.ndarray) -> bool:

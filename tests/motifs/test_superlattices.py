@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
-from motifgpu import estimate_patch_size, simulate
+from motifgpu import analyze, estimate_patch_size, simulate
 from motifgpu.features.patches import extract_patches
 from motifgpu.features.windows import window
 from motifgpu.features.zernike import zernike_moments
@@ -36,6 +36,16 @@ def test_two_cations_that_are_equally_dark_are_told_apart():
     motifs = find_motifs(moments, points=points)
     assert len(motifs.counts) >= 3
     assert adjusted_mutual_info_score(identity, motifs.labels) > 0.9
+
+
+@pytest.mark.parametrize(("seed", "motifs"), [(8, 2), (7, 3)])
+def test_it_is_said_where_two_cations_look_alike(seed, motifs):
+    """Of seed 8 they differ by 0.1 %, of seed 7 by 38 %."""
+    made = simulate.sample("dark_perovskite", (240, 240), counts=10.0, seed=seed)
+    found = analyze(made.image, structure=False)
+    said = [text for text in found.warnings if "two kinds of columns that take turns" in text]
+    assert len(said) == (motifs == 2)
+    assert len(found.motifs.counts) >= motifs
 
 
 @pytest.mark.parametrize(
