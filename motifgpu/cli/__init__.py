@@ -14,6 +14,7 @@ from motifgpu.cli.interruption import as_interrupts
 from motifgpu.cli.options import DONE, FAILED, INTERRUPTED, NO_GPU, USAGE
 from motifgpu.cli.parsers import command_parsers, meant, refuse_unknown
 from motifgpu.cli.streams import log, prepare
+from motifgpu.cli.words import in_own_words
 from motifgpu.core.errors import StageError
 
 # In the order of the help; a module each, whose `add` makes the parser and whose `run` does the work.
@@ -54,8 +55,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    def command(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"for example: motifgpu {name} {example}".rstrip(),
+        )
         made.add_argument("--json", action="store_true", help="print the result as JSON")
         made.add_argument("-q", "--quiet", action="store_true", help="show no progress")
         made.set_defaults(parser=made)
@@ -136,5 +142,5 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     except ValueError as error:
         from motifgpu.core.device import GpuMissingError
 
-        log(str(error))
+        log(in_own_words(str(error)))
         return NO_GPU if isinstance(error, GpuMissingError) else FAILED

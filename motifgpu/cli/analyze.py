@@ -23,8 +23,9 @@ from motifgpu.cli.options import (
 )
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
+from motifgpu.cli.words import in_own_words
 from motifgpu.core.sizes import LARGEST_IMAGE
-from motifgpu.core.text import counted
+from motifgpu.core.text import counted, percent
 from motifgpu.store.layout import ARCHIVE
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("analyze", "find the motifs of micrographs and write a report of each")
+    parser = command(
+        "analyze",
+        "find the motifs of micrographs and write a report of each",
+        "scan.dm4 -o results --motifs 4",
+    )
     parser.add_argument(
         "paths",
         nargs="+",
@@ -155,11 +160,11 @@ def _describe(analysis: Analysis, folder: Path, seconds: float) -> str:
         f"  {summary['in_words']}",
     ]
     lines += [
-        f"  {m['name']:<10}  {m['count']:>7,}  {100 * m['fraction']:5.1f} %"
+        f"  {m['name']:<10}  {m['count']:>7,}  {percent(m['fraction']):>8}"
         + (f"  beside {m['shell']}" if m["shell"] else "")
         for m in summary["motifs"]
     ]
-    lines += [f"  note: {text}" for text in summary["warnings"]]
+    lines += [f"  note: {in_own_words(text)}" for text in summary["warnings"]]
     return "\n".join([*lines, f"  report: {folder / 'report.html'}"])
 
 

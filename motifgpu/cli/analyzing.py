@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motifgpu.cli.options import options
 from motifgpu.cli.streams import log
+from motifgpu.cli.words import in_own_words
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -54,4 +55,4 @@ def noted(path: Path, failed: list[dict[str, str]]) -> Iterator[None]:
             raise
         why = error.why if isinstance(error, MicrographReadError) else str(error)
         failed.append({"source": str(path), "error": why})
-        log(f"{path}: {why}")
+        log(f"{path}: {in_own_words(why)}")

@@ -11,7 +11,9 @@ from motifgpu.cli.streams import print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("check", "hold everything in the folder of a run against its checksums")
+    parser = command(
+        "check", "hold everything in the folder of a run against its checksums", "out.motif --repair"
+    )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "--repair", action="store_true", help="make again what is damaged or missing, from the input files"

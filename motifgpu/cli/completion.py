@@ -40,9 +40,12 @@ class Command(NamedTuple):
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("completion", "print a script that completes motifgpu's commands and options in a shell")
+    parser = command(
+        "completion", "print a script that completes motifgpu's commands and options in a shell", "bash"
+    )
     parser.add_argument("shell", choices=tuple(_SHELLS), help="which shell")
-    parser.epilog = (
+    parser.description = (
+        f"{parser.description} "
         'bash: eval "$(motifgpu completion bash)" in ~/.bashrc; zsh: the same in ~/.zshrc, after compinit; '
         "fish: motifgpu completion fish > ~/.config/fish/completions/motifgpu.fish"
     )

@@ -12,7 +12,9 @@ from motifgpu.cli.streams import print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("demo", "analyse a simulated micrograph and compare what is found with its truth")
+    parser = command(
+        "demo", "analyse a simulated micrograph and compare what is found with its truth", "-o demo"
+    )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("demo"), help="folder to write to (default: demo)"
     )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command(
-        "dictionary", "learn motifs with fixed numbers from micrographs, and write them to a file"
+        "dictionary",
+        "learn motifs with fixed numbers from micrographs, and write them to a file",
+        "learn mose2.motifs results/first results/second",
     )
     parser.add_argument(
         "action",

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("edit", "name, merge, split and correct motifs and columns of a saved analysis")
+    parser = command(
+        "edit",
+        "name, merge, split and correct motifs and columns of a saved analysis",
+        "results/scan --apply scan-decisions.toml",
+    )
     parser.add_argument(
         "analysis",
         type=Path,

@@ -11,7 +11,9 @@ from motifgpu.cli.streams import print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("export", "write the columns of a run as one file for other programs")
+    parser = command(
+        "export", "write the columns of a run as one file for other programs", "out.motif columns.csv"
+    )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "out",

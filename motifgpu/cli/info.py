@@ -12,7 +12,7 @@ from motifgpu.cli.streams import print_json
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    command("info", "print versions, processors and whether a GPU can be used")
+    command("info", "print versions, processors and whether a GPU can be used", "--json")
 
 
 def run(args: argparse.Namespace) -> int:

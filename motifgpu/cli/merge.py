@@ -11,7 +11,9 @@ from motifgpu.cli.run import tell
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("merge", "write the tables of a run whose shards are finished, or combine several runs")
+    parser = command(
+        "merge", "write the tables of a run whose shards are finished, or combine several runs", "out.motif"
+    )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
     parser.add_argument(
         "-o", "--out", type=Path, help="folder for several runs together (default: the one named)"

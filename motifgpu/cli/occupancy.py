@@ -15,7 +15,9 @@ from motifgpu.cli.streams import print_json, say
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
     parser = command(
-        "occupancy", "measure how ordered the occupancy of sites is, from two motifs of a micrograph"
+        "occupancy",
+        "measure how ordered the occupancy of sites is, from two motifs of a micrograph",
+        "scan.dm4 --filled 0 --hollow 1",
     )
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("occupancy"), help="folder to write to")

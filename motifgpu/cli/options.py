@@ -22,8 +22,8 @@ DONE, FAILED, USAGE, QUARANTINED, NO_GPU, INTERRUPTED = 0, 1, 2, 3, 4, 130
 class AddCommand(Protocol):
     """Makes the parser of a command with the options that all have."""
 
-    def __call__(self, name: str, text: str) -> argparse.ArgumentParser:
-        """Return the parser of the command `name`, with `text` as its help."""
+    def __call__(self, name: str, text: str, example: str) -> argparse.ArgumentParser:
+        """Return the parser of the command `name`, with a help and an example of arguments."""
 
 
 @dataclass(frozen=True)

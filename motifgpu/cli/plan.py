@@ -11,7 +11,7 @@ from motifgpu.cli.streams import print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("plan", "estimate memory and time of an analysis, without running it")
+    parser = command("plan", "estimate memory and time of an analysis, without running it", "scan.dm4")
     parser.add_argument("path", type=Path, metavar="PATH", help="a micrograph")
     parser.add_argument(
         "--calibration",

@@ -13,7 +13,11 @@ from motifgpu.cli.streams import print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("reconstruct", "rebuild a micrograph from its motifs and show what they do not explain")
+    parser = command(
+        "reconstruct",
+        "rebuild a micrograph from its motifs and show what they do not explain",
+        "scan.dm4 --classes 50",
+    )
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("-o", "--out", type=Path, default=Path("reconstruction"), help="folder to write to")
     parser.add_argument(

@@ -13,7 +13,11 @@ from motifgpu.core.choices import FIGURES
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("report", "write the report of a run, and pages of its micrographs")
+    parser = command(
+        "report",
+        "write the report of a run, and pages of its micrographs",
+        "out.motif --micrograph scan07.dm4",
+    )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
     parser.add_argument(
         "--figures",

@@ -41,7 +41,11 @@ def shard(text: str) -> tuple[int, int]:
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("run", "analyse thousands of micrographs into one folder; an interrupted run continues")
+    parser = command(
+        "run",
+        "analyse thousands of micrographs into one folder; an interrupted run continues",
+        "'scans/**/*.dm4' -o out.motif --pooled",
+    )
     parser.add_argument(
         "paths",
         nargs="+",
@@ -198,7 +202,7 @@ def tell(found: Run, as_json: bool) -> int:
             say(
                 f"  {counted(numbers['micrographs'], 'micrograph')}, "
                 f"{counted(numbers['columns'], 'atom column')}, "
-                f"{numbers['points']:,} with a motif"
+                f"{numbers['points']:,} with a patch"
             )
         if about["state"] == "sharded":
             say(f"  when all shards are done: motifgpu merge {found.path}")

@@ -12,7 +12,11 @@ from motifgpu.core.sizes import LARGEST_SIDE
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("simulate", "write a simulated micrograph of a monolayer with its truth")
+    parser = command(
+        "simulate",
+        "write a simulated micrograph of a monolayer with its truth",
+        "scan.npz --vacancies 0.05 --dopant W=0.03",
+    )
     parser.add_argument(
         "out", type=Path, metavar="OUT.npz", help="archive with image, points, labels and names"
     )

@@ -11,7 +11,7 @@ from motifgpu.cli.streams import print_json
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("twist", "measure the twist angle of a bilayer")
+    parser = command("twist", "measure the twist angle of a bilayer", "bilayer.dm4")
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("--signal", help="title of the image, if a file holds several")
     parser.add_argument("--method", choices=("fit", "search"), default="fit", help="(default: fit)")

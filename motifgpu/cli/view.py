@@ -11,7 +11,11 @@ from motifgpu.cli.streams import log, print_json, say
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("view", "look through analyses in a browser, where what is decided is saved by itself")
+    parser = command(
+        "view",
+        "look through analyses in a browser, where what is decided is saved by itself",
+        "results --open",
+    )
     parser.add_argument(
         "path",
         type=Path,

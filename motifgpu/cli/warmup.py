@@ -10,7 +10,7 @@ from motifgpu.cli.streams import print_json
 
 def add(command: AddCommand) -> None:
     """Add the command to the parser."""
-    parser = command("warmup", "compile the GPU kernels ahead of time, into CuPy's kernel cache")
+    parser = command("warmup", "compile the GPU kernels ahead of time, into CuPy's kernel cache", "")
     add_option(parser, "n_neighbors")
 
 

@@ -28,3 +28,10 @@ def printable(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return how many there are of what a noun names: ``1 motif``, ``1,234 motifs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; what is not quite none or all is said so: ``< 0.1 %``, ``> 99.9 %``."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"

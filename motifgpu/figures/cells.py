@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from motifgpu.core.namespace import to_numpy
+from motifgpu.core.text import counted
 from motifgpu.figures.drawing import log_scale, show_grey
 from motifgpu.figures.hierarchy import CRYSTAL, cell_fill, differing, motif_legend
 from motifgpu.structure.cells import Cells
@@ -122,9 +123,10 @@ def plot_growth(hierarchy: Hierarchy, ax: Axes | None = None) -> Axes:
     ax.plot(
         g.level, g.distinct, "o-", color="#0072B2", markersize=5, linewidth=1.6, label="distinct motif-cells"
     )
-    text = "too few places for a rate" if math.isnan(g.rate) else f"rises by {g.rate:.2f} nats per level"
-    ax.set_title(f"{int(g.distinct.sum())} distinct motif-cells; {text}", fontsize=10)
-    ax.set(xlabel="level (cells)", ylabel="number")
+    times = f"{math.exp(g.rate):.2g} times as many from level to level"
+    text = "too few places for a rate" if math.isnan(g.rate) else times
+    ax.set_title(f"{counted(int(g.distinct.sum()), 'distinct motif-cell')}; {text}", fontsize=10)
+    ax.set(xlabel="level (cells)", ylabel="number", xlim=(0.5, max(g.level, default=1) + 0.5))
     log_scale(ax, "y")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=8)

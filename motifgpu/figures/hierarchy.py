@@ -17,6 +17,7 @@ from matplotlib.patches import Polygon as PolygonPatch
 from matplotlib.path import Path
 
 from motifgpu.core.errors import StageError
+from motifgpu.core.text import counted
 from motifgpu.figures.drawing import plain
 from motifgpu.figures.palette import motif_color
 from motifgpu.structure.cells import MISSING, Cells, Content
@@ -172,7 +173,7 @@ def plot_hierarchy(
             "draw the hierarchy of each micrograph",
         )
     crystal = hierarchy.dominant[0] if hierarchy.dominant else cells.contents[0]
-    title = f"{len(hierarchy.nodes)} motif-cells in {len(hierarchy.occurrences):,} places"
+    title = f"{counted(len(hierarchy.nodes), 'motif-cell')} in {counted(len(hierarchy.occurrences), 'place')}"
     if not hierarchy.nodes:
         ax = ax or Figure(figsize=(5, 2), layout="constrained", dpi=150).add_subplot()
         ax.axis("off")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from motifgpu.core.namespace import to_numpy
-from motifgpu.core.text import counted
+from motifgpu.core.text import counted, percent
 from motifgpu.features.windows import gaps, window
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _described(analysis: Analysis, motif: Mapping[str, Any], common: Sequence[Mapping[str, Any]]) -> str:
     """Say what a rare motif is beside the common one on whose sites it stands."""
-    text = f"{motif['count']:,} {motif['name']} ({100 * motif['fraction']:.1f} %"
+    text = f"{motif['count']:,} {motif['name']} ({percent(motif['fraction'])}"
     if motif["per_nm2"]:
         text += f", {motif['per_nm2']:.2g} per nm²"
     text += ")"

@@ -69,8 +69,7 @@ async function describe(indices) {
   const chosen = some(indices);
   const sure = indices.reduce((sum, i) => sum + data.confidence[i], 0) / indices.length;
   const shell = about.complete && usualShell(places, state.labels, chosen, about.shell, name);
-  const share = shell ? `${Math.round(100 * shell[1])} %` : "";
-  find("[data-say=shell]").textContent = shell ? `${shell[0]} (around ${share} of them)` : "–";
+  find("[data-say=shell]").textContent = shell || "–";
   find("[data-say=confidence]").textContent = indices.length ? sure.toFixed(2) : "–";
   const read = await pixels;
   if (indices !== source.selected.indices) return; // another selection came meanwhile

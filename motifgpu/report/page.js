@@ -7,7 +7,7 @@ function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
   const value = (row, k) => row.cells[k]?.textContent.trim() ?? "";
-  const number = (text) => Number.parseFloat(text.replaceAll(",", ""));
+  const number = (text) => Number.parseFloat(text.replaceAll(",", "").replace(/^[<>] /, ""));
   function sort(k) {
     const down = heads[k].ariaSort === "ascending";
     for (const head of heads) head.ariaSort = "none";

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motifgpu.core.text import counted, percent
 from motifgpu.report.linked import linked_view
 from motifgpu.report.markup import Cell, Stills, chip, fill
 
@@ -72,7 +73,7 @@ def _motif_table(analysis: Analysis, summary: Mapping[str, Any]) -> tuple[list[s
         row: list[Cell] = [
             ("", chip(label) + _called(motif)),
             ("number", f"{motif['count']:,}"),
-            ("number", f"{100 * motif['fraction']:.1f} %"),
+            ("number", percent(motif["fraction"])),
             *(("number", _listed(motif[name])) for name in ("identities", "domains") if several),
             ("number", str(motif["environments"])),
             ("number", f"{motif['confidence']:.2f}"),
@@ -114,7 +115,7 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("seconds of analysis", f"{sum(summary['timings_s'].values()):.2f}"),
     ]
     if summary["n_motif_cells"] is not None:
-        cells = f"{summary['n_motif_cells']} in {summary['motif_cell_places']:,} places"
+        cells = f"{summary['n_motif_cells']} in {counted(summary['motif_cell_places'], 'place')}"
         shown.insert(5, ("kinds of motif-cell", cells))
     return shown
 

@@ -58,10 +58,10 @@ function drawPatch(canvas, patch) {
   context.putImageData(pixels, 0, 0);
 }
 
-// What most of the columns `chosen` have between `near` and `far` px around them, [text, share]; null where no
+// What most of the columns `chosen` have between `near` and `far` px around them, in words; empty where no
 // column has all of its neighbours in the picture.
 function usualShell(places, labels, chosen, [near, far], called) {
-  if (!(far > 0)) return null;
+  if (!(far > 0)) return "";
   const cells = new Map();
   const key = (row, col) => `${Math.floor(row / far)},${Math.floor(col / far)}`;
   let [bottom, right, top, left] = [-Infinity, -Infinity, Infinity, Infinity];
@@ -91,10 +91,11 @@ function usualShell(places, labels, chosen, [near, far], called) {
     const kind = held.sort((a, b) => a - b).join();
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   }
-  if (!number) return null;
+  if (!number) return "";
   const [kind, often] = [...kinds].sort((a, b) => b[1] - a[1])[0];
   const held = new Map();
   for (const label of kind ? kind.split(",").map(Number) : []) held.set(label, (held.get(label) ?? 0) + 1);
   const text = [...held].map(([label, count]) => `${count} × ${called(label)}`).join(" + ") || "nothing";
-  return [text, often / number];
+  const around = often === number ? "all" : `${Math.min(Math.round((100 * often) / number), 99)} %`;
+  return `${text} (around ${around} of them)`;
 }

@@ -125,5 +125,6 @@ def nearest_shell(shells: NeighborShells, label: int, name: Callable[[int], str]
     members, number = kinds[0]
     held = {kind: members.count(kind) for kind in sorted(set(members))}
     text = " + ".join(f"{count} × {name(kind)}" for kind, count in held.items())
-    share = number / sum(count for _, count in kinds)
-    return f"{text or 'nothing'} (around {100 * share:.0f} % of them)"
+    total = sum(count for _, count in kinds)
+    around = "all" if number == total else f"{min(100 * number / total, 99):.0f} %"
+    return f"{text or 'nothing'} (around {around} of them)"

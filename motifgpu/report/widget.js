@@ -126,7 +126,7 @@ function render({ model, el }) {
     said.textContent = indices.length
       ? `${number(indices.length)} of ${number(total)}: ` +
         held.slice(0, 6).map(([label, n]) => `${number(n)} ${view.name(label)}`).join(", ") +
-        `; confidence ${sure.toFixed(2)}${shell ? `; beside ${shell[0]} (${Math.round(100 * shell[1])} %)` : ""}`
+        `; confidence ${sure.toFixed(2)}${shell ? `; beside ${shell}` : ""}`
       : "Draw a line around columns, click on one, or choose a motif. Shift adds.";
     const full = wholeOf(view, held);
     field.value = full.length === 1 && held.length === 1 ? (view.state.names.get(full[0]) ?? "") : "";

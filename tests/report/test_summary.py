@@ -65,7 +65,7 @@ def test_unassigned_columns_come_last(forgotten: Analysis) -> None:
     ("multisets", "text"),
     [
         (((((0, 0, 1), 3), ((0, 1, 1), 1)),), "2 × motif 0 + 1 × motif 1 (around 75 % of them)"),
-        (((((-1, 4), 1),),), "1 × unassigned + 1 × motif 4 (around 100 % of them)"),
+        (((((-1, 4), 1),),), "1 × unassigned + 1 × motif 4 (around all of them)"),
         (((((), 2), ((0,), 2)),), "nothing (around 50 % of them)"),
         (((),), ""),
     ],
