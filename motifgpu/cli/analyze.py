@@ -17,13 +17,13 @@ from motifgpu.cli.options import (
     AddCommand,
     Whole,
     add_dictionary,
-    add_figures,
     add_options,
     dictionary,
 )
 from motifgpu.cli.parsers import group
 from motifgpu.cli.streams import print_json, say
 from motifgpu.cli.words import in_own_words
+from motifgpu.core.choices import FIGURES
 from motifgpu.core.sizes import LARGEST_IMAGE
 from motifgpu.core.text import counted, percent
 from motifgpu.store.layout import ARCHIVE
@@ -54,12 +54,17 @@ def add(command: AddCommand) -> None:
         default=Path("motifs"),
         help="folder to write to, with one folder per image",
     )
-    add_figures(written)
     written.add_argument("--reconstruction", action="store_true", help="show what the motifs do not explain")
     written.add_argument("--twist", action="store_true", help="show the twist angle of a bilayer")
     written.add_argument("--still", action="store_true", help="a report of still pictures, without Bokeh")
     written.add_argument(
         "--movie", action="store_true", help="also write layout.gif, the relaxation of the layout"
+    )
+    written.add_argument(
+        "--figures",
+        choices=FIGURES,
+        default=FIGURES[0],
+        help=f"form of the files in the folder figures (default: {FIGURES[0]})",
     )
     written.add_argument(
         "--save",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from motifgpu.cli.parsers import OptionGroup, group
-from motifgpu.core.choices import FIGURES
 from motifgpu.options import RULES, Options, Rule
 
 if TYPE_CHECKING:
@@ -117,16 +116,6 @@ def add_option(parser: argparse.ArgumentParser | OptionGroup, name: str) -> None
         choices=rule.choices or None,
         metavar=rule.metavar or (None if rule.choices else rule.flag.lstrip("-").upper()),
         help=" ".join(filter(None, (rule.about, "" if usual == "" else f"(default: {usual})"))),
-    )
-
-
-def add_figures(parser: OptionGroup, default: str = "png") -> None:
-    """Add the option that says in what form figures are written."""
-    parser.add_argument(
-        "--figures",
-        choices=FIGURES,
-        default=default,
-        help=f"form of the files in the folder figures (default: {default})",
     )
 
 
