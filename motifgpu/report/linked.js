@@ -7,15 +7,21 @@ const said = find("output");
 const box = find(".picks");
 const field = find("input[name=called]");
 const data = source.data;
-const total = data.motif.length;
-const places = [...data.motif.keys()].map((i) => [data.down[i] / scale, data.right[i] / scale]);
+const drawn = data.motif.length; // columns; those that are not drawn have the numbers from here on
+const undrawn = readUndrawn(about.undrawn);
+const total = drawn + undrawn.number;
+const places = [
+  ...[...data.motif.keys()].map((i) => [data.down[i] / scale, data.right[i] / scale]),
+  ...[...undrawn.row].map((row, i) => [row, undrawn.col[i]]),
+];
+const confidence = Float32Array.from([...data.confidence, ...undrawn.confidence]);
 const number = (value) => value.toLocaleString("en");
 const view = makeDecisions({
-  labels: data.motif,
+  labels: [...data.motif, ...undrawn.motif],
   names: about.names,
   motifs: about.motifs,
   typical: data.typical,
-  confidence: data.confidence,
+  confidence,
   place: (i) => places[i],
 });
 const { state, name } = view;
@@ -34,12 +40,32 @@ function shown(indices) {
   return indices.filter((i) => state.labels[i] !== NO_COLUMN && !hidden.has(state.labels[i]));
 }
 
+let besides = []; // what is selected and not drawn
+let choosing = false;
+let shift = false;
+
+function chosenNow() {
+  return [...source.selected.indices, ...besides];
+}
+
 function select(indices) {
-  source.selected.indices = indices;
+  besides = indices.filter((i) => i >= drawn);
+  choosing = true;
+  source.selected.indices = indices.filter((i) => i < drawn);
+  choosing = false;
+  say();
+}
+
+// A line or a box was drawn on a plot, and Bokeh has selected the columns that are drawn.
+function drawnAround({ geometry, final }, x, y) {
+  if (!final || !undrawn.number) return;
+  const found = enclosed(geometry, x, y).map((i) => i + drawn);
+  besides = shift ? [...new Set([...besides, ...found])] : found;
+  say();
 }
 
 function say() {
-  const indices = source.selected.indices;
+  const indices = chosenNow();
   const visible = shown(indices);
   if (visible.length < indices.length) {
     select(visible); // which says it again
@@ -65,14 +91,17 @@ function say() {
   describe(indices);
 }
 
+let described = 0;
 async function describe(indices) {
   const chosen = some(indices);
-  const sure = indices.reduce((sum, i) => sum + data.confidence[i], 0) / indices.length;
-  const shell = about.complete && usualShell(places, state.labels, chosen, about.shell, name);
+  const sure = indices.reduce((sum, i) => sum + confidence[i], 0) / indices.length;
+  const complete = about.complete || undrawn.number > 0;
+  const shell = complete && usualShell(places, state.labels, chosen, about.shell, name);
   find("[data-say=shell]").textContent = shell || "–";
   find("[data-say=confidence]").textContent = indices.length ? sure.toFixed(2) : "–";
+  const turn = ++described;
   const read = await pixels;
-  if (indices !== source.selected.indices) return; // another selection came meanwhile
+  if (turn !== described) return; // another selection came meanwhile
   drawPatch(find("canvas"), meanPatch(read, chosen.map((i) => places[i]), about.side));
 }
 
@@ -117,7 +146,7 @@ function picker(kind, label, count, called) {
   pick.addEventListener("click", (event) => {
     const value = (i) => (kind === "motif" ? state.labels[i] : data[kind][i]);
     const own = [...state.labels.keys()].filter((i) => value(i) === label);
-    const chosen = source.selected.indices;
+    const chosen = chosenNow();
     const rest = event.shiftKey ? chosen.filter((i) => value(i) !== label) : [];
     const on = pick.getAttribute("aria-pressed") === "true" && (event.shiftKey || chosen.length === own.length);
     select(on ? rest : [...rest, ...own]);
@@ -154,7 +183,7 @@ function legend() {
   others.hidden = colored === "motif" || colored === "confidence";
   if (others.hidden) return;
   const found = new Map();
-  state.labels.forEach((label, i) => {
+  state.labels.subarray(0, drawn).forEach((label, i) => {
     if (label === NO_COLUMN) return;
     const own = found.get(data[colored][i]) ?? [0, label];
     found.set(data[colored][i], [own[0] + 1, own[1]]);
@@ -173,15 +202,16 @@ function legend() {
 // Bring all that is shown up to date after a decision, or after a motif was hidden.
 function redraw() {
   legend();
-  data.motif = Int32Array.from(state.labels, (label) => Math.max(label, NO_MOTIF));
-  data.called = Array.from(state.labels, name);
-  const visible = Float32Array.from(state.labels, (label) => (label === NO_COLUMN || hidden.has(label) ? 0 : 1));
+  const labels = state.labels.subarray(0, drawn);
+  data.motif = Int32Array.from(labels, (label) => Math.max(label, NO_MOTIF));
+  data.called = Array.from(labels, name);
+  const visible = Float32Array.from(labels, (label) => (label === NO_COLUMN || hidden.has(label) ? 0 : 1));
   data.dot = visible;
   data.faint = visible.map((value) => value * 0.25);
   data.ring = visible.map((value, i) => value * about.rings[usual.has(state.labels[i]) ? 0 : 1]);
   source.change.emit();
   const motifOf = new Map(); // of each environment
-  state.labels.forEach((label, i) => motifOf.set(data.environment[i], label));
+  labels.forEach((label, i) => motifOf.set(data.environment[i], label));
   const own = discs.data_source.data;
   own.motif = Array.from(own.environment_of, (one) => css(paintOf(motifOf.get(one) ?? NO_MOTIF)));
   discs.data_source.change.emit();
@@ -228,7 +258,7 @@ function usualMotifs() {
 }
 
 function act(what) {
-  const found = meant(view, what, source.selected.indices, field.value.trim());
+  const found = meant(view, what, chosenNow(), field.value.trim());
   if (typeof found === "string") {
     said.textContent = found;
     return;
@@ -320,7 +350,17 @@ function csv() {
   download([heads.join(","), ...lines, ""].join("\n"), "text/csv", "selected-columns.csv");
 }
 
-source.selected.properties.indices.change.connect(say);
+source.selected.properties.indices.change.connect(() => {
+  if (choosing) return;
+  if (!shift) besides = [];
+  say();
+});
+const onGeometry = (x, y) => (event) => drawnAround(event, x, y);
+plots[0].on_event("selectiongeometry", onGeometry(undrawn.x, undrawn.y));
+plots[1].on_event("selectiongeometry", onGeometry(...["col", "row"].map((k) => undrawn[k].map((x) => x * scale))));
+for (const what of ["keydown", "keyup", "pointerdown", "pointerup"]) {
+  addEventListener(what, (event) => { shift = event.shiftKey; }, true);
+}
 for (const radio of section.querySelectorAll("input[name=color]")) {
   radio.addEventListener("change", () => color(radio.value));
 }

@@ -14,7 +14,7 @@ from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.layout import COLORS
 from motifgpu.figures.sample import LIMIT, drawn_columns
 from motifgpu.report.markup import fill
-from motifgpu.report.shown import about
+from motifgpu.report.shown import about, undrawn
 
 if TYPE_CHECKING:
     from motifgpu.analysis import Analysis
@@ -27,7 +27,7 @@ _DESCRIBED = {
     "layout.",
 }
 _HINT = "Drag on a picture, tap a column or choose a motif."
-_SCRIPTS = "decisions.js", "selection.js", "linked.js"  # one after the other
+_SCRIPTS = "decisions.js", "selection.js", "undrawn.js", "linked.js"  # one after the other
 # What is done to a selection: the act, what it needs, and the words.
 _ACTS = (
     ("merge", "two", "Merge", "Make the selected motifs one"),
@@ -93,7 +93,7 @@ def linked_view(analysis: Analysis, limit: int = LIMIT) -> LinkedView | None:
     body = fill(
         "linked",
         hint=_HINT,
-        about=json.dumps(about(analysis, rows)),
+        about=json.dumps(about(analysis, rows) | {"undrawn": undrawn(analysis, rows)}),
         colors=COLORS,
         acts=_ACTS,
         plots=[(Markup(places[name]), text) for name, text in _DESCRIBED.items()],
@@ -118,4 +118,7 @@ def _counts_said(labels: np.ndarray, rows: np.ndarray, motifs: Motifs) -> str:
         for kind, few, all_ in zip(kinds.tolist(), drawn.tolist(), counts.tolist(), strict=True)
         if few < all_
     )
-    return f"{len(rows):,} of {len(labels):,} columns are drawn; thinned out: {thinned}."
+    return (
+        f"{len(rows):,} of {len(labels):,} columns are drawn; thinned out: {thinned}. A line around a "
+        "region means all columns in it."
+    )

@@ -23,6 +23,7 @@ RING = 0.33  # of the distance to the next column, so that rings stay apart
 _COMMON = 0.2  # share of the columns from which on a motif's rings are faint
 _CROWDED = 2500  # columns from which on faint rings are drawn, lest they bury the atoms
 _FAINT = 0.4
+_MOST_UNDRAWN = 400_000  # columns of which a page knows besides those drawn: 13 MB
 
 
 def about(analysis: Analysis, rows: np.ndarray) -> dict[str, Any]:
@@ -41,6 +42,25 @@ def about(analysis: Analysis, rows: np.ndarray) -> dict[str, Any]:
         "common": _COMMON,
         "rings": [_FAINT if len(rows) > _CROWDED else 1.0, 1.0],
     }
+
+
+def undrawn(analysis: Analysis, rows: np.ndarray) -> str:
+    """Return the columns that are not among the drawn `rows`, for ``undrawn.js``.
+
+    Returns
+    -------
+    str
+        In base64, six float32 of each: row and col px, x and y in the layout, motif, confidence. Empty where
+        all are drawn, or there are too many for a page.
+    """
+    left = np.ones(len(analysis.points), bool)
+    left[rows] = False
+    if left.sum() > _MOST_UNDRAWN:
+        return ""
+    motifs = analysis.motifs
+    parts = analysis.points, analysis.layout, motifs.labels[:, None], motifs.confidence[:, None]
+    values = np.concatenate([to_numpy(part)[left] for part in parts], axis=1).astype("<f4")
+    return base64.b64encode(values.tobytes()).decode()
 
 
 def micrograph_picture(image: Any) -> str:

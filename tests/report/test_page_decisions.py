@@ -13,12 +13,19 @@ from support import report_page
 from support.report_page import DRAWN, Page, ring
 
 from motifgpu import Analysis, Micrograph, analyze, read_decisions, simulate
+from motifgpu.report import page as page_module
 from motifgpu.report.page import render
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("bokeh", reason="the linked view is made with Bokeh (extra: report)")
 pytest.importorskip("playwright.sync_api", reason="a browser is driven with Playwright")
 
+# Where the frame of the micrograph is on the screen.
+FRAME = """() => {
+  const view = Bokeh.index.find_one(linkedView.plots[1]);
+  const box = view.canvas_view.el.getBoundingClientRect(), { left, top, width, height } = view.frame.bbox;
+  return { x: box.x + left, y: box.y + top, width, height };
+}"""
 HOSTILE = "<img src=x onerror=window.hit=1>"
 
 
@@ -234,3 +241,42 @@ def test_tables_are_sorted_by_their_heads(page: Page, analysis: Analysis) -> Non
     head.focus()
     page.page.keyboard.press("Enter")
     assert page.page.evaluate(shown) == sorted(counts, key=int, reverse=True)
+
+
+def test_a_line_means_the_columns_too_that_are_not_drawn(
+    browser: Any, analysis: Analysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines and the buttons of motifs decide the same on a page that draws a fifth of the columns."""
+    counts = analysis.motifs.counts.sum()
+    decided = []
+    whole = page_module.linked_view
+    for limit in (counts, counts // 5):
+        monkeypatch.setattr(page_module, "linked_view", lambda found, limit=limit: whole(found, limit))
+        report = tmp_path / f"{limit}.html"
+        report.write_text(render(analysis, {}), encoding="utf-8")
+        page = Page(browser, report)
+        assert len(page.columns()) == limit
+        frame = page.page.evaluate(FRAME)
+        middle = np.array([frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2])
+        page.lasso(ring(middle, 0.2 * frame["width"]))
+        call(page, "within")
+        page.page.keyboard.press("Escape")
+        page.page.keyboard.down("Shift")
+        for place in (0.25, 0.75):
+            page.lasso(ring(np.array([frame["x"] + place * frame["width"], middle[1]]), 0.1 * frame["width"]))
+        page.page.keyboard.up("Shift")
+        act(page, "wrong")
+        pick(page, 1)
+        call(page, "Se2")
+        assert not page.errors
+        now, names = state(page)
+        made = analysis.apply(read_decisions(saved(page, tmp_path)))
+        assert {name: int((now == motif).sum()) for motif, name in names.items()} == {
+            name: int((made.motifs.labels == motif).sum())
+            for motif, name in enumerate(made.motifs.names)
+            if name
+        }
+        decided.append(made.motifs.labels)
+        page.page.close()
+    assert 20 < (decided[0] < 0).sum() < counts
+    np.testing.assert_array_equal(decided[0], decided[1])
