@@ -2,19 +2,23 @@
 
 How the examples in pages are run
 ---------------------------------
-`docs/build` runs every ```` ```python ```` and ```` ```sh ```` block of every Markdown page, and fails
-with the page and the line where one fails. The blocks of a page run in order: the Python ones in a namespace
-of their own, the shell ones by `bash -eu` with `motifgpu` on the path, all in one scratch folder that holds
+MyST-NB runs every ```` ```python ```` and ```` ```sh ```` block of every Markdown page and shows below
+it what came of it; the build fails where one fails. The blocks of a page run in order, in one namespace
+and one scratch folder, which holds
 
     scan.tif, other.tif     simulated MoSe2 monolayers with defects, 256 x 256 px, with their pixel size
     scans/                  three more of them
 
-so a page may begin with ``analysis = motifgpu.analyze("scan.tif")`` after ``import motifgpu``. An example
-that cannot run has, in the line before its fence, the reason::
+so a page may begin with ``analysis = motifgpu.analyze("scan.tif")`` after ``import motifgpu``. Shell
+blocks are run by `bash -eu` with `motifgpu` on the path. What the last line of a Python block is, such
+as an analysis or a figure, is shown; a semicolon after it hides it. An example that cannot run has, in
+the line before its fence, the reason::
 
     <!-- not run: needs a GPU -->
 
-Blocks of other languages (`text`, `toml`, `console`) are never run. A page should take less than 20 s.
+Blocks of other languages (`text`, `toml`, `console`) are never run. A page should take less than 20 s;
+no block may take more than `nb_execution_timeout`. `extensions/page_examples.py` makes cells of the
+blocks.
 
 Formulas are written between dollar signs and become MathML, so no page needs a network.
 """
@@ -38,7 +42,7 @@ copyright = f"2026, {author}"  # shown at the foot of every page
 release = version = metadata.version("motifgpu")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -47,6 +51,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "command_line",
     "mathml",
+    "page_examples",
     "public_names",
     "report_pictures",
     "run_tables",
@@ -58,6 +63,12 @@ default_role = "name"
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "force"
+nb_execution_timeout = 120  # s, of a block
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_merge_streams = True
 
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say types, shapes and units
