@@ -51,6 +51,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "command_line",
     "mathml",
+    "measured",
     "page_examples",
     "public_names",
     "report_pictures",
@@ -61,7 +62,8 @@ templates_path = ["_templates"]
 nitpicky = True
 default_role = "name"
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist", "substitution"]
+myst_substitutions = {"version": release}
 myst_heading_anchors = 3
 
 nb_execution_mode = "force"

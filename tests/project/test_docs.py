@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
+import json
 import re
 import subprocess
 import sys
@@ -37,7 +37,8 @@ def part(path: str) -> ModuleType:
     return module
 
 
-examples = part("examples.py")
+examples = part("extensions/page_cells.py")
+kernel = part("extensions/page_kernel.py")
 
 PAGE = """# A page
 
@@ -99,31 +100,60 @@ def test_marks_that_say_nothing_are_refused(page: str, problem: str) -> None:
         list(examples.blocks(page))
 
 
-def test_a_page_is_run_in_order_in_one_folder_and_one_namespace(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(PAGE)
-    folder = tmp_path / "scratch"
-    folder.mkdir()
-    before = os.getcwd()
-    assert examples.run_page(page, folder) == 3
-    assert (folder / "written").read_text() == "6"
-    assert os.getcwd() == before
+@pytest.mark.parametrize("page", ["- a list\n\n  ```python\n  x = 1\n  ```\n", "~~~python\nx = 1\n~~~\n"])
+def test_an_example_that_would_be_no_cell_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match=r"line \d: an example that runs stands at the margin"):
+        examples.as_notebook(page)
 
 
-@pytest.mark.parametrize("code", ["```python\n1 / 0\n```\n", "```sh\nfalse | true\nfalse\n```\n"])
-def test_a_failing_example_names_its_page(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], code: str
+def test_examples_that_run_are_cells_and_all_else_stays() -> None:
+    page = PAGE.replace("- in a list\n\n", "").replace("\n  ", "\n")
+    made = examples.as_notebook(page)
+    assert made.startswith(
+        f"---\nfile_format: mystnb\nkernelspec:\n  name: {examples.KERNEL}\n---\n# A page\n"
+    )
+    assert made.count("```{code-cell} ipython3\n") == 3
+    assert made.count(f"```{{code-cell}} ipython3\n{examples.SHELL}\ngrep") == 1
+    assert "<!-- not run: needs a GPU -->\n```sh\nexit 1\n```\n" in made
+    assert "```text\nnot code\n```\n" in made
+    plain = "# Another\n\n<!-- not run: needs a GPU -->\n```sh\nexit 1\n```\n"
+    assert examples.as_notebook(plain) == plain
+
+
+def test_a_shell_block_shows_what_it_prints_and_fails_where_a_command_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("# A page\n\n" + code)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    assert examples.run_pages([page], scratch) == [str(page)]
-    assert re.search(rf"{re.escape(str(page))}.*4", capfd.readouterr().err)
+    monkeypatch.chdir(tmp_path)
+    kernel.shell("", "echo one\necho two >&2\n")
+    assert capsys.readouterr().out == "one\ntwo\n"
+    with pytest.raises(RuntimeError, match="exit code 1"):
+        kernel.shell("", "false | true\necho never\n")
+    assert "never" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_pages_are_run_and_show_what_came_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("myst_nb")
+    (tmp_path / "conf.py").write_text(
+        f"import sys; sys.path.insert(0, {str(DOCS / 'extensions')!r})\n"
+        "extensions = ['myst_nb', 'page_examples']\nnb_execution_mode = 'force'\n"
+        "nb_execution_raise_on_error = True\n"
+    )
+    page = tmp_path / "index.md"
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "text", str(tmp_path), str(tmp_path / "out")]
+    page.write_text("# A page\n\n```python\nvalue = 41 + 1\nvalue\n```\n\n```sh\nls scan.tif\n```\n")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "index.txt").read_text()
+    assert "\n   42\n" in text
+    assert text.count("scan.tif") == 2  # the command and its output
+    assert examples.SHELL not in text
+    page.write_text("# A page\n\n```sh\nfalse\n```\n")
+    assert subprocess.run(command, capture_output=True, text=True).returncode
 
 
 def test_pages_begin_with_micrographs_that_state_their_pixel_size(tmp_path: Path) -> None:
-    examples.write_scans(tmp_path)
+    kernel.write_scans(tmp_path)
     for name in ("scan.tif", "other.tif", "scans/first.tif"):
         read = motifgpu.read(tmp_path / name)
         assert read.shape == (256, 256)
@@ -133,7 +163,31 @@ def test_pages_begin_with_micrographs_that_state_their_pixel_size(tmp_path: Path
 def test_every_page_marks_its_examples_properly() -> None:
     pages = [path for path in DOCS.rglob("*.md") if not WRITTEN & set(path.parts)]
     assert pages
-    assert sum(len(list(examples.blocks(page.read_text(encoding="utf-8")))) for page in pages) > 10
+    assert sum("{code-cell}" in examples.as_notebook(page.read_text(encoding="utf-8")) for page in pages) > 10
+
+
+def test_numbers_of_pages_are_those_of_the_result_files() -> None:
+    pytest.importorskip("sphinx")
+    measured = part("extensions/measured.py").measured
+    results = json.loads((ROOT / "benchmarks" / "results" / "cpu.json").read_text())
+    assert measured("decisions/columns ,") == f"{results['decisions']['figures']['columns']:,}"
+    for wrong in (
+        "decisions/nothing d",
+        "nothing/columns d",
+        "decisions/edit_seconds d",
+        "decisions/columns x y",
+    ):
+        with pytest.raises(ValueError, match=r"cpu.json has no number"):
+            measured(wrong)
+
+
+def test_the_page_to_cite_is_the_citation_file() -> None:
+    page, file = ((path).read_text() for path in (DOCS / "reference" / "citation.md", ROOT / "CITATION.cff"))
+    for kind in ("title", "journal", "volume", "year", "doi"):
+        [said] = re.findall(rf"^  {kind} += \{{(.*)\}},$", page, re.MULTILINE)
+        assert f"\n  {kind}: {said}\n" in file
+    names = re.findall(r"family-names: ([^,]+), given-names: ([^}]+)", file)
+    assert " and ".join(f"{family}, {given}" for family, given in names) in page
 
 
 def written_by_hand() -> list[Path]:
