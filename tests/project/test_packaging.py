@@ -54,6 +54,29 @@ def test_locks_are_hashed_and_name_no_index(lock: Path) -> None:
     assert text.count("--hash=sha256:") >= len(blocks)
 
 
+def test_the_recipe_for_conda_has_the_requirements_of_the_project() -> None:
+    yaml = pytest.importorskip("yaml")
+    recipe = yaml.safe_load((ROOT / "ci" / "conda" / "recipe.yaml").read_text())
+    assert recipe["context"]["version"] == PROJECT["version"]
+    needs, about = recipe["requirements"], recipe["about"]
+    assert needs["run"][0] == needs["host"][0] == f"python {PROJECT['requires-python']}"
+    named = {"matplotlib-base": "matplotlib", "hyperspy-base": "hyperspy"}  # without their interfaces
+
+    def plain(requirement: str) -> str:
+        name, _, bound = requirement.partition(" ")
+        return named.get(name, name) + bound
+
+    assert sorted(map(plain, needs["run"][1:])) == sorted(PROJECT["dependencies"])
+    optional = {re.sub(r"\[.*?\]", "", one) for name in EXTRAS.keys() - {"all"} for one in EXTRAS[name]}
+    assert set(map(plain, needs["run_constraints"])) <= optional
+    assert plain(needs["host"][-1]) in TABLES["build-system"]["requires"]
+    [command] = recipe["build"]["python"]["entry_points"]
+    assert command == "motifgpu = " + PROJECT["scripts"]["motifgpu"]
+    assert (about["license"], about["summary"]) == (PROJECT["license"], PROJECT["description"])
+    for path in recipe["source"]["filter"]:
+        assert (ROOT / path.removesuffix("/**")).exists()
+
+
 def test_every_lock_is_written_by_the_script() -> None:
     script = (ROOT / "ci" / "lock").read_text()
     written = set(re.findall(r"^compile(?:_list|_group)? ([\w-]+)", script, re.MULTILINE))
