@@ -334,19 +334,26 @@ function cell(text) {
   return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }
 
+// The selected columns with the fields of columns.csv, and first the row there, as it would be after what was decided.
 function csv() {
   const chosen = source.selected.indices.length ? [...source.selected.indices] : [...data.motif.keys()];
-  const { column, down, right, x, y } = data;
-  const kinds = Object.keys(mappers);
-  const heads = ["column", "row_px", "col_px", ...kinds, "layout_x", "layout_y", "name"];
+  const heads = ["column", ...about.fields];
+  const special = {
+    row_px: (i) => data.down[i] / scale,
+    col_px: (i) => data.right[i] / scale,
+    row_nm: (i) => (about.nm ? data.down[i] : ""),
+    col_nm: (i) => (about.nm ? data.right[i] : ""),
+    layout_x: (i) => data.x[i],
+    layout_y: (i) => data.y[i],
+    occupied: (i) => Boolean(data.occupied[i]),
+    whole: (i) => Boolean(data.whole[i]),
+    name: (i) => cell(state.names.get(state.labels[i]) ?? ""),
+  };
+  const said = (value) => (typeof value === "number" ? Number(value.toPrecision(7)) : value);
   const lines = chosen
     .sort((a, b) => a - b)
     .filter((i) => state.labels[i] !== NO_COLUMN)
-    .map((i) => {
-      const values = [column[i], down[i] / scale, right[i] / scale, ...kinds.map((kind) => data[kind][i]), x[i], y[i]];
-      const known = state.names.get(state.labels[i]) ?? "";
-      return [...values.map((value) => Number(value.toPrecision(7))), cell(known)].join(",");
-    });
+    .map((i) => heads.map((head) => said(special[head]?.(i) ?? data[head][i])).join(","));
   download([heads.join(","), ...lines, ""].join("\n"), "text/csv", "selected-columns.csv");
 }
 

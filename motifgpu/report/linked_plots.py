@@ -42,6 +42,10 @@ _SPARE = 32  # further motifs that a person may make on the page
 _DISC = 130  # px across, of an environment that held every column
 _DIM = "#8A94A3"  # of columns that are not selected: on a pile of them no transparency would tell
 
+# What the CSV of a selection has from the table beside what is drawn.
+_WHOLE = "occupied", "moments_row", "whole"
+_TABLE = *_WHOLE, "prominence", "probability", *(f"{kind}_confidence" for kind in COLORS[1:4])
+
 
 @dataclass(frozen=True, eq=False)
 class LinkedPlots:
@@ -79,6 +83,7 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
     LinkedPlots
     """
     values = column_values(analysis)
+    table = analysis.table().filter(to_numpy(analysis.mask)).take(rows)
     points, layout = to_numpy(analysis.points)[rows], to_numpy(analysis.layout)[rows]
     unit = "nm" if analysis.micrograph.pixel_size_nm else "px"
     scale = analysis.micrograph.pixel_size_nm or 1.0
@@ -97,6 +102,9 @@ def linked_plots(analysis: Analysis, rows: np.ndarray) -> LinkedPlots:
             **{
                 kind: values[kind][rows].astype(np.float32 if kind == "confidence" else np.int32)
                 for kind in COLORS
+            },
+            **{
+                name: table[name].cast("int32" if name in _WHOLE else "float32").to_numpy() for name in _TABLE
             },
         }
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from motifgpu.column_table import FIELDS
 from motifgpu.core.namespace import to_numpy
 from motifgpu.figures.drawing import display_range, per_label
 
@@ -40,6 +41,8 @@ def about(analysis: Analysis, rows: np.ndarray) -> dict[str, Any]:
         "complete": len(rows) == len(analysis.points),
         "shell": analysis.shells.radii[:2].tolist(),
         "common": _COMMON,
+        "fields": [field.name for field in FIELDS],
+        "nm": bool(analysis.micrograph.pixel_size_nm),
         "rings": [_FAINT if len(rows) > _CROWDED else 1.0, 1.0],
     }
 

@@ -138,8 +138,12 @@ def test_what_is_selected_is_saved_as_csv(page: Page, analysis: Analysis, tmp_pa
     found = np.array([[float(row["row_px"]), float(row["col_px"])] for row in rows])
     wanted = np.asarray(analysis.points)[analysis.motifs.labels == 3]
     assert np.allclose(found[np.lexsort(found.T)], wanted[np.lexsort(wanted.T)], atol=0.01)
-    every = np.asarray(analysis.columns.points)[[int(row["column"]) for row in rows]]
-    assert np.allclose(found, every, atol=0.01)
+    table = analysis.table().take([int(row["column"]) for row in rows])
+    assert list(rows[0]) == ["column", *table.column_names]
+    for name in set(table.column_names) - {"name"}:
+        text = [{"true": "1", "false": "0", "": "nan"}.get(row[name], row[name]) for row in rows]
+        expected = table[name].to_pandas().to_numpy(float)
+        np.testing.assert_allclose(np.array(text, float), expected, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 def test_figures_are_saved_from_the_page(page: Page, tmp_path: Path) -> None:
