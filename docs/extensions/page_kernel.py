@@ -33,18 +33,17 @@ def write_scans(folder: Path) -> None:
 
 
 def shell(line: str, cell: str) -> None:
-    """Run a cell by ``bash -eu``, and fail where it fails; what it prints is shown."""
+    """Run a cell by ``bash -eu`` and show what it prints; fail where it fails, with what it logged."""
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", cell],
         env={**os.environ, "PATH": path, "COLUMNS": "100"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
     )
     print(done.stdout, end="")
     if done.returncode:
-        raise RuntimeError(f"exit code {done.returncode}")
+        raise RuntimeError(f"exit code {done.returncode}: {done.stderr}")
 
 
 def prepare(magics: Any) -> None:

@@ -125,9 +125,9 @@ def test_a_shell_block_shows_what_it_prints_and_fails_where_a_command_fails(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     kernel.shell("", "echo one\necho two >&2\n")
-    assert capsys.readouterr().out == "one\ntwo\n"
-    with pytest.raises(RuntimeError, match="exit code 1"):
-        kernel.shell("", "false | true\necho never\n")
+    assert capsys.readouterr().out == "one\n"
+    with pytest.raises(RuntimeError, match="exit code 1: why"):
+        kernel.shell("", "echo why >&2\nfalse | true\necho never\n")
     assert "never" not in capsys.readouterr().out
 
 
