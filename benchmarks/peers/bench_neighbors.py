@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -83,3 +84,23 @@ def test_neighbors(quick: bool) -> None:
     for row in figures:
         assert row["motifgpu"]["recall"] > 0.99, row
         assert row["motifgpu"]["cpu_s"] < row["scikit-learn"]["cpu_s"], row
+
+
+def test_neighbors_of_a_million(full: bool) -> None:
+    """On one thread, most of half an hour; approximate and other exact searches are left out."""
+    if not full:
+        pytest.skip("a million rows are searched with --full")
+    x = moments(1_000_000)
+    rows = np.random.default_rng(0).choice(len(x), 100, replace=False)
+    SEARCHES["motifgpu"](x[:300])
+    (indices, cpu_s) = cpu_seconds(lambda: SEARCHES["motifgpu"](x))
+    figures = {
+        "n": len(x),
+        "cpu_s": cpu_s,
+        "ns_a_pair": 2e9 * cpu_s / len(x) ** 2,
+        "recall": recall(np.asarray(indices), x, rows),
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+    print(figures)
+    record("neighbors_million", figures)
+    assert figures["recall"] > 0.99

@@ -76,12 +76,49 @@ def test_wrong_arguments_are_refused() -> None:
         launch((1,), (2048,), (y.copy(),))
 
 
+@needs_compiler
+@pytest.mark.parametrize(
+    ("grid", "block", "shared", "reason"),
+    [
+        (0, 128, 0, "a grid of 0"),
+        (1, 256, 0, "256 threads .registers for 1 to 128."),
+        (1, 128, 48 * 1024, r"\d+ bytes of shared memory .49152 at most."),
+        (1, 0, 0, "a block of 0"),
+    ],
+    ids=["empty-grid", "registers", "shared-memory", "empty-block"],
+)
+def test_launches_that_a_gpu_refuses_are_refused(grid: int, block: int, shared: int, reason: str) -> None:
+    launch = fixture_kernel("bound", shared_bytes=48 * 1024)
+    launch((1,), (128,), (np.zeros(256, np.float32),), 46 * 1024)
+    with pytest.raises(RuntimeError, match=reason):
+        launch((grid,), (block,), (np.zeros(256, np.float32),), shared)
+
+
+@needs_compiler
+def test_kernel_without_launch_bounds_has_registers_for_few_threads() -> None:
+    launch = fixture_kernel("static_overrun")
+    with pytest.raises(RuntimeError, match=r"512 threads .registers for 1 to 256."):
+        launch((1,), (512,), (np.zeros(512, np.float32),))
+
+
+@needs_compiler
+def test_block_that_waits_for_another_is_reported() -> None:
+    launch = fixture_kernel("all_at_once")
+    launch((1,), (32,), (np.zeros(1, np.int32),))
+    with pytest.raises(RuntimeError, match="waits for what another block writes"):
+        launch((2,), (32,), (np.zeros(1, np.int32),))
+
+
 def sanitized_case(kernel: str, *faults: str) -> None:
     """Run in a child process by the tests below."""
     if kernel == "sums":
         run_sums(*faults)
     elif kernel == "between_blocks":
         fixture_kernel(kernel, *faults)((4,), (64,), (np.zeros(512, np.float32), np.int32(256)))
+    elif kernel == "last_block":
+        y, finished, total = np.zeros(8, np.float32), np.zeros(1, np.int32), np.zeros(1, np.float32)
+        fixture_kernel(kernel, *faults)((8,), (32,), (y, finished, total))
+        assert total[0] == 8
     elif kernel == "four_at_a_time":
         given = np.zeros(32, np.float32), np.zeros(4, np.float32), np.int32(faults[0])
         fixture_kernel(kernel)((1,), (4,), given)
@@ -99,6 +136,9 @@ SANITIZED = [  # sanitizer, kernel, faults, what the report says (None: nothing 
     pytest.param("thread", "sums", "FAULT_NO_BARRIER", "data race", id="race"),
     pytest.param("thread", "between_blocks", "FAULT_ONE_COPY", "data race", id="race-between-blocks"),
     pytest.param("thread", "between_blocks", "", None, id="between-blocks-clean"),
+    pytest.param("thread", "last_block", "FAULT_NO_FENCE_BEFORE", "data race", id="no-fence-before-flag"),
+    pytest.param("thread", "last_block", "FAULT_NO_FENCE_AFTER", "data race", id="no-fence-after-flag"),
+    pytest.param("thread", "last_block", "", None, id="fences-clean"),
     pytest.param("address", "static_overrun", "", "overflow", id="static-overrun"),
     pytest.param("thread", "warp_race", "FAULT_NO_BARRIER", "data race", id="warp-race"),
     pytest.param("address", "sums", "", None, id="address-clean"),
@@ -194,7 +234,9 @@ def test_warm_up_compiles_every_kernel_once() -> None:
         assert warmup.run() == 26
         assert warmup.run() == 0
     written = "".join(file.read_text() for file in loader.folder().glob("*.cu"))
-    assert set(host.launches) == set(device.KERNEL.findall(written))
+    bounds = {name: bound for bound, name in device.KERNEL.findall(written)}
+    assert set(host.launches) == bounds.keys()
+    assert all(bounds.values()), "a kernel does not say for how many threads it has registers"
 
 
 def test_every_kernel_file_explains_itself() -> None:

@@ -6,7 +6,12 @@
 // but to the thread sanitizer they are concurrent (kernels must then use dynamic shared memory only).
 // A barrier that some threads of the block do not reach, or reach on different lines, ends the launch with a message.
 //
-// Not modelled: time, memory ordering between blocks, and the GPU's own expf, which differs in the last bits.
+// To the thread sanitizer an atomic orders nothing by itself, as on a GPU: what was written before a fence is seen
+// after another thread has met a later atomic of the writer at one address, and then a fence. A thread that goes on
+// asking by atomics for what no other block has written ends the launch, because blocks need not run at the same time.
+// A kernel has the registers for as many threads as its __launch_bounds__ say, and without them for 256.
+//
+// Not modelled: time, and the GPU's own expf, which differs in the last bits.
 #pragma once
 #include <cmath>
 #include <csetjmp>
@@ -62,13 +67,13 @@ extern "C" char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")))
 #define HOST_UNWATCHED __attribute__((no_sanitize("address", "thread", "undefined")))
 
 namespace host {
-constexpr unsigned WARP = 32, MOST_THREADS = 1024;
+constexpr unsigned WARP = 32, MOST_THREADS = 1024, MOST_ATOMICS = 1 << 22;  // of a thread from barrier to barrier
 #if defined(__SANITIZE_THREAD__)
 constexpr bool NEW_MEMORY_FOR_BLOCKS = true;  // or a block would seem to race with the one that had the memory before
 #else
 constexpr bool NEW_MEMORY_FOR_BLOCKS = false;
 #endif
-constexpr size_t STACK_BYTES = 256 * 1024, MOST_SHARED_BYTES = 227 * 1024;
+constexpr size_t STACK_BYTES = 256 * 1024;
 enum State { READY, AT_BLOCK_BARRIER, AT_WARP_BARRIER, LEFT };
 
 struct Fiber {
@@ -77,7 +82,9 @@ struct Fiber {
   bool started;
   State state;
   int line;
-  unsigned mask;
+  unsigned mask, atomics;  // atomics since the last barrier
+  bool fenced;
+  void *met;  // where the last atomic was
   void *tsan, *asan_stack;
   uint3 index;
 };
@@ -177,6 +184,7 @@ HOST_UNWATCHED inline void wait(State state, int line, unsigned mask) {
   f.state = state;
   f.line = line;
   f.mask = mask;
+  f.atomics = 0;
   const unsigned warp = machine.current / WARP;
   Marks& marks = block_marks[machine.block_number % MARKED_BLOCKS];
   char& mark = state == AT_BLOCK_BARRIER ? marks.block[machine.block_turn & 1] : marks.warp[warp][machine.warp_turn[warp] & 1];
@@ -238,7 +246,9 @@ HOST_UNWATCHED inline void run_block() {
   for (unsigned i = 0; i < machine.threads; ++i) {
     Fiber& f = machine.fiber[i];
     f.state = READY;
-    f.started = false;
+    f.started = f.fenced = false;
+    f.atomics = 0;
+    f.met = nullptr;
     f.index = {i % machine.block.x, i / machine.block.x % machine.block.y, i / (machine.block.x * machine.block.y)};
     getcontext(&f.context);
     f.context.uc_stack.ss_sp = machine.stacks + i * STACK_BYTES;
@@ -290,8 +300,8 @@ HOST_UNWATCHED inline unsigned scheduled(unsigned position, unsigned n, unsigned
   return unsigned((mix(schedule + 1) % n + uint64_t(position) * stride) % n);
 }
 
-HOST_UNWATCHED inline const char* launch(const unsigned* shape, size_t dynamic_bytes, unsigned schedule,
-                                         void (*entry)(void*), void* arguments) {
+HOST_UNWATCHED inline const char* launch(const unsigned* shape, size_t dynamic_bytes, size_t most_bytes,
+                                         unsigned most_threads, unsigned schedule, void (*entry)(void*), void* arguments) {
   Machine& m = machine;
   m.grid = {shape[0], shape[1], shape[2]};
   m.block = {shape[3], shape[4], shape[5]};
@@ -301,9 +311,11 @@ HOST_UNWATCHED inline const char* launch(const unsigned* shape, size_t dynamic_b
   m.arguments = arguments;
   m.failed = false;
   const unsigned blocks = m.grid.x * m.grid.y * m.grid.z;
-  if (m.threads == 0 || m.threads > MOST_THREADS) fail("a block of %d threads (1 to 1024 are allowed)", int(m.threads));
+  const size_t shared_bytes = dynamic_bytes + size_t(__stop_cuda_shared - __start_cuda_shared);
+  if (m.threads == 0 || m.threads > most_threads)
+    fail("a block of %d threads (registers for 1 to %d)", int(m.threads), int(most_threads));
   else if (blocks == 0 || m.grid.y > 65535 || m.grid.z > 65535) fail("a grid of %d x %d x %d", m.grid.x, m.grid.y, m.grid.z);
-  else if (dynamic_bytes > MOST_SHARED_BYTES) fail("%d bytes of dynamic shared memory (227 KiB at most)", int(dynamic_bytes));
+  else if (shared_bytes > most_bytes) fail("%d bytes of shared memory (%d at most)", int(shared_bytes), int(most_bytes));
   if (m.failed) return m.message;
 #if defined(__SANITIZE_THREAD__)
   m.tsan = __tsan_get_current_fiber();
@@ -373,9 +385,10 @@ void call(void (*kernel)(A...), void** a, std::index_sequence<I...>) {
   kernel(*static_cast<std::remove_reference_t<A>*>(a[I])...);
 }
 template <class... A>
-const char* launch_kernel(void (*kernel)(A...), const unsigned* shape, size_t bytes, unsigned schedule, void** a) {
+const char* launch_kernel(void (*kernel)(A...), const unsigned* shape, size_t bytes, size_t most_bytes,
+                          unsigned most_threads, unsigned schedule, void** a) {
   struct Call { void (*kernel)(A...); void** a; } c{kernel, a};
-  return launch(shape, bytes, schedule, [](void* p) HOST_UNWATCHED {
+  return launch(shape, bytes, most_bytes, most_threads, schedule, [](void* p) HOST_UNWATCHED {
     auto* c = static_cast<Call*>(p);
     call(c->kernel, c->a, std::index_sequence_for<A...>{});
   }, &c);
@@ -394,9 +407,11 @@ template <class T> std::string type_name() {
 template <class... A> std::string signature(void (*)(A...)) { return ((type_name<A>() + ",") + ... + std::string()); }
 }  // namespace host
 
-#define HOST_EXPORT(KERNEL)                                                                                           \
-  extern "C" const char* launch_##KERNEL(const unsigned* shape, size_t bytes, unsigned schedule, void** a) {          \
-    return host::launch_kernel(&KERNEL, shape, bytes, schedule, a);                                                   \
+// The second argument and those after it: as __launch_bounds__ has them.
+#define HOST_EXPORT(KERNEL, MOST_THREADS, ...)                                                                        \
+  extern "C" const char* launch_##KERNEL(const unsigned* shape, size_t bytes, size_t most, unsigned schedule,         \
+                                         void** a) {                                                                  \
+    return host::launch_kernel(&KERNEL, shape, bytes, most, MOST_THREADS, schedule, a);                               \
   }                                                                                                                   \
   extern "C" const char* signature_##KERNEL() { static std::string s = host::signature(&KERNEL); return s.c_str(); }
 
@@ -416,13 +431,28 @@ template <class... A> std::string signature(void (*)(A...)) { return ((type_name
 #define __all_sync(m, p) (host::ballot(m, !(p), __LINE__) == 0)
 template <class T> static inline T* host_dynamic_shared() { return reinterpret_cast<T*>(host::machine.dynamic_shared); }
 
+HOST_UNWATCHED static inline void __threadfence() {
+  host::Fiber& f = host::machine.fiber[host::machine.current];
+  f.fenced = true;
+  if (f.met) HOST_ACQUIRE(*(char*)f.met);
+}
+HOST_UNWATCHED static inline void host_meet(void* p) {
+  host::Fiber& f = host::machine.fiber[host::machine.current];
+  if (f.fenced) HOST_RELEASE(*(char*)p);
+  f.met = p;
+  if (++f.atomics < host::MOST_ATOMICS) return;
+  host::fail("thread %d waits for what another block writes, and blocks need not run at the same time", host::machine.current);
+  host::pause_fiber();
+}
 template <class T> static inline T atomicMax(T* p, T v) {
+  host_meet(p);
   T old;
   __atomic_load(p, &old, __ATOMIC_RELAXED);
   while (old < v && !__atomic_compare_exchange(p, &old, &v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   return old;
 }
 template <class T> static inline T atomicAdd(T* p, T v) {
+  host_meet(p);
   T old, sum;
   __atomic_load(p, &old, __ATOMIC_RELAXED);
   do sum = T(old + v);

@@ -29,7 +29,8 @@ SANITIZERS = {
     "undefined": [*_LINES, "-fsanitize=undefined", "-fno-sanitize-recover=undefined", "-static-libubsan"],
     "thread": [*_LINES, "-fsanitize=thread"],
 }
-KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(")
+KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\s*\(([^)]*)\)\s*)?(\w+)\s*\(")
+UNBOUND = "256"  # threads, at up to 255 of 65,536 registers each, of a kernel that has no launch bounds
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -38,15 +39,16 @@ def missing() -> str | None:
     return None if shutil.which("g++") else "g++ is not installed"
 
 
-def active_kernels(code: str, flags: list[str]) -> list[str]:
-    """Return the names of the kernels that are left in `code` after preprocessing."""
+def active_kernels(code: str, flags: list[str]) -> dict[str, str]:
+    """Return the kernels that are left in `code` after preprocessing, and the launch bounds of each."""
     done = subprocess.run(
         ["g++", "-E", "-P", "-x", "c++", "-D__global__=__global__", *flags, "-"],
         input=code.encode(),
         capture_output=True,
         check=True,
     )
-    return KERNEL.findall(COMMENT.sub("", done.stdout.decode()))
+    found = KERNEL.findall(COMMENT.sub("", done.stdout.decode()))
+    return {name: bounds or UNBOUND for bounds, name in found}
 
 
 @functools.cache
@@ -58,7 +60,8 @@ def library(code: str, sanitizer: str) -> ctypes.CDLL:
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"{key}.so"
     if not target.exists():
-        exports = "".join(f"HOST_EXPORT({name})\n" for name in active_kernels(code, ["-std=c++17"]))
+        kernels = active_kernels(code, ["-std=c++17"])
+        exports = "".join(f"HOST_EXPORT({name}, {bounds})\n" for name, bounds in kernels.items())
         unfinished = target.with_suffix(f".{os.getpid()}")
         done = subprocess.run(
             ["g++", *flags, "-include", str(HEADER), "-x", "c++", "-", "-o", str(unfinished)],
@@ -116,7 +119,8 @@ class HostDevice:
             held = self._arguments(kernel, types, args)
             pointers = (ctypes.c_void_p * len(held))(*map(ctypes.addressof, held))
             shape = (ctypes.c_uint * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
-            error = function(shape, ctypes.c_size_t(shared), ctypes.c_uint(self.schedule), pointers)
+            sizes = ctypes.c_size_t(shared), ctypes.c_size_t(self.shared_bytes)
+            error = function(shape, *sizes, ctypes.c_uint(self.schedule), pointers)
             if error:
                 raise RuntimeError(f"{kernel}: {error.decode()}")
 
