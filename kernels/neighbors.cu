@@ -4,15 +4,20 @@
 // the rows as they are (UNIT 0). Distances of neighbours are 1e-4 to 1e-8, where one minus a scalar product is float32
 // rounding noise, so the work has three parts: a search by products that keeps a shortlist longer than k for each row,
 // distances by difference for the shortlist, and a proof for each row that no point outside its shortlist can be nearer
-// than the k-th kept one. The launcher repeats the search for rows without that proof with DIFFERENCE defined, which
-// subtracts before it squares.
+// than the k-th kept one. Rows without that proof are searched again; with DIFFERENCE defined, a score subtracts before
+// it squares, and is the distance itself.
 //
 // What is done                                                     kernel
 //   rows (N, D) -> (unit) rows, once more minus the centre: v      shift_rows
 //   a centre for each graph: the mean of some of these rows        centres
 //   v (N, D) transposed to (DIM, P), and |v|^2 / 2 (P,)            lay_out
+//   v as two 16-bit floats (P, CHUNKS, 8), and |v|^2 / 2 (P,)      split_rows        TENSOR
 //   shortlists: the LISTED largest v.v' - |v'|^2/2 of each row     shortlist
+//   the same, with the products on tensor cores                    shortlist_tensor  TENSOR
 //   k nearest by difference, and the rows that lack the proof      refine
+// The launcher goes over all rows with shortlist_tensor where the GPU has what it needs and gave, when it was tried, the
+// bits of the other forms; over those that it does not prove with shortlist, and over the rest with DIFFERENCE. What is
+// proven is the k nearest by float32 differences, ties by row, so that all forms give the same bits.
 // A position p of 0 ... P-1 is a row or padding: every graph starts at a multiple of TILE and is padded to one. DIM is
 // D padded to a multiple of DEPTH. Padding has an infinite norm, so it never enters a list, and needs no test.
 //
@@ -22,20 +27,56 @@
 // buffer that is nearly full back to the best. About LISTED (1 + ln(n / LISTED)) scores of n get that far: 360 of a
 // million. Lists are ordered by (score, row), so they do not depend on the order in which threads append.
 //
-// Traffic and arithmetic of n rows in one graph: n^2 DIM fused multiply-adds; each block reads the graph once, from
-// the L2 cache mostly: n^2 DIM / TILE * 4 bytes. On one H200 (float32 67 TFLOP/s, memory 4.8 TB/s), DIM = 66:
+// Traffic and arithmetic of n rows in one graph, in float32: n^2 DIM fused multiply-adds; each block reads the graph once,
+// from the L2 cache mostly: n^2 DIM / TILE * 4 bytes. On one H200 (float32 67 TFLOP/s, memory 4.8 TB/s), DIM = 66:
 // n = 1e6 takes at least 2.0 s of arithmetic and 0.43 s of reading if nothing hit the cache, n = 1e7 at least 197 s.
 // refine gathers LISTED rows for each: 8.4 GB at n = 1e6, at least 1.8 ms.
 //
+// On tensor cores. v = h + l in two 16-bit floats, to 2^-22; v.v' is h.l' + l.h' + h.h', summed in float32. For 16 x 8
+// scores of 66 values that is 4 x 3 products of depth 16, one for both mixed parts of the last eight values, and one of
+// depth 8: 13.5 of depth 16. A tile of 128 x 128 is 128 x 13.5 / 4 = 432 for each of the four tensor cores of a
+// multiprocessor. At 4 cycles (989 TFLOP/s) n = 1e6 takes at least (1e6 / 128)^2 x 432 x 4 / (132 x 1.755e9 / s) = 0.46 s;
+// mma.sync is known to reach five eighths of that rate on this GPU, so an estimate is 0.73 s, and 73 s for n = 1e7. A
+// block reads 37 KB a tile, n^2 / 128 x 288 bytes: 2.3 TB, 0.41 s from an L2 cache of 5.5 TB/s, at the same time.
+// Issue: the loop over values has 48 products of matrices, 12 loads of four matrices and 13 other instructions for
+// 64 x 32 scores and 16 values: 66 % are products, and 84 % of the issue cycles if a product takes four. The loads take
+// 12 x 4 cycles of shared memory in the 48 x 4 / 4 to 48 x 6.4 / 4 cycles of the products: 62 to 100 % of its
+// bandwidth. What follows a tile, 64 x (a multiply-add and a comparison) and the thresholds, is about 180 of 660
+// instructions of a warp, in the time of 216 products. None of this has been measured on a GPU.
+//
+// Each tile for its rows and its columns would halve the products of matrices: 1,380 of the 2,765 cycles that a tile
+// takes a multiprocessor at five eighths. It would add to a tile 64 multiply-adds and comparisons a thread for the columns'
+// thresholds (8 warps, 4 schedulers: 260 to 400 cycles), lists in global memory that several blocks append to, with a
+// reservation for each append, and a lock for each cut; so at most a factor 1.6, and less by what the locks cost. It is
+// for someone who can measure.
+//
+// What this form proves depends on how much nearer the k-th neighbour is than the LISTED-th: of simulated moments of
+// 12,000 columns, k = 9, all rows at 1 and 10 counts a pixel, 99 % at 100, 6 % at 1,000 (shortlist: all of these). The
+// bound on its errors holds for all tensor cores known; with what is reported of an H100, two more binary places and
+// sixteen terms at once, it would be a quarter, and 41 % at 1,000.
+//
 // What was tried: selection in shared memory (for k = 64 it needs more than the tiles, and few scores get there);
 // one list for each thread (sixteen times as many scores pass); a full sort of each buffer (more work than counting,
-// for each entry, those before it). Half the products could be saved by using each tile for its rows and for its
-// columns; then blocks would share lists. Not measured on a GPU yet.
+// for each entry, those before it). On tensor cores: terms padded to 16 values (15 products and memory for one block
+// instead of two); the mixed products first and the large one after them, which makes the proof three times as sharp
+// but loads the first terms twice (94 % of the bandwidth of shared memory); TF32 (errors of 1e-3, a filter only).
 //
-// Constants: D, DIM, DEPTH, LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT, INDEX, VALUE, TILE, THREADS, SLACK;
-// DIFFERENCE optional.
+// Constants: D, DIM, DEPTH, CHUNKS (of 8 values, of both terms), LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT,
+// INDEX, VALUE, TILE, THREADS, SLACK; TENSOR or DIFFERENCE optional.
 #include "shared.cuh"
+#include "tensor.cuh"
 
+#ifdef TENSOR
+// A product has 3 parts, in 16 (or 8) dimensions at a time. Each time 16 terms and the sum so far, four times at worst,
+// are cut off to 23 binary places of the largest, and the sum four times: 24 errors of 2^-23 a b. What is left out, a
+// product of two second terms and what the second terms round, is below 3 times 2^-22 a b.
+#define ROUNDINGS (3 * ((CHUNKS / 2 + 1) / 2) * 24 * 2 + 32)
+#define LOST 1e-9f
+#define SCALE 4096.0f  // of values below 16, so that they and nearly all of their second terms are 16-bit floats
+#else
+#define ROUNDINGS DIM
+#define LOST 0.0f
+#endif
 #define OWN (TILE / (THREADS / 32))  // rows whose buffers one warp cuts
 #define INFINITE __int_as_float(0x7f800000)
 
@@ -149,6 +190,53 @@ __device__ float cut_to_best(float* __restrict__ scores, int* __restrict__ rows,
 // Where the buffer of a block's row begins; the launcher keeps all buffers below 2^31.
 #define BUFFER(ROW) int((blockIdx.x * TILE + (ROW)) * CAPACITY)
 
+// Append those of a row's 8 scores, of columns place(0) ... place(7), that are better than its threshold.
+template <class Place>
+__device__ __forceinline__ void offer(const float (&score)[8], float limit, int own, int buffer, int* count, Place place,
+                                      const int* __restrict__ row_of, float* __restrict__ scores, int* __restrict__ rows) {
+  float best = score[0];
+#pragma unroll
+  for (int c = 1; c < 8; ++c) best = fmaxf(best, score[c]);
+  if (best > limit) {
+#pragma unroll
+    for (int c = 0; c < 8; ++c) {
+      if (score[c] > limit) {
+        const int row = row_of[place(c)];
+        if (row != own) {
+          const int slot = buffer + atomicAdd(count, 1);
+          scores[slot] = score[c];
+          rows[slot] = row;
+        }
+      }
+    }
+  }
+}
+
+// A warp cuts those of its rows' buffers that are nearly full.
+__device__ __forceinline__ void cut_full(int own_rows, float* threshold, int* count, float* __restrict__ scores,
+                                         int* __restrict__ rows) {
+  unsigned full = __ballot_sync(0xffffffffu, count[own_rows + (threadIdx.x & (OWN - 1))] > LISTED + SLACK) & ((1u << OWN) - 1);
+  while (full) {
+    const int cut = own_rows + __ffs(full) - 1;
+    const float limit = cut_to_best(scores + BUFFER(cut), rows + BUFFER(cut), count[cut]);
+    if ((threadIdx.x & 31) == 0) {
+      threshold[cut] = limit;
+      count[cut] = LISTED;
+    }
+    full &= full - 1;
+  }
+}
+
+// A warp leaves the shortlists of its rows in order.
+__device__ __forceinline__ void finish(int own_rows, const int* count, float* __restrict__ scores, int* __restrict__ rows,
+                                       int* __restrict__ found) {
+  for (int i = own_rows; i < own_rows + OWN; ++i) {
+    cut_to_best(scores + BUFFER(i), rows + BUFFER(i), count[i]);
+    if ((threadIdx.x & 31) == 0) found[blockIdx.x * TILE + i] = count[i] < LISTED ? count[i] : LISTED;
+  }
+}
+
+#ifndef TENSOR
 // tiles (3, gridDim.x): first query position, first column position, number of column tiles.
 // Buffers scores and rows (gridDim.x * TILE, CAPACITY); found (gridDim.x * TILE,) entries of each are valid at the end.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
@@ -225,46 +313,176 @@ shortlist(const float* __restrict__ queries, const int* __restrict__ query_row, 
       __syncthreads();
     }
 
+    const auto place = [&](int c) { return column0 + (c & 4) * 16 + tx * 4 + (c & 3); };
 #pragma unroll
     for (int r = 0; r < 8; ++r) {
       const int i = (r & 4) * 16 + ty * 4 + (r & 3);
-      const float limit = threshold[i];
-      float best = score[r][0];
-#pragma unroll
-      for (int c = 1; c < 8; ++c) best = fmaxf(best, score[r][c]);
-      if (best > limit) {
-#pragma unroll
-        for (int c = 0; c < 8; ++c) {
-          if (score[r][c] > limit) {
-            const int row = row_of[column0 + (c & 4) * 16 + tx * 4 + (c & 3)];
-            if (row != own_row[i]) {
-              const int slot = BUFFER(i) + atomicAdd(&count[i], 1);
-              scores[slot] = score[r][c];
-              rows[slot] = row;
-            }
-          }
-        }
-      }
+      offer(score[r], threshold[i], own_row[i], BUFFER(i), &count[i], place, row_of, scores, rows);
     }
     __syncthreads();
     // The barriers of the next slices order this before the next use of thresholds and counts.
-    unsigned full = __ballot_sync(0xffffffffu, count[own_rows + (thread & (OWN - 1))] > LISTED + SLACK) & ((1u << OWN) - 1);
-    while (full) {
-      const int cut = own_rows + __ffs(full) - 1;
-      const float limit = cut_to_best(scores + BUFFER(cut), rows + BUFFER(cut), count[cut]);
-      if ((thread & 31) == 0) {
-        threshold[cut] = limit;
-        count[cut] = LISTED;
-      }
-      full &= full - 1;
-    }
+    cut_full(own_rows, threshold, count, scores, rows);
   }
   __syncwarp();
-  for (int i = own_rows; i < own_rows + OWN; ++i) {
-    cut_to_best(scores + BUFFER(i), rows + BUFFER(i), count[i]);
-    if ((thread & 31) == 0) found[blockIdx.x * TILE + i] = count[i] < LISTED ? count[i] : LISTED;
-  }
+  finish(own_rows, count, scores, rows, found);
 }
+#endif
+
+#ifdef TENSOR
+// Where chunk `chunk` of row `row` of a tile lies: eight rows that are neighbours have one and the same chunk in eight
+// different groups of four banks. Chunks 2 c and 2 c + 1 are the first and second terms of values 8 c ... 8 c + 7.
+#define GROUP ((CHUNKS & -CHUNKS) < 8 ? (CHUNKS & -CHUNKS) : 8)
+__device__ __forceinline__ int chunk_at(int row, int chunk) {
+  return row * CHUNKS + (chunk ^ (row / (8 / GROUP) & (GROUP - 1)));
+}
+
+// chunk_at(row, chunk + 4 steps), for chunk below 4.
+__device__ __forceinline__ int further(int at, int steps) {
+  return GROUP < 8 ? at + 4 * steps : (at ^ 4 * (steps & 1)) + steps / 2 * 8;
+}
+
+// One thread a position: its row times SCALE in two terms, and half the squared norm. halves (P, CHUNKS, 8) are in
+// tiles, see chunk_at().
+extern "C" __global__ void __launch_bounds__(THREADS)
+split_rows(const float* __restrict__ shifted, const int* __restrict__ row_of, unsigned* __restrict__ halves,
+           float* __restrict__ half_norm, int positions) {
+#ifdef WITH_TENSOR_CORES
+  const int p = blockIdx.x * THREADS + threadIdx.x;
+  if (p >= positions) return;
+  const int row = row_of[p];
+  uint4* out = reinterpret_cast<uint4*>(halves) + (INDEX)(p / TILE) * (TILE * CHUNKS);
+  double squares = 0.0;
+  for (int chunk = 0; chunk < CHUNKS / 2; ++chunk) {
+    unsigned first[4], second[4];
+#pragma unroll
+    for (int pair = 0; pair < 4; ++pair) {
+      first[pair] = second[pair] = 0;
+#pragma unroll
+      for (int which = 0; which < 2; ++which) {
+        const int d = chunk * 8 + pair * 2 + which;
+        const float v = row >= 0 && d < D ? shifted[(INDEX)row * D + d] : 0.0f;
+        squares += (double)v * v;
+        const unsigned high = half_bits(SCALE * v);
+        first[pair] |= high << 16 * which;
+        second[pair] |= half_bits(SCALE * v - from_half_bits(high)) << 16 * which;
+      }
+    }
+    out[chunk_at(p % TILE, 2 * chunk)] = {first[0], first[1], first[2], first[3]};
+    out[chunk_at(p % TILE, 2 * chunk + 1)] = {second[0], second[1], second[2], second[3]};
+  }
+  half_norm[p] = row >= 0 ? float(0.5 * squares) : INFINITE;
+#endif
+}
+
+// As shortlist, with the products on tensor cores: of rows h + l and h' + l' of two terms, h l' + l h' + h h'.
+// queries and columns (P, CHUNKS * 4) are halves.
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ query_row,
+                 const unsigned* __restrict__ columns, const float* __restrict__ half_norm,
+                 const int* __restrict__ row_of, const int* __restrict__ tiles, float* __restrict__ scores,
+                 int* __restrict__ rows, int* __restrict__ found) {
+#ifdef WITH_TENSOR_CORES
+  DYNAMIC_SHARED(uint4, held);                                                // [TILE][CHUNKS], the block's rows
+  uint4* passing = held + TILE * CHUNKS;                                      // [2][TILE][CHUNKS], columns
+  float* half = reinterpret_cast<float*>(passing + 2 * TILE * CHUNKS);        // [2][TILE], their half norms
+  float* threshold = half + 2 * TILE;                                         // [TILE]
+  int* count = reinterpret_cast<int*>(threshold + TILE);                      // [TILE]
+  int* own_row = count + TILE;                                                // [TILE]
+  const int thread = threadIdx.x, lane = thread & 31, warp = thread / 32, own_rows = warp * OWN;
+  const int down = warp / 4 * 64, across = warp % 4 * 32;  // a warp has 64 x 32 scores
+  const int first_query = tiles[blockIdx.x];
+  int column0 = tiles[gridDim.x + blockIdx.x];
+  int tiles_left = tiles[2 * gridDim.x + blockIdx.x];
+  // Of which row a lane gives the address, and of the matrix beside the first or not.
+  const int row_a = down + (lane & 15), beside_a = lane >> 4;
+  const int row_b = across + (lane & 7) + (lane >> 4) * 8, beside_b = lane >> 3 & 1;
+  const int at_a[2] = {chunk_at(row_a, 2 * beside_a), chunk_at(row_a, 2 * beside_a + 1)};
+  const int at_b[2] = {chunk_at(row_b, 2 * beside_b), chunk_at(row_b, 2 * beside_b + 1)};
+
+  const auto copy_rows = [&](uint4* to, const unsigned* from, int first) {
+    const uint4* source = reinterpret_cast<const uint4*>(from) + (INDEX)(first / TILE) * (TILE * CHUNKS);
+    for (int i = thread; i < TILE * CHUNKS; i += THREADS) copy_16_bytes(to + i, source + i);
+  };
+  const auto copy_columns = [&](int stage, int first) {
+    copy_rows(passing + stage * TILE * CHUNKS, columns, first);
+    if (thread < TILE / 4) copy_16_bytes(half + stage * TILE + thread * 4, half_norm + first + thread * 4);
+  };
+  copy_rows(held, queries, first_query);
+  copy_columns(0, column0);
+  if (thread < TILE) {
+    own_row[thread] = query_row[first_query + thread];
+    threshold[thread] = own_row[thread] >= 0 ? -INFINITE : INFINITE;
+    count[thread] = 0;
+  }
+
+  for (int stage = 0; tiles_left > 0; --tiles_left, column0 += TILE, stage ^= 1) {
+    copies_have_come();
+    __syncthreads();
+    cut_full(own_rows, threshold, count, scores, rows);
+    if (tiles_left > 1) copy_columns(stage ^ 1, column0 + TILE);
+    const SharedPlace own = shared_place(held), column = shared_place(passing + stage * TILE * CHUNKS);
+    float sum[4][4][4] = {};
+#pragma unroll 1
+    for (int step = 0; step < CHUNKS / 4; ++step) {
+      unsigned a[2][4][4], b[2][2][4];
+#pragma unroll
+      for (int term = 0; term < 2; ++term) {
+#pragma unroll
+        for (int m = 0; m < 4; ++m) load_matrices(a[term][m], own + 16 * (further(at_a[term], step) + m * 16 * CHUNKS));
+#pragma unroll
+        for (int n = 0; n < 2; ++n)
+          load_matrices(b[term][n], column + 16 * (further(at_b[term], step) + n * 16 * CHUNKS));
+      }
+#pragma unroll
+      for (int product = 0; product < 3; ++product)
+#pragma unroll
+        for (int m = 0; m < 4; ++m)
+#pragma unroll
+          for (int n = 0; n < 4; ++n)
+            multiply(sum[m][n], a[product == 1][m], b[product == 0][n / 2][n % 2 * 2], b[product == 0][n / 2][n % 2 * 2 + 1]);
+    }
+    if (CHUNKS / 2 % 2) {  // the last eight values, both terms at once
+      unsigned a[4][4], b[2][4];
+#pragma unroll
+      for (int m = 0; m < 4; ++m)
+        load_matrices(a[m], own + 16 * (chunk_at(row_a, CHUNKS - 2 + beside_a) + m * 16 * CHUNKS));
+#pragma unroll
+      for (int n = 0; n < 2; ++n)
+        load_matrices(b[n], column + 16 * (chunk_at(row_b, CHUNKS - 2 + beside_b) + n * 16 * CHUNKS));
+#pragma unroll
+      for (int m = 0; m < 4; ++m)
+#pragma unroll
+        for (int n = 0; n < 4; ++n) multiply(sum[m][n], a[m], b[n / 2][n % 2 * 2 + 1], b[n / 2][n % 2 * 2]);
+#pragma unroll
+      for (int m = 0; m < 4; ++m)
+#pragma unroll
+        for (int n = 0; n < 4; ++n) multiply(sum[m][n], a[m][0], a[m][1], b[n / 2][n % 2 * 2]);
+    }
+    __syncthreads();
+
+    const int first = across + (lane & 3) * 2;
+    const auto place = [&](int c) { return column0 + first + c / 2 * 8 + c % 2; };
+    float norm[8];
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+      const float2 both = *reinterpret_cast<const float2*>(half + stage * TILE + first + n * 8);
+      norm[2 * n] = both.x;
+      norm[2 * n + 1] = both.y;
+    }
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      const int i = down + r / 2 * 16 + r % 2 * 8 + lane / 4;
+      float score[8];
+#pragma unroll
+      for (int c = 0; c < 8; ++c) score[c] = fmaf(sum[r / 2][c / 2][r % 2 * 2 + c % 2], 1.0f / SCALE / SCALE, -norm[c]);
+      offer(score, threshold[i], own_row[i], BUFFER(i), &count[i], place, row_of, scores, rows);
+    }
+  }
+  __syncthreads();
+  finish(own_rows, count, scores, rows, found);
+#endif
+}
+#endif
 
 // One warp a query: distances of its shortlist by difference, the K nearest in the order (distance, row).
 // unproven[query] is 1 where a point outside the list might be nearer than the K-th.
@@ -314,9 +532,10 @@ refine(const float* __restrict__ shifted, const float* __restrict__ query_half_n
 #ifdef DIFFERENCE
     unproven[query] = 0;
 #else
-    // |v| = a, |v'| = b: a score is off by at most DIM 2^-24 (b^2 / 2 + a b), and no distance is below (b - a)^2 / 2.
-    const float squared = 2.0f * query_half_norm[query], rounding = DIM * 5.9604645e-8f * squared;
-    const float error = distance[q] < 0.12f * squared ? 3.0f * rounding : 13.0f * rounding;
+    // |v| = a, |v'| = b: a score is off by at most ROUNDINGS 2^-24 (b^2 / 2 + a b), and no distance is below
+    // (b - a)^2 / 2. What the second term of a split loses below the least 16-bit float is far below 1e-9 a.
+    const float squared = 2.0f * query_half_norm[query], rounding = ROUNDINGS * 5.9604645e-8f * squared;
+    const float error = (distance[q] < 0.12f * squared ? 3.0f * rounding : 13.0f * rounding) + LOST * sqrtf(squared);
     const float beyond = query_half_norm[query] - scores[slot * CAPACITY + LISTED - 1];
     unproven[query] = count == LISTED && !(distance[q] * 1.0001f + error < beyond && distance[q] < 4.0f * squared);
 #endif

@@ -129,6 +129,7 @@ class CudaDevice:
         self.name: str = properties["name"].decode()
         self.shared_bytes: int = properties["sharedMemPerBlockOptin"]
         self.multiprocessors: int = properties["multiProcessorCount"]
+        self.tensor_cores = bool(properties["major"] >= 8)
         self._modules: dict[str, Any] = {}
 
     def compile(self, code: str, kernel: str) -> Callable[..., None]:

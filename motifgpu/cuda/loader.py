@@ -33,6 +33,7 @@ class Device(Hashable, Protocol):
     name: str
     shared_bytes: int  # that one block may use
     multiprocessors: int
+    tensor_cores: bool  # for products of 16-bit floats, with copies that need no registers
 
     def compile(self, code: str, kernel: str) -> Launch:
         """Return one kernel of `code`, ready to launch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,14 @@ SLACK = 32  # entries a buffer may hold above its list before it is cut
 MEMORY = 2**30  # bytes that the buffers of candidates may use beside one laid-out copy of the rows
 MOST = 64  # neighbours
 CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK}
+EIGHT = 8  # values of a chunk of 16 bytes
+# How scores are computed: by products on tensor cores, by products in float32, by differences. What one does not prove is
+# left to the next.
+FORMS: dict[str, dict[str, int]] = {"tensor": {"TENSOR": 1}, "product": {}, "difference": {"DIFFERENCE": 1}}
+IN_FLOAT32 = "product", "difference"
+SAMPLE = 150  # rows on which tensor cores are tried
+
+_log = logging.getLogger("motifgpu")
 
 
 def _depth(dimensions: int, listed: int) -> int:
@@ -44,9 +54,11 @@ class _Search:
         depth = _depth(dimensions, listed)
         padded = -(-dimensions // depth) * depth
         self.capacity = listed + SLACK + TILE
-        self.shared = 4 * TILE * (padded + 2 * depth + 3)
+        chunks = 2 * -(-dimensions // EIGHT)
+        product = 4 * TILE * (padded + 2 * depth + 3)
+        self.shared = {"tensor": TILE * (3 * 16 * chunks + 4 * 5), "product": product, "difference": product}
         loader.check_shared(
-            STAGE, self.shared, f"a search over {dimensions} values per row", "give fewer values per row"
+            STAGE, product, f"a search over {dimensions} values per row", "give fewer values per row"
         )
         counts = np.diff(offsets)
         tiles = -(-counts // TILE)
@@ -58,12 +70,15 @@ class _Search:
             "D": dimensions,
             "DIM": padded,
             "DEPTH": depth,
+            "CHUNKS": chunks,
             "LISTED": listed,
             "CAPACITY": self.capacity,
             "K": k,
             "UNIT": int(unit),
             "VALUE": "double" if namespace.dtype_name(x) == "float64" else "float",
-            "INDEX": loader.index_type(max(self.positions * padded, self.n * max(k, dimensions))),
+            "INDEX": loader.index_type(
+                max(self.positions * max(padded, 4 * chunks), self.n * max(k, dimensions))
+            ),
         }
         self.group = max(1, min(MEMORY // 8, 2**31 - 1) // (TILE * self.capacity))
         self.row_of, self.graph_of_tile = self.all_rows()
@@ -96,14 +111,18 @@ class _Search:
         check_spread(spread, STAGE)
         return rows
 
-    def lay_out(self, row_of: Array) -> tuple[Array, Array, Array]:
-        """Return the rows at these positions in columns, half their squared norms, and which they are."""
+    def lay_out(self, row_of: Array, form: str) -> tuple[Array, Array, Array]:
+        """Return the rows at these positions as a form takes them, half their squared norms, and which they are."""
         positions = row_of.shape[0]
-        columns = self.empty((int(self.constants["DIM"]), positions), self.xp.float32)
         half_norm = self.empty((positions,), self.xp.float32)
-        arguments = (self.rows, row_of, columns, half_norm, np.int32(positions))
-        self.launch("lay_out", -(-positions // THREADS), *arguments)
-        return columns, half_norm, row_of
+        if form == "tensor":
+            name, shape, dtype = "split_rows", (positions, 4 * int(self.constants["CHUNKS"])), self.xp.uint32
+        else:
+            name, shape, dtype = "lay_out", (int(self.constants["DIM"]), positions), self.xp.float32
+        values = self.empty(shape, dtype)
+        arguments = (self.rows, row_of, values, half_norm, np.int32(positions))
+        self.launch(name, -(-positions // THREADS), *arguments, **FORMS[form])
+        return values, half_norm, row_of
 
     def all_rows(self) -> tuple[Array, np.ndarray]:
         """Return the row at every position, -1 for padding, and the graph of every tile."""
@@ -114,36 +133,51 @@ class _Search:
         rows = self.xp.where(rows < self.device(self.offsets[graph + 1])[:, None], rows, -1)
         return self.xp.reshape(rows, (-1,)), graph
 
-    def run(self) -> None:
-        """Search by products, then by differences for the rows whose result is not proven."""
-        columns, graph = self.lay_out(self.row_of), self.graph_of_tile
-        unproven = self.pass_over(columns, columns, graph)
-        again = namespace.to_numpy(self.xp.nonzero(unproven)[0])
-        if again.size == 0:
-            return
-        graph_again = graph[again // TILE]
-        counts = np.bincount(graph_again, minlength=self.tiles_of_graph.size)
+    def fits(self, form: str) -> bool:
+        """Say whether a block of the current device has the shared memory for a form."""
+        return self.shared[form] <= loader.current_device().shared_bytes
+
+    def run(self, *forms: str) -> list[int]:
+        """Search in these forms, each for the rows that the one before did not prove; return their numbers."""
+        numbers = [self.n]
+        columns = self.lay_out(self.row_of, forms[0])
+        again = self.pass_over(forms[0], columns, columns, self.graph_of_tile)
+        for before, form in zip(forms, forms[1:], strict=False):
+            numbers.append(again.size)
+            if again.size == 0:
+                break
+            if before == "tensor":  # the other two have one layout
+                columns = self.lay_out(self.row_of, form)
+            rows, graph_of_tile = self.packed(again)
+            parts = []
+            for start in range(0, graph_of_tile.size, self.group):
+                part = slice(start, start + self.group)
+                queries = self.lay_out(self.device(rows[start * TILE : (start + self.group) * TILE]), form)
+                parts.append(self.pass_over(form, columns, queries, graph_of_tile[part]))
+            again = np.concatenate(parts)
+        return numbers
+
+    def packed(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return some rows at positions of their own, -1 for padding, and the graph of every tile."""
+        graph = np.searchsorted(self.offsets, rows, side="right") - 1
+        counts = np.bincount(graph, minlength=self.tiles_of_graph.size)
         tiles = -(-counts // TILE)
-        place = np.arange(again.size) - (np.cumsum(counts) - counts)[graph_again]
-        place += ((np.cumsum(tiles) - tiles) * TILE)[graph_again]
-        local = again - self.first_tile[graph_again] * TILE
-        rows = np.full(int(tiles.sum()) * TILE, -1)
-        rows[place] = self.offsets[graph_again] + local
-        graph_of_tile = np.repeat(np.arange(tiles.size), tiles)
-        for start in range(0, graph_of_tile.size, self.group):
-            part = slice(start, start + self.group)
-            queries = self.lay_out(self.device(rows[start * TILE : (start + self.group) * TILE]))
-            self.pass_over(columns, queries, graph_of_tile[part], DIFFERENCE=1)
+        place = np.arange(rows.size) - (np.cumsum(counts) - counts)[graph]
+        place += ((np.cumsum(tiles) - tiles) * TILE)[graph]
+        placed = np.full(int(tiles.sum()) * TILE, -1)
+        placed[place] = rows
+        return placed, np.repeat(np.arange(tiles.size), tiles)
 
     def pass_over(
         self,
+        form: str,
         columns: tuple[Array, Array, Array],
         queries: tuple[Array, Array, Array],
         graph_of_tile: np.ndarray,
-        **constants: int,
-    ) -> Array:
-        """Search all tiles of queries, a group that fits the memory at a time; return which are unproven."""
+    ) -> np.ndarray:
+        """Search all tiles of queries, a group that fits the memory at a time; return the rows that lack proof."""
         values, half_norm, rows = queries
+        constants = FORMS[form]
         unproven = self.empty(rows.shape, self.xp.int32)
         slots = min(self.group, graph_of_tile.size) * TILE
         scores = self.empty((slots, self.capacity), self.xp.float32)
@@ -158,19 +192,13 @@ class _Search:
                     self.tiles_of_graph[graph],
                 ]
             )
+            lists = (self.device(tiles), scores, listed, found)
+            widths = () if form == "tensor" else (np.int32(rows.shape[0]), np.int32(self.positions))
             self.launch(
-                "shortlist",
+                "shortlist_tensor" if form == "tensor" else "shortlist",
                 graph.size,
-                values,
-                rows,
-                np.int32(rows.shape[0]),
-                *columns,
-                np.int32(self.positions),
-                self.device(tiles),
-                scores,
-                listed,
-                found,
-                shared=self.shared,
+                *(values, rows, *widths[:1], *columns, *widths[1:], *lists),
+                shared=self.shared[form],
                 **constants,
             )
             self.launch(
@@ -189,7 +217,46 @@ class _Search:
                 np.int32(graph.size * TILE),
                 **constants,
             )
-        return unproven
+        if form == "difference":
+            return np.empty(0, np.int64)
+        where = self.xp.nonzero(unproven)[0]
+        return namespace.to_numpy(self.xp.take(rows, where)).astype(np.int64)
+
+
+@functools.lru_cache(maxsize=64)
+def _sample(dimensions: int) -> np.ndarray:
+    """Return rows of three clusters, wide, close and so close that products do not tell their rows apart."""
+    rng = np.random.default_rng(0)
+    width = np.repeat([1.0, 0.1, 1e-4], SAMPLE // 3)[:, None]
+    rows = rng.normal(size=(3, dimensions)).repeat(SAMPLE // 3, axis=0)
+    return (rows + width * rng.normal(size=rows.shape)).astype(np.float32)
+
+
+_agreed: dict[tuple[str, int, int], bool] = {}  # by device, values in a row and neighbours
+
+
+def tensor_cores_agree(like: Array, k: int) -> bool:
+    """Say whether the search on the tensor cores of this device gives the bits of the one in float32.
+
+    It is tried when it is first needed on a kind of device, on rows of as many values as those of `like`.
+    """
+    device, dimensions = loader.current_device(), int(like.shape[1])
+    key = device.name, dimensions, k
+    if key not in _agreed:
+        sample, ends = namespace.from_numpy(_sample(dimensions), like), np.array([0, SAMPLE])
+        mine, wanted = (_Search(sample, k, ends, unit=True) for _ in range(2))
+        mine.run(*FORMS)
+        wanted.run(*IN_FLOAT32)
+        same = (mine.indices == wanted.indices) & (mine.distances == wanted.distances)
+        _agreed[key] = bool(mine.xp.all(same))
+        if not _agreed[key]:
+            _log.warning(
+                "neighbors: the tensor cores of %s find other neighbours than float32 in rows of %d values, and "
+                "are not used",
+                device.name,
+                dimensions,
+            )
+    return _agreed[key]
 
 
 def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[Array, Array]:
@@ -198,7 +265,7 @@ def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[A
     Parameters
     ----------
     x : (N, D) float32 or float64 array on the device
-        Finite rows.
+        Finite rows; with `unit` False, of values below 8.
     k : int
         From 1 to 64, less than the rows of every graph.
     offsets : (m + 1,) int array on the host
@@ -220,6 +287,8 @@ def nearest(x: Array, k: int, offsets: np.ndarray, unit: bool = True) -> tuple[A
         raise StageError(
             STAGE, f"k is {k} and the search on a GPU goes to {MOST}", "give a smaller k, or a NumPy array"
         )
-    search = _Search(loader.dense(x, x.dtype), k, offsets, unit)
-    search.run()
+    x = loader.dense(x, x.dtype)
+    search = _Search(x, k, offsets, unit)
+    usable = loader.current_device().tensor_cores and search.fits("tensor") and tensor_cores_agree(x, k)
+    search.run(*(FORMS if usable else IN_FLOAT32))
     return search.indices, search.distances

@@ -280,7 +280,7 @@ def test_constants_that_do_not_fit_do_not_compile(launcher, changed: dict, reaso
         "DIM": 66,
         "DEPTH": 6,
     }
-    rest |= {"DEPTH": 6, "LISTED": 32, "CAPACITY": 192, "UNIT": 1}
+    rest |= {"DEPTH": 6, "CHUNKS": 18, "LISTED": 32, "CAPACITY": 192, "UNIT": 1}
     code = loader.specialised(launcher.STAGE, rest | launcher.CONSTANTS | changed)
     with pytest.raises(RuntimeError, match=reason):
         device.HostDevice().compile(code, "any")

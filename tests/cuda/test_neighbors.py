@@ -41,6 +41,13 @@ def exact(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> tupl
     return np.concatenate(indices), np.concatenate(distances)
 
 
+@pytest.fixture(autouse=True, params=[True, False], ids=["tensor", "float32"])
+def tensor_cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Run every test on a device that has tensor cores and on one that has none."""
+    monkeypatch.setattr(device.HostDevice, "tensor_cores", request.param)
+    return request.param
+
+
 def search(x, k: int, offsets, schedule: int = 0, unit: bool = True, memory: int = neighbors.MEMORY):
     host = device.HostDevice(schedule=schedule)
     with pytest.MonkeyPatch.context() as patch, loader.running_on(host):
@@ -49,8 +56,13 @@ def search(x, k: int, offsets, schedule: int = 0, unit: bool = True, memory: int
     return indices, distances, host.launches
 
 
+def passes(launches: list[str]) -> list[str]:
+    """Return in which forms a search went over rows."""
+    return [name for name in launches if name.startswith("shortlist")]
+
+
 def agrees(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> list[str]:
-    """Assert that a search finds what float64 finds, and return the kernels it launched."""
+    """Assert that a search finds what float64 finds, and return in which forms it went over rows."""
     indices, distances, launches = search(x, k, offsets, unit=unit)
     wanted, wanted_distances = exact(x, k, offsets, unit)
     assert indices.dtype == np.int32
@@ -61,12 +73,18 @@ def agrees(x: np.ndarray, k: int, offsets: np.ndarray, unit: bool = True) -> lis
     assert (np.abs(distances - wanted_distances) < allowed).all()
     different = indices != wanted
     assert different.mean() < 0.003
-    return launches
+    return passes(launches)
 
 
-def test_equals_float64_for_sizes_around_a_tile() -> None:
+@pytest.fixture
+def first(tensor_cores: bool) -> str:
+    """Return the kernel that goes over all rows."""
+    return "shortlist_tensor" if tensor_cores else "shortlist"
+
+
+def test_equals_float64_for_sizes_around_a_tile(first: str) -> None:
     x, offsets = clouds([10, 33, 127, 128, 129, 260])
-    assert "shortlist" in agrees(x, 9, offsets)
+    assert agrees(x, 9, offsets)[-1] == first
 
 
 def test_many_neighbours_few_values_and_float64() -> None:
@@ -81,15 +99,36 @@ def test_rows_as_they_are(spread: float) -> None:
     agrees(x / 4, 9, offsets, unit=False)
 
 
-def test_tight_clusters_are_searched_again_by_difference() -> None:
+def test_tight_clusters_are_searched_again_by_difference(first: str) -> None:
     x, offsets = clouds([200], spread=1e-4, seed=1)
-    launches = agrees(x, 9, offsets)
-    assert launches.count("shortlist") == 2
+    agrees(x, 9, offsets)  # tensor cores are tried
+    again = ["shortlist"] * 2 if first == "shortlist_tensor" else ["shortlist"]
+    assert agrees(x, 9, offsets) == [first, *again]
 
 
-def test_spread_clusters_are_proven_at_once() -> None:
+def test_spread_clusters_are_proven_at_once(first: str) -> None:
     x, offsets = clouds([200], spread=1.0, seed=1)
-    assert agrees(x, 9, offsets).count("shortlist") == 1
+    agrees(x, 9, offsets)
+    assert agrees(x, 9, offsets) == [first]
+
+
+@pytest.mark.parametrize("tensor_cores", [True], indirect=True)
+def test_tensor_cores_that_do_not_agree_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    x, offsets = clouds([150], dimensions=24)
+    wanted = search(x, 9, offsets)
+    compiled = device.HostDevice.compile
+
+    def without_a_product(self, code: str, kernel: str):
+        return compiled(self, code.replace("product < 3", "product < 1"), kernel)
+
+    monkeypatch.setattr(device.HostDevice, "compile", without_a_product)
+    monkeypatch.setattr(device.HostDevice, "name", "imprecise")
+    found = search(x, 9, offsets)
+    assert "the tensor cores of imprecise find other neighbours" in caplog.text
+    np.testing.assert_array_equal(found[0], wanted[0])
+    assert passes(search(x, 9, offsets)[2])[0] == "shortlist"
 
 
 def test_duplicates_are_taken_in_the_order_of_their_index() -> None:
@@ -151,9 +190,10 @@ def test_too_many_values_for_shared_memory_is_said_before_the_launch() -> None:
 
 
 def sanitized_case() -> None:
-    """Run in a child process: products, differences, several graphs and groups."""
+    """Run in a child process: all forms, several graphs and groups, copies early and late."""
     x, offsets = clouds([10, 140], spread=1e-4, seed=1)
-    search(x, 9, offsets, memory=1)
+    for schedule in (0, 1):
+        search(x, 9, offsets, schedule, memory=1)
     print("finished")
 
 
@@ -173,13 +213,14 @@ def case_without_barrier(number: str) -> None:
     x[[0, *range(128, 230)]] += last - first
     x, offsets = x.astype(np.float32), np.array([0, 230])
     with faults.without_barrier("neighbors", int(number)):
-        search(x, 9, offsets)
+        for device.HostDevice.tensor_cores in (False, True):
+            search(x, 9, offsets)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(11))
 def test_every_barrier_is_missed(number: int) -> None:
-    assert len(faults.barriers("neighbors")) == 8
+    assert len(faults.barriers("neighbors")) == 11
     done = sanitizers.run("thread", f"{__file__}:case_without_barrier", str(number))
     assert done.returncode == sanitizers.FOUND, done.stderr
     assert "data race" in done.stderr

@@ -11,6 +11,11 @@
 // asking by atomics for what no other block has written ends the launch, because blocks need not run at the same time.
 // A kernel has the registers for as many threads as its __launch_bounds__ say, and without them for 256.
 //
+// Tensor cores: products of 16-bit floats are exact; a sum is cut off, not rounded, to a grid that its largest term
+// sets. Known GPUs add 4, 8 or 16 products at a time with 23, 24 or 25 binary places (F. A. Khattak and M. Mikaitis,
+// arXiv:2512.07004; P. Xie et al., arXiv:2511.10909), and the schedule says which. An asynchronous copy takes place when
+// it is requested (odd schedules) or when it is waited for.
+//
 // Not modelled: time, and the GPU's own expf, which differs in the last bits.
 #pragma once
 #include <cmath>
@@ -68,6 +73,7 @@ extern "C" char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")))
 
 namespace host {
 constexpr unsigned WARP = 32, MOST_THREADS = 1024, MOST_ATOMICS = 1 << 22;  // of a thread from barrier to barrier
+constexpr unsigned MOST_COPIES = 128;  // of a thread under way
 #if defined(__SANITIZE_THREAD__)
 constexpr bool NEW_MEMORY_FOR_BLOCKS = true;  // or a block would seem to race with the one that had the memory before
 #else
@@ -75,6 +81,11 @@ constexpr bool NEW_MEMORY_FOR_BLOCKS = false;
 #endif
 constexpr size_t STACK_BYTES = 256 * 1024;
 enum State { READY, AT_BLOCK_BARRIER, AT_WARP_BARRIER, LEFT };
+
+struct Copy {
+  uint4* to;
+  const uint4* from;
+};
 
 struct Fiber {
   ucontext_t context;
@@ -84,7 +95,9 @@ struct Fiber {
   int line;
   unsigned mask, atomics;  // atomics since the last barrier
   bool fenced;
-  void *met;  // where the last atomic was
+  void* met;  // where the last atomic was
+  unsigned copies;
+  Copy copy[MOST_COPIES];  // under way
   void *tsan, *asan_stack;
   uint3 index;
 };
@@ -104,6 +117,8 @@ struct Machine {  // all members start as zero, and nothing here grows: an alloc
   const void* stack_bottom;
   size_t stack_size;
   uint64_t exchanged[MOST_THREADS];
+  struct { unsigned a[4], b[2]; const void* row; } fragment[2][MOST_THREADS];  // instructions of a warp take turns
+  unsigned schedule, instructions[MOST_THREADS];
   unsigned block_turn, warp_turn[MOST_THREADS / WARP];  // barriers opened so far
   void (*entry)(void*);
   void* arguments;
@@ -175,11 +190,13 @@ HOST_UNWATCHED inline void run_fiber() {
   HOST_ACQUIRE(start_mark);
   machine.entry(machine.arguments);
   HOST_RELEASE(end_mark);
+  if (machine.fiber[machine.current].copies) fail("thread %d leaves and its copies have not come", machine.current);
   machine.fiber[machine.current].state = LEFT;
   pause_fiber();
 }
 
-HOST_UNWATCHED inline void wait(State state, int line, unsigned mask) {
+// Without order, threads meet, and what they wrote to memory is not ordered by it.
+HOST_UNWATCHED inline void wait(State state, int line, unsigned mask, bool order = true) {
   Fiber& f = machine.fiber[machine.current];
   f.state = state;
   f.line = line;
@@ -189,9 +206,9 @@ HOST_UNWATCHED inline void wait(State state, int line, unsigned mask) {
   Marks& marks = block_marks[machine.block_number % MARKED_BLOCKS];
   char& mark = state == AT_BLOCK_BARRIER ? marks.block[machine.block_turn & 1] : marks.warp[warp][machine.warp_turn[warp] & 1];
   (void)mark;
-  HOST_RELEASE(mark);
+  if (order) HOST_RELEASE(mark);
   pause_fiber();
-  HOST_ACQUIRE(mark);
+  if (order) HOST_ACQUIRE(mark);
 }
 
 HOST_UNWATCHED inline bool open_block_barrier() {
@@ -247,7 +264,7 @@ HOST_UNWATCHED inline void run_block() {
     Fiber& f = machine.fiber[i];
     f.state = READY;
     f.started = f.fenced = false;
-    f.atomics = 0;
+    f.atomics = f.copies = machine.instructions[i] = 0;
     f.met = nullptr;
     f.index = {i % machine.block.x, i / machine.block.x % machine.block.y, i / (machine.block.x * machine.block.y)};
     getcontext(&f.context);
@@ -307,6 +324,7 @@ HOST_UNWATCHED inline const char* launch(const unsigned* shape, size_t dynamic_b
   m.block = {shape[3], shape[4], shape[5]};
   m.threads = m.block.x * m.block.y * m.block.z;
   m.dynamic_bytes = dynamic_bytes;
+  m.schedule = schedule;
   m.entry = entry;
   m.arguments = arguments;
   m.failed = false;
@@ -377,6 +395,97 @@ template <class T> inline T shuffle_down(unsigned m, T v, unsigned d, int line) 
 }
 template <class T> inline T shuffle_up(unsigned m, T v, unsigned d, int line) {
   return shuffle(m, v, lane() >= d ? lane() - d : lane(), line);
+}
+
+// ---- tensor cores ---------------------------------------------------------------------------------------------
+inline unsigned half_bits(float x) {
+  const _Float16 h = _Float16(x);
+  unsigned short bits;
+  memcpy(&bits, &h, 2);
+  return bits;
+}
+struct Halves {  // g++ converts one at a time in a function of its library
+  float value[65536];
+  Halves() {
+    for (unsigned bits = 0; bits < 65536; ++bits) {
+      const unsigned short low = (unsigned short)bits;
+      _Float16 h;
+      memcpy(&h, &low, 2);
+      value[bits] = float(h);
+    }
+  }
+};
+inline const Halves halves;
+HOST_UNWATCHED inline float from_half_bits(unsigned bits) { return halves.value[bits & 0xffff]; }
+HOST_UNWATCHED inline auto* meet_as_warp(const unsigned* a, const unsigned* b, const void* row) {
+  const unsigned thread = machine.current;
+  auto* all = machine.fragment[machine.instructions[thread]++ & 1];
+  if (a) memcpy(all[thread].a, a, sizeof all[thread].a);
+  if (b) memcpy(all[thread].b, b, sizeof all[thread].b);
+  all[thread].row = row;
+  if (present(0xffffffffu) != 0xffffffffu) fail("a matrix instruction in a warp of fewer than 32 threads (thread %d)", thread);
+  wait(AT_WARP_BARRIER, a ? -1 : -2, 0xffffffffu, false);
+  return all + thread / WARP * WARP;
+}
+inline void ldmatrix(unsigned (&matrices)[4], const void* row) {
+  if (uintptr_t(row) % 16) fail("ldmatrix: thread %d gives an address that is not on 16 bytes", machine.current);
+  const auto* all = meet_as_warp(nullptr, nullptr, row);
+  for (unsigned m = 0; m < 4; ++m)
+    matrices[m] = static_cast<const unsigned*>(all[8 * m + lane() / 4].row)[lane() % 4];
+}
+// g++ puts nothing that is not optimised itself into a function that is: no function of the library within.
+#define HOST_QUICK HOST_UNWATCHED __attribute__((optimize("O2"))) inline
+HOST_QUICK float cut_sum(const double* terms, int count, int places) {
+  double most = 0, plain = 0;
+  for (int i = 0; i < count; ++i) {
+    const double size = __builtin_fabs(terms[i]);
+    most = size > most ? size : most;
+    plain += terms[i];
+  }
+  if (most == 0 || !__builtin_isfinite(plain)) return float(plain);
+  uint64_t bits;
+  __builtin_memcpy(&bits, &most, 8);
+  bits = (2046 + uint64_t(places) - (bits >> 52)) << 52;  // 2^(places - exponent of the largest)
+  double up;
+  __builtin_memcpy(&up, &bits, 8);
+  long long whole = 0;
+  for (int i = 0; i < count; ++i) whole += (long long)(terms[i] * up);
+  const double value = double(whole) / up;
+  const float near = float(value);
+  return __builtin_fabs(double(near)) > __builtin_fabs(value) ? __builtin_nextafterf(near, 0.0f) : near;
+}
+HOST_QUICK void mma(float (&sum)[4], const unsigned (&a)[4], const unsigned (&b)[2], int depth) {
+  const auto* all = meet_as_warp(a, b, nullptr);
+  const unsigned lane = machine.current % WARP;
+  const int group = machine.schedule % 3 == 0 ? 4 : machine.schedule % 3 == 1 ? 8 : 16;
+  const int places = group == 4 ? 23 : group == 8 ? 24 : 25;
+  for (int out = 0; out < 4; ++out) {
+    double terms[17];
+    for (int first = 0; first < depth; first += group) {
+      const int count = group < depth - first ? group : depth - first;
+      terms[count] = sum[out];
+      for (int k = first; k < first + count; ++k) {
+        const unsigned from = unsigned(k % 8 / 2), shift = k % 2 * 16;
+        const unsigned left = all[lane / 4 * 4 + from].a[k / 8 * 2 + out / 2] >> shift & 0xffff;
+        const unsigned right = all[(lane % 4 * 2 + out % 2) * 4 + from].b[k / 8] >> shift & 0xffff;
+        terms[k - first] = double(halves.value[left]) * halves.value[right];
+      }
+      sum[out] = cut_sum(terms, count + 1, places);
+    }
+  }
+}
+inline void cp_async(void* to, const void* from) {
+  if ((uintptr_t(to) | uintptr_t(from)) % 16) fail("cp.async: thread %d gives an address that is not on 16 bytes", machine.current);
+  Fiber& f = machine.fiber[machine.current];
+  const Copy copy{static_cast<uint4*>(to), static_cast<const uint4*>(from)};
+  if (machine.schedule & 1) *copy.to = *copy.from;
+  if (f.copies < MOST_COPIES) f.copy[f.copies++] = copy;
+  else fail("cp.async: thread %d has more than %d copies under way", machine.current, int(MOST_COPIES));
+}
+inline void cp_async_wait() {
+  Fiber& f = machine.fiber[machine.current];
+  for (unsigned i = 0; i < f.copies && !(machine.schedule & 1); ++i) *f.copy[i].to = *f.copy[i].from;
+  f.copies = 0;
 }
 
 // ---- launching through C ---------------------------------------------------------------------------------------

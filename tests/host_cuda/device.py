@@ -93,6 +93,7 @@ class HostDevice:
     """
 
     name = "host"
+    tensor_cores = True
 
     def __init__(
         self,
