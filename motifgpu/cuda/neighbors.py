@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ MEMORY = 2**30  # bytes that the buffers of candidates may use beside one laid-o
 MOST = 64  # neighbours
 CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK}
 EIGHT = 8  # values of a chunk of 16 bytes
-# How scores are computed: by products on tensor cores, by products in float32, by differences. What one does not prove is
-# left to the next.
+# How scores are computed: by products on tensor cores, by products in float32, by differences. What one does not
+# prove is left to the next.
 FORMS: dict[str, dict[str, int]] = {"tensor": {"TENSOR": 1}, "product": {}, "difference": {"DIFFERENCE": 1}}
 IN_FLOAT32 = "product", "difference"
 SAMPLE = 150  # rows on which tensor cores are tried
@@ -112,7 +113,7 @@ class _Search:
         return rows
 
     def lay_out(self, row_of: Array, form: str) -> tuple[Array, Array, Array]:
-        """Return the rows at these positions as a form takes them, half their squared norms, and which they are."""
+        """Return rows at positions as a form takes them, half their squared norms, and which rows they are."""
         positions = row_of.shape[0]
         half_norm = self.empty((positions,), self.xp.float32)
         if form == "tensor":
@@ -135,17 +136,15 @@ class _Search:
 
     def fits(self, form: str) -> bool:
         """Say whether a block of the current device has the shared memory for a form."""
-        return self.shared[form] <= loader.current_device().shared_bytes
+        return bool(self.shared[form] <= loader.current_device().shared_bytes)
 
-    def run(self, *forms: str) -> list[int]:
-        """Search in these forms, each for the rows that the one before did not prove; return their numbers."""
-        numbers = [self.n]
+    def run(self, *forms: str) -> None:
+        """Search in these forms, each for the rows that the one before did not prove."""
         columns = self.lay_out(self.row_of, forms[0])
         again = self.pass_over(forms[0], columns, columns, self.graph_of_tile)
-        for before, form in zip(forms, forms[1:], strict=False):
-            numbers.append(again.size)
+        for before, form in pairwise(forms):
             if again.size == 0:
-                break
+                return
             if before == "tensor":  # the other two have one layout
                 columns = self.lay_out(self.row_of, form)
             rows, graph_of_tile = self.packed(again)
@@ -155,7 +154,6 @@ class _Search:
                 queries = self.lay_out(self.device(rows[start * TILE : (start + self.group) * TILE]), form)
                 parts.append(self.pass_over(form, columns, queries, graph_of_tile[part]))
             again = np.concatenate(parts)
-        return numbers
 
     def packed(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return some rows at positions of their own, -1 for padding, and the graph of every tile."""
@@ -175,7 +173,7 @@ class _Search:
         queries: tuple[Array, Array, Array],
         graph_of_tile: np.ndarray,
     ) -> np.ndarray:
-        """Search all tiles of queries, a group that fits the memory at a time; return the rows that lack proof."""
+        """Search all tiles of queries, a group that fits the memory at a time; return the unproven rows."""
         values, half_norm, rows = queries
         constants = FORMS[form]
         unproven = self.empty(rows.shape, self.xp.int32)
@@ -251,8 +249,8 @@ def tensor_cores_agree(like: Array, k: int) -> bool:
         _agreed[key] = bool(mine.xp.all(same))
         if not _agreed[key]:
             _log.warning(
-                "neighbors: the tensor cores of %s find other neighbours than float32 in rows of %d values, and "
-                "are not used",
+                "neighbors: the tensor cores of %s find other neighbours than float32 in rows of %d values, "
+                "and are not used",
                 device.name,
                 dimensions,
             )
