@@ -71,6 +71,12 @@ def speed(results: Results) -> list[str]:
             for row in figures(results, "neighbors")
         ),
     )
+    million = figures(results, "neighbors_million")
+    lines += [
+        f"{million['n']:,} columns on one thread: {million['cpu_s'] / 60:.1f} minutes of CPU time, "
+        f"{million['peak_gb']:.1f} GB, recall {million['recall']:.3f}.",
+        "",
+    ]
     lines += ["The whole chain on 512 x 512 pixels, image to labels, as far as motif-learn goes:", ""]
     lines += table(
         ("counts", "motifgpu", "motif-learn", "told which maxima are columns"),

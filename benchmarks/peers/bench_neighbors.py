@@ -93,7 +93,7 @@ def test_neighbors_of_a_million(full: bool) -> None:
     x = moments(1_000_000)
     rows = np.random.default_rng(0).choice(len(x), 100, replace=False)
     SEARCHES["motifgpu"](x[:300])
-    (indices, cpu_s) = cpu_seconds(lambda: SEARCHES["motifgpu"](x))
+    indices, cpu_s = cpu_seconds(lambda: SEARCHES["motifgpu"](x))
     figures = {
         "n": len(x),
         "cpu_s": cpu_s,

@@ -23,9 +23,9 @@ MEMORY = 2**30  # bytes that the buffers of candidates may use beside one laid-o
 MOST = 64  # neighbours
 CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK}
 EIGHT = 8  # values of a chunk of 16 bytes
-# How scores are computed: by products on tensor cores, by products in float32, by differences. What one does not
-# prove is left to the next.
-FORMS: dict[str, dict[str, int]] = {"tensor": {"TENSOR": 1}, "product": {}, "difference": {"DIFFERENCE": 1}}
+# How scores are computed: by products on tensor cores, by products in float32, by differences. What one does
+# not prove is left to the next.
+FORMS = {"tensor": {"TENSOR": 1}, "product": dict[str, int](), "difference": {"DIFFERENCE": 1}}
 IN_FLOAT32 = "product", "difference"
 SAMPLE = 150  # rows on which tensor cores are tried
 
@@ -113,7 +113,7 @@ class _Search:
         return rows
 
     def lay_out(self, row_of: Array, form: str) -> tuple[Array, Array, Array]:
-        """Return rows at positions as a form takes them, half their squared norms, and which rows they are."""
+        """Return rows at positions as a form takes them, half their squared norms, and their numbers."""
         positions = row_of.shape[0]
         half_norm = self.empty((positions,), self.xp.float32)
         if form == "tensor":

@@ -191,13 +191,15 @@ def test_too_many_values_for_shared_memory_is_said_before_the_launch() -> None:
 
 def sanitized_case() -> None:
     """Run in a child process: all forms, several graphs and groups, copies early and late."""
-    x, offsets = clouds([10, 140], spread=1e-4, seed=1)
+    x, offsets = clouds([10, 140], dimensions=24, spread=1e-4, seed=1)
+    neighbors.tensor_cores_agree = lambda like, k: True  # trying them would take most of the time
     for schedule in (0, 1):
         search(x, 9, offsets, schedule, memory=1)
     print("finished")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tensor_cores", [True], indirect=True)
 @pytest.mark.parametrize("sanitizer", ["address", "undefined", "thread"])
 def test_nothing_for_the_sanitizers(sanitizer: str) -> None:
     done = sanitizers.run(sanitizer, f"{__file__}:sanitized_case")
@@ -213,11 +215,13 @@ def case_without_barrier(number: str) -> None:
     x[[0, *range(128, 230)]] += last - first
     x, offsets = x.astype(np.float32), np.array([0, 230])
     with faults.without_barrier("neighbors", int(number)):
+        neighbors.tensor_cores_agree = lambda like, k: True
         for device.HostDevice.tensor_cores in (False, True):
             search(x, 9, offsets)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tensor_cores", [True], indirect=True)
 @pytest.mark.parametrize("number", range(11))
 def test_every_barrier_is_missed(number: int) -> None:
     assert len(faults.barriers("neighbors")) == 11
