@@ -1,14 +1,15 @@
 """What the GPU takes, each figure with the floor of its work on that GPU and the percentage reached.
 
-Run by ci/gpu. Floors come from two ceilings that are measured first: float32 arithmetic (a large matrix
-product) and memory (a large copy). The same work is given to torch, FAISS, cuVS and cuML where they are
-installed.
+Run by ci/gpu. Floors come from three ceilings that are measured first: float32 arithmetic (a large matrix
+product), the same in float16, and memory (a large copy). The same rows are given to CuPy's own functions, PyTorch,
+FAISS, cuVS, cuML, FlashLib and TorchDR, each where it is installed and with a word where not.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import importlib.util
 import statistics
 import sys
@@ -44,17 +45,19 @@ def seconds(work: Callable[[], Any], repeats: int = 5, warm: bool = True) -> flo
 
 
 def ceilings(quick: bool) -> dict[str, float]:
-    """Measure float32 operations and bytes a second."""
+    """Measure float32 and float16 operations and bytes a second."""
     import cupy
 
-    n = 2048 if quick else 8192
-    a, b = (cupy.random.standard_normal((n, n), dtype=cupy.float32) for _ in range(2))
-    out = cupy.empty_like(a)
-    flops = 2 * n**3 / seconds(lambda: cupy.matmul(a, b, out=out))
+    rates = {}
+    for name, n in (("float32", 2048 if quick else 8192), ("float16", 512 if quick else 8192)):
+        a, b = (cupy.random.standard_normal((n, n), dtype=cupy.float32).astype(name) for _ in range(2))
+        out = cupy.empty_like(a)
+        work = functools.partial(cupy.matmul, a, b, out=out)
+        rates[f"{name}_per_s"] = 2 * n**3 / seconds(work)
     x = cupy.random.random(2**26 if quick else 2**30, dtype=cupy.float32)
     y = cupy.empty_like(x)
     copied = 2 * x.nbytes / seconds(lambda: cupy.copyto(y, x))
-    return {"float32_per_s": flops, "bytes_per_s": copied}
+    return rates | {"bytes_per_s": copied}
 
 
 def figure(measured: float, floor: float | None, target: float | None = None, **more: Any) -> dict[str, Any]:
@@ -119,8 +122,8 @@ def neighbours(n: int, ceiling: dict[str, float], target: float | None) -> dict[
         exact = cupy.argpartition(distance, 9)[:9]
         hits += int(cupy.isin(exact, found[0][int(row)]).sum())
     return figure(
-        took,
-        2.0 * n * n * x.shape[1] / ceiling["float32_per_s"],
+        took,  # three products in float16 or one in float32, whichever takes less
+        2.0 * n * n * x.shape[1] / max(ceiling["float32_per_s"], ceiling["float16_per_s"] / 3),
         target,
         rows=n,
         recall=hits / (9 * sample.size),
@@ -230,47 +233,143 @@ def chain(batch: int, side: int) -> dict[str, Any]:
     }
 
 
+def _cupy_knn(unit: Any) -> Any:
+    import cupy
+
+    found = cupy.empty((unit.shape[0], SAME), cupy.int64)
+    for start in range(0, unit.shape[0], 4096):
+        scores = unit[start : start + 4096] @ unit.T
+        found[start : start + 4096] = cupy.argpartition(scores, -SAME, axis=1)[:, -SAME:]
+    return found
+
+
+def _torch_knn(unit: Any) -> Any:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = False
+    rows = torch.from_dlpack(unit)
+    found = [(rows[start : start + 4096] @ rows.T).topk(SAME).indices for start in range(0, len(rows), 4096)]
+    return torch.cat(found)
+
+
+def _faiss_knn(unit: Any) -> Any:
+    import faiss
+
+    host = np.ascontiguousarray(unit.get())
+    index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(host.shape[1]))
+    index.add(host)
+    return index.search(host, SAME)[1]
+
+
+def _cuvs_knn(unit: Any) -> Any:
+    from cuvs.neighbors import brute_force
+
+    return brute_force.search(brute_force.build(unit, metric="sqeuclidean"), unit, SAME)[1]
+
+
+def _cuvs_descent(unit: Any) -> Any:
+    from cuvs.neighbors import nn_descent
+
+    return nn_descent.build(nn_descent.IndexParams(metric="sqeuclidean"), unit).graph
+
+
+def _cuml_knn(unit: Any) -> Any:
+    from cuml.neighbors import NearestNeighbors
+
+    search = NearestNeighbors(n_neighbors=SAME, algorithm="brute", metric="euclidean")
+    return search.fit(unit).kneighbors(unit, return_distance=False)
+
+
+def _flashlib_knn(unit: Any) -> Any:
+    import flashlib
+    import torch
+
+    rows = torch.from_dlpack(unit)
+    return flashlib.NearestNeighbors(n_neighbors=SAME).fit(rows).kneighbors(rows)[1]
+
+
+def _cuml_umap(unit: Any) -> Any:
+    from cuml.manifold import UMAP
+
+    return UMAP(n_neighbors=SAME).fit_transform(unit)
+
+
+def _flashlib_umap(unit: Any) -> Any:
+    import flashlib
+    import torch
+
+    return flashlib.UMAP(n_neighbors=SAME).fit_transform(torch.from_dlpack(unit))
+
+
+def _torchdr_umap(unit: Any) -> Any:
+    import torch
+    from torchdr import UMAP
+
+    return UMAP(n_neighbors=SAME).fit_transform(torch.from_dlpack(unit))
+
+
+def _layout(unit: Any) -> Any:
+    return relax(affinity_graph(nearest_neighbors(unit, SAME - 1)), unit[:, :2])
+
+
+SAME = 10  # neighbours that others return, the row itself being the first
+OTHERS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # by what they are: the package, and its search
+    "CuPy: products and argpartition": ("cupy", _cupy_knn),
+    "PyTorch: products and topk": ("torch", _torch_knn),
+    "FAISS: flat, from the host": ("faiss", _faiss_knn),
+    "cuVS: brute force": ("cuvs", _cuvs_knn),
+    "cuVS: NN-descent, approximate": ("cuvs", _cuvs_descent),
+    "cuML: brute force": ("cuml", _cuml_knn),
+    "FlashLib: kNN": ("flashlib", _flashlib_knn),
+}
+OTHER_LAYOUTS: dict[str, tuple[str, Callable[[Any], Any]]] = {  # neighbours, graph and layout
+    "cuML: UMAP": ("cuml", _cuml_umap),
+    "FlashLib: UMAP": ("flashlib", _flashlib_umap),
+    "TorchDR: UMAP": ("torchdr", _torchdr_umap),
+}
+
+
+def _measured(package: str, work: Callable[[], Any], **more: Any) -> dict[str, Any]:
+    """Time a package, or say why it is not timed."""
+    missing = [name for name in (package, *(["torch"] * (package == "flashlib"))) if not _installed(name)]
+    if missing:
+        return {"skipped": f"{missing[0]} is not installed"}
+    try:
+        return figure(seconds(work, repeats=1), None, **more)
+    except Exception as error:  # another library, at a version that we did not choose
+        return {"not measured": f"{type(error).__name__}: {str(error)[:200]}"}
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
 def peers(n: int) -> dict[str, Any]:
-    """Give the same search to other libraries that are installed."""
+    """Give the same rows to other libraries, where they are installed, and to ours in the same run."""
+    import cupy
+
     x = moments(n)
     unit = x - x.mean(1, keepdims=True)
     unit /= (unit**2).sum(1, keepdims=True) ** 0.5
+    kept: list[Any] = []
+
+    def keep(search: Callable[[Any], Any]) -> None:
+        kept[:] = [search(unit)]
+
+    exact = nearest_neighbors(unit, SAME - 1).indices[:1000]
+    ours: tuple[str, Callable[[Any], Any]] = "cupy", lambda rows: nearest_neighbors(rows, SAME - 1).indices
     out: dict[str, Any] = {}
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = False
-        rows = torch.from_dlpack(unit)
-
-        def with_torch() -> None:
-            for start in range(0, n, 4096):
-                (rows[start : start + 4096] @ rows.T).topk(10)
-
-        out["torch matmul and topk"] = figure(seconds(with_torch, repeats=1), None, rows=n)
-    if importlib.util.find_spec("faiss"):
-        import faiss
-
-        host = np.ascontiguousarray(unit.get())
-
-        def with_faiss() -> None:
-            index = faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(host.shape[1]))
-            index.add(host)
-            index.search(host, 10)
-
-        out["faiss flat inner product"] = figure(seconds(with_faiss, repeats=1), None, rows=n)
-    if importlib.util.find_spec("cuvs"):
-        from cuvs.neighbors import brute_force
-
-        index = brute_force.build(unit, metric="inner_product")
-        out["cuvs brute force"] = figure(
-            seconds(lambda: brute_force.search(index, unit, 10), repeats=1), None, rows=n
-        )
-    if importlib.util.find_spec("cuml"):
-        from cuml.manifold import UMAP
-
-        out["cuml umap, graph and layout"] = figure(
-            seconds(lambda: UMAP().fit_transform(unit), repeats=1), None, rows=n
-        )
+    for name, (package, search) in {"motifgpu: exact": ours, **OTHERS}.items():
+        kept.clear()
+        out[name] = _measured(package, lambda search=search: keep(search), rows=n)
+        if kept and "seconds" in out[name]:
+            own = kept[0] if package != "torch" and package != "flashlib" else cupy.from_dlpack(kept[0])
+            found = cupy.asarray(own)[:1000]
+            hits = (found[:, :, None] == exact[:, None, :]).any(axis=1)
+            out[name]["recall"] = round(float(hits.mean()), 4)
+    layouts = {"motifgpu: FR": ("cupy", _layout), **OTHER_LAYOUTS}
+    for name, (package, search) in layouts.items():
+        out[name] = _measured(package, lambda search=search: keep(search), rows=n)
     return out
 
 
@@ -299,7 +398,7 @@ def main() -> int:
     ceiling = ceilings(arguments.quick)
     studies: dict[str, Callable[[], Any]] = {  # ci/gpu has their names and time limits
         "ceilings": lambda: ceiling,
-        "neighbors": lambda: neighbours(million, ceiling, None if arguments.quick else 3.0),
+        "neighbors": lambda: neighbours(million, ceiling, None if arguments.quick else 0.8),
         "batch": lambda: graph_and_layout(sum(batch), ceiling, batch),
         "large": lambda: graph_and_layout(million, ceiling),
         "moments": lambda: from_the_image(million, 64, ceiling),
@@ -307,7 +406,7 @@ def main() -> int:
         "peers": lambda: peers(million // 5),
     }
     if arguments.ten_million:
-        studies["neighbors_ten_million"] = lambda: neighbours(10_000_000, ceiling, 300.0)
+        studies["neighbors_ten_million"] = lambda: neighbours(10_000_000, ceiling, 75.0)
     hardware = f"{device.gpu_name()} {datetime.date.today().isoformat()}"
     failed = 0
     for name in arguments.only or studies:
