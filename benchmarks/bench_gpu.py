@@ -1,8 +1,8 @@
 """What the GPU takes, each figure with the floor of its work on that GPU and the percentage reached.
 
-Run by ci/gpu. Floors come from ceilings that are measured first: float32 and float16 arithmetic (a large matrix
-product) and memory (a large copy). The same rows are given to CuPy's own functions, PyTorch, FAISS, cuVS,
-cuML, FlashLib and TorchDR, each where it is installed and with a word where not.
+Run by ci/gpu. Floors come from ceilings that are measured first: float32 and float16 arithmetic (a large
+matrix product) and memory (a large copy). The same rows are given to CuPy's own functions, PyTorch, FAISS,
+cuVS, cuML, FlashLib and TorchDR, each where it is installed and with a word where not.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 // What is done                                                     kernel
 //   sub-sweeps begin ... end-1 of every graph, in one launch       relax_graphs
 //   one sub-sweep of one graph                                     relax_graph_step
+//   how many of these are done                                     advance_clock
 // motifgpu/graph/relaxation.py has the formulas. A sub-sweep moves all vertices of a graph from one copy of the
 // positions to another: a vertex is pulled along one of its edges, and pushed away from SAMPLES vertices that are the
 // same for all. relax_graphs gives a block to each graph and keeps both copies in shared memory, VERTEX_BYTES per
 // vertex: 14,520 vertices in the 227 KB of an H200. relax_graph_step gives a thread to each vertex and is launched once
-// per sub-sweep. Both call move_all(), and nothing is fused that does not say so: they give the same bits. No atomics.
+// per sub-sweep; which one it is stands in memory, so that BURST launches are recorded once and repeated as a CUDA graph.
+// Both call move_all(), and nothing is fused that does not say so: they give the same bits. No atomics.
 //
 // Arrays: positions (N, 2) float32; indptr (N + 1,), neighbors and weights (nnz,) of all graphs, whose vertices are
 // offsets (m + 1,); sizes (m,): the row of each graph in lengths (sizes, STAGES), the sub-sweeps of each stage, and in
@@ -24,12 +26,17 @@
 // 1.755 GHz): n = 1e6 at least 25 us of traffic. 1,000 graphs of 1,200 vertices for 175 sweeps of 16 sub-sweeps: 139
 // cycles of a scheduler for a warp's vertices (stages weighted by their sweeps, the larger of instructions and 8 times
 // the special functions), times 1,000 x 1,200 / 32 x 2,800 / (132 x 4 x 1.755e9 / s), at least 16 ms, positions and
-// edges staying on the chip. One graph in one block leaves the other multiprocessors idle, and is still quicker than a
-// launch per sub-sweep as long as it fits. Not measured on a GPU yet.
+// edges staying on the chip. One graph in one block leaves the other multiprocessors idle: 1,024 vertices at a time take
+// it 8 warps of each scheduler x 139 cycles or 0.63 us, 14,520 vertices 9.5 us. A launch of a CUDA graph takes about 2 us
+// (1 to 1.5 to begin, and two gathers that wait for each other), beside 25 us a million vertices; a launch by the host
+// 10 us or more. So from some 4,000 vertices on launches are quicker for a single graph, and the launcher chooses by these
+// estimates how many of the largest graphs take them. Not measured on a GPU yet.
 //
 // What was tried: a warp for each vertex (it reads one edge, so 31 lanes would idle); edges in shared memory (half as
 // many graphs would fit on a multiprocessor, and the first-level cache holds them); one reciprocal for two samples
-// (fewer special functions, but the product of two denominators leaves the range of float32 at distances of 2,000).
+// (fewer special functions, but the product of two denominators leaves the range of float32 at distances of 2,000);
+// on paper, a cluster of 8 blocks with distributed shared memory (some 2 us a sub-sweep for 14,520 vertices, as launches
+// of a CUDA graph, which have no limit of size and need no sm_90).
 //
 // Constants: STAGES, EXPONENTS ({of attraction, of repulsion} of each stage, -1 where it is not whole), INDEX (of
 // indptr), MOST_THREADS and THREADS (of a block of the two forms), VERTEX_BYTES and PLAN_BYTES (of shared memory),
@@ -179,15 +186,25 @@ relax_graphs(float2* __restrict__ positions, const INDEX* __restrict__ indptr, c
   for (int v = threadIdx.x; v < n; v += blockDim.x) positions[first + v] = now[v];
 }
 
-// One thread a vertex of the graph whose n vertices begin at first; now and next (n, 2) are its positions alone.
+// One thread a vertex of the graph whose n vertices begin at first; now and next (n, 2) are its positions alone. The
+// sub-sweep is number clock[0] + ahead of those that lengths (STAGES,) has.
 extern "C" __global__ void __launch_bounds__(THREADS)
 relax_graph_step(const float2* __restrict__ now, float2* __restrict__ next, const INDEX* __restrict__ indptr,
-                 const int* __restrict__ neighbors, const float* __restrict__ weights, int first, int n, int stage,
-                 int turn, const unsigned* __restrict__ fractions, const double* __restrict__ steps, int longest,
+                 const int* __restrict__ neighbors, const float* __restrict__ weights, int first, int n,
+                 const int* __restrict__ clock, int ahead, const int* __restrict__ lengths,
+                 const unsigned* __restrict__ fractions, const double* __restrict__ steps, int longest,
                  const float* __restrict__ laws, double repulsions) {
   DYNAMIC_SHARED(Plan, plan);
+  int stage = 0, turn = clock[0] + ahead;
+  while (stage < STAGES - 1 && turn >= lengths[stage]) turn -= lengths[stage++];
   make_plan(*plan, stage, turn, n, longest, fractions, steps, repulsions);
   __syncthreads();
   const Graph graph = graph_of(first, n, indptr, neighbors, weights);
   subsweep(stage, now, next, blockIdx.x * THREADS + threadIdx.x, gridDim.x * THREADS, graph, *plan, laws);
+}
+
+// One thread: how many sub-sweeps are done.
+extern "C" __global__ void __launch_bounds__(32)
+advance_clock(int* __restrict__ clock, int by) {
+  if (threadIdx.x == 0) clock[0] += by;
 }

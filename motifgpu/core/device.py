@@ -153,6 +153,17 @@ class CudaDevice:
 
         return launch
 
+    def recorded(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """Return what does the same launches, of kernels that were launched before, as one CUDA graph."""
+        import cupy
+
+        stream = cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            launches()
+            graph = stream.end_capture()
+        return lambda: graph.launch(cupy.cuda.get_current_stream())
+
 
 def cuda_device() -> CudaDevice:
     """Return the current GPU, the same object for the same GPU; call only when `gpu_problem` is None."""

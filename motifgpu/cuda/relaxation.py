@@ -20,6 +20,9 @@ MOST_THREADS = 1024  # of a block that relaxes a graph by itself
 VERTEX_BYTES = 16  # two copies of a position in shared memory
 REGISTERS = 64  # of a thread, at most: 65,536 are there for the threads of all blocks of a multiprocessor
 RESERVED = 1024  # bytes of shared memory that each block takes besides its own
+BURST = 16  # launches that are recorded together; even, so that positions are where they were
+# Seconds of a sub-sweep by the estimates in the kernel: 1,024 vertices in one block, a launch, a vertex.
+BLOCK_ROUND, STEP, STEP_VERTEX = 0.63e-6, 2.0e-6, 25e-12
 PLAN_BYTES = 4 * (SAMPLES + 4)  # what all vertices need to know of a sub-sweep, in shared memory
 CONSTANTS: dict[str, int | str] = {
     "THREADS": THREADS,
@@ -55,6 +58,23 @@ def _threads(n: int, graphs: int) -> int:
 def _largest() -> int:
     """Return how many vertices a graph may have to be relaxed by one block."""
     return (loader.current_device().shared_bytes - 2 * PLAN_BYTES) // VERTEX_BYTES
+
+
+def _by_launches(counts: np.ndarray) -> np.ndarray:
+    """Say which graphs take a launch a sub-sweep (m,): those beyond a block, and others if that is quicker.
+
+    Graphs that take launches do so one after another, all others share one launch.
+    """
+    gpu, order = loader.current_device(), np.argsort(-counts, kind="stable")
+    sizes = counts[order]
+    launched = np.concatenate([[0.0], np.cumsum(STEP + STEP_VERTEX * sizes)])
+    waves = -(-np.arange(sizes.size, -1, -1) // gpu.multiprocessors)
+    together = waves * BLOCK_ROUND * -(-np.append(sizes, 0) // MOST_THREADS)
+    forced = int(np.count_nonzero(sizes > _largest()))
+    number = forced + int(np.argmin((launched + together)[forced:]))
+    chosen = np.zeros(counts.size, dtype=bool)
+    chosen[order[:number]] = True
+    return chosen
 
 
 class _Run:
@@ -97,16 +117,17 @@ class _Run:
             "INDEX": "long long" if wide else "int",
         }
         self.positions = loader.dense(self.xp.asarray(start, copy=True), self.xp.float32)
-        fits = self.counts <= (_largest() if one_block else 0)
-        small = np.flatnonzero(fits & (self.counts > 0))
+        launched = _by_launches(self.counts) if one_block else self.counts > 0
+        small = np.flatnonzero(~launched & (self.counts > 0))
         self.small = small[np.argsort(-self.counts[small], kind="stable")]
-        self.large = np.flatnonzero(~fits)
+        self.large = np.flatnonzero(launched)
         self.done = 0
-        if self.large.size and one_block:
+        too_large = int(np.count_nonzero(self.counts > _largest()))
+        if too_large and one_block:
             _log.info(
                 "relaxation: %d of %d graphs have more than the %d vertices that fit into the shared memory "
                 "of a block of %s (the largest %d); they take a launch a sub-sweep instead of one for all",
-                self.large.size,
+                too_large,
                 self.counts.size,
                 _largest(),
                 loader.current_device().name,
@@ -146,19 +167,38 @@ class _Run:
 
     def _advance_large(self, graph: int, until: int) -> None:
         first, n = int(self.offsets[graph]), int(self.counts[graph])
+        bursts, rest = divmod(max(until - self.done, 0), BURST)
         now = self.xp.asarray(self.positions[first : first + n, :], copy=True)
         then = self.xp.empty_like(now)
-        step = self.kernel("relax_graph_step")
+        step, advance_clock = self.kernel("relax_graph_step"), self.kernel("advance_clock")
         size = int(self.sizes.reshape(-1)[graph])
+        clock, lengths = (self.device(a.astype(np.int32)) for a in (np.array([self.done]), self.spans[size]))
         rows = np.int32(first), np.int32(n)
         plan = self.fractions, self.steps[size, :, :], self.width, self.laws, self.repulsions
-        turns = [(s, turn) for s, total in enumerate(self.spans[size].tolist()) for turn in range(total)]
-        for stage, turn in turns[self.done : until]:
-            when = np.int32(stage), np.int32(turn)
-            arguments: tuple[Any, ...] = (now, then, *self.graph, *rows, *when, *plan)
-            step((-(-n // THREADS),), (THREADS,), arguments, PLAN_BYTES)
-            now, then = then, now
-        self.positions[first : first + n, :] = now
+
+        def launch(number: int) -> None:
+            for ahead in range(number):
+                pair = (now, then) if ahead % 2 == 0 else (then, now)
+                arguments: tuple[Any, ...] = (
+                    *pair,
+                    *self.graph,
+                    *rows,
+                    clock,
+                    np.int32(ahead),
+                    lengths,
+                    *plan,
+                )
+                step((-(-n // THREADS),), (THREADS,), arguments, PLAN_BYTES)
+            advance_clock((1,), (1,), (clock, np.int32(number)))
+
+        if bursts:
+            launch(BURST)  # by the host, so that the kernels are loaded when they are recorded
+        if bursts > 1:
+            burst = loader.current_device().recorded(lambda: launch(BURST))
+            for _ in range(bursts - 1):
+                burst()
+        launch(rest)
+        self.positions[first : first + n, :] = then if rest % 2 else now
 
 
 def relax(

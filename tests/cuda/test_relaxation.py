@@ -70,6 +70,9 @@ def literal(graph, offsets, start, stages, n_repulsions: float = 10.0, seed: int
     return result
 
 
+BY_LAUNCHES = {"relax_graph_step", "advance_clock"}
+
+
 def forces(stages) -> Forces:
     return Forces(stages, n_repulsions=10.0, clip=4.0, seed=7)
 
@@ -90,12 +93,12 @@ def test_both_forms_are_the_formulas(hubs: int) -> None:
     assert launched == {"relax_graphs"}
     np.testing.assert_allclose(one_block, wanted, atol=1e-4)
     both, launched = relax(graph, offsets, start, shared_bytes=ALONE)
-    assert launched == {"relax_graphs", "relax_graph_step"}
+    assert launched == {"relax_graphs", *BY_LAUNCHES}
     np.testing.assert_array_equal(both, one_block)
     host = device.HostDevice()
     with loader.running_on(host):
         launches = cuda.relax_by_launches(*graph, offsets, start, forces(SHORT))
-    assert set(host.launches) == {"relax_graph_step"}
+    assert set(host.launches) == BY_LAUNCHES
     np.testing.assert_array_equal(launches, one_block)
 
 
@@ -177,6 +180,28 @@ def test_many_small_graphs_share_a_multiprocessor(graphs: int, blocks: int, roun
     assert threads % 32 == 0
     assert -(-1200 // threads) == rounds
     assert blocks * threads * cuda.REGISTERS <= 65536
+
+
+@pytest.mark.parametrize(
+    ("counts", "launched"),
+    [
+        ([1200], 0),
+        ([3000], 0),
+        ([5000], 1),  # five rounds of 1,024 vertices in one block, or a launch
+        ([14_000], 1),
+        ([20_000], 1),  # does not fit
+        ([1200] * 1000, 0),
+        ([5000] * 132, 0),  # each on a multiprocessor of its own
+        ([14_000, *[1200] * 131], 1),
+        ([20_000, 20_000, 14_000, *[12_000] * 100], 2),
+        ([0, 0], 0),
+    ],
+)
+def test_the_quicker_form_is_chosen_by_its_estimate(counts: list[int], launched: int) -> None:
+    with loader.running_on(device.HostDevice(multiprocessors=132)):
+        chosen = cuda._by_launches(np.array(counts))
+    assert chosen.sum() == launched
+    assert not launched or np.array(counts)[chosen].min() >= np.array(counts)[~chosen].max(initial=0)
 
 
 def test_a_graph_that_does_not_fit_is_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fake_cupy import counts
@@ -116,6 +117,18 @@ def get_elapsed_time(start: Event, stop: Event) -> float:
     return 1e3 * (stop._at - start._at)
 
 
+class Graph:
+    """As ``cupy.cuda.graph.Graph``: launches that were recorded."""
+
+    def __init__(self, launches: list[Callable[[], None]]) -> None:
+        self._launches = launches
+
+    def launch(self, stream: Stream | None = None) -> None:
+        counts.kernel("graph")
+        for launch in self._launches:
+            launch()
+
+
 class Stream:
     """As ``cupy.cuda.Stream``: everything runs at once and in order."""
 
@@ -123,6 +136,7 @@ class Stream:
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
         self._before: list[Stream] = []
+        self.captured: list[Callable[[], None]] | None = None  # launches, while they are recorded
 
     def __enter__(self) -> Stream:
         self._before.append(get_current_stream())
@@ -141,6 +155,17 @@ class Stream:
 
     def synchronize(self) -> None:
         counts.wait()
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        if self is Stream.null:
+            raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported: the null stream")
+        self.captured = []
+
+    def end_capture(self) -> Graph:
+        if self.captured is None:
+            raise CUDARuntimeError(901, "cudaErrorStreamCaptureInvalidated: no capture was begun")
+        graph, self.captured = Graph(self.captured), None
+        return graph
 
     def record(self, event: Event | None = None) -> Event:
         event = event or Event()

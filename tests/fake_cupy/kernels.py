@@ -72,11 +72,18 @@ class RawKernel:
         if shared_mem > self.max_dynamic_shared_size_bytes:
             raise device.CUDADriverError(f"CUDA_ERROR_INVALID_VALUE: {shared_mem} bytes for {self.name}")
         check_devices(args)
-        counts.kernel(self.name)
         run = _compiled(self.code, self.name)
         if len(list(arrays_in(args))) + sum(hasattr(a, "dtype") for a in args) < len(args):
             raise TypeError(f"{self.name}: an argument of no type of C's")
-        run(tuple(map(int, grid)), tuple(map(int, block)), tuple(map(unwrap, args)), int(shared_mem))
+        launch = functools.partial(
+            run, tuple(map(int, grid)), tuple(map(int, block)), tuple(map(unwrap, args)), int(shared_mem)
+        )
+        captured = device.get_current_stream().captured
+        if captured is not None:
+            captured.append(launch)
+            return
+        counts.kernel(self.name)
+        launch()
 
 
 class RawModule:
