@@ -137,6 +137,17 @@ def test_shared_memory_is_that_of_the_function_and_not_of_the_object() -> None:
         launch((1,), (1,), (x,), size)
 
 
+def test_recorded_launches_run_when_the_graph_does() -> None:
+    x = cupy.zeros(2, cupy.int32)
+    launch = device.cuda_device().compile(KERNEL, "one")
+    again = device.cuda_device().recorded(lambda: [launch((n,), (1,), (x,)) for n in (1, 2)])
+    assert x.get().tolist() == [0, 0]
+    again()
+    assert x.get().tolist() == [1, 1]
+    with pytest.raises(RuntimeError, match="StreamCaptureUnsupported"):
+        cupy.cuda.Stream.null.begin_capture()
+
+
 def test_streams_events_and_pinned_memory(x: cupy.ndarray) -> None:
     pinned = cupyx.zeros_pinned(6)
     stream = cupy.cuda.Stream(non_blocking=True)
