@@ -134,7 +134,8 @@ def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except OSError as error:
-        log(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+        said = error.strerror or str(error)
+        log(f"{said}: {error.filename}" if error.filename else said)
         return FAILED
     except MemoryError as error:
         log(f"there is not enough memory; give the process more, or --workers 1 {error}".strip())

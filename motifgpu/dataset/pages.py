@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from motifgpu.analysis import Analysis
 from motifgpu.core.errors import StageError
+from motifgpu.core.files import readable
 from motifgpu.dataset.reanalyze import reanalyze
 from motifgpu.report.folder import write_report
 from motifgpu.store import layout
@@ -43,7 +44,7 @@ def reviewed(run: RunFolder, micrograph: str) -> Analysis:
 def write_page(run: RunFolder, micrograph: str, figures: str = "png") -> Path:
     """Write the page of one micrograph and return its path; errors are those of `reviewed`."""
     back = Markup('<p class="where"><a href="../../{}">{}</a></p>').format(
-        layout.REPORT, run.path.absolute().name
+        layout.REPORT, readable(run.path.absolute().name)
     )
     found, folder = reviewed(run, micrograph), page_folder(run, micrograph)
     return write_report(found, folder, linked=True, figures=figures, above=back)

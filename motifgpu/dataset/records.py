@@ -117,10 +117,16 @@ class Records:
         return [(entry, wrong) for entry, wrong in found if wrong]
 
     def forget(self, path: str) -> None:
-        """Remove the record of the content of a file, which is to be done again."""
-        entry = self._entries.get(path)
-        if entry is not None and entry.key:
+        """Remove the record of the content of a file in quarantine, which is to be done again.
+
+        That of a content which this file may not have any more stays if another one has it.
+        """
+        if path not in self.quarantine or not (entry := self._entries[path]).key:
+            return
+        sharers = sum(other.key == entry.key for other in self._entries.values())
+        if sharers == 1 or not self.outdated(path):
             (self._root / layout.RESULTS / f"{entry.key}.json").unlink(missing_ok=True)
+            self._damage.pop(entry.key, None)
 
     def take(self, path: str) -> None:
         """Note what became of a file, from its record."""
@@ -167,8 +173,8 @@ class Records:
             result = read_result(self._root, key)
         except StageError:
             return
-        if result.path != first.path:
-            write_result(self._root, result.moved(first))
+        if result != (moved := result.moved(first)):
+            write_result(self._root, moved)
 
     def _keep(self, entry: Entry) -> None:
         write_entry(self._root, entry)

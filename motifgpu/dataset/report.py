@@ -16,7 +16,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from motifgpu.column_table import as_csv
-from motifgpu.core.files import replacing
+from motifgpu.core.files import readable, replacing, shown_path
 from motifgpu.core.text import counted
 from motifgpu.figures import runs
 from motifgpu.figures.hierarchy import plot_hierarchy
@@ -175,10 +175,10 @@ def _page(found: _Found, drawn: Mapping[str, Figure | Picture], links: Mapping[s
     more = f", the first {_QUARANTINE} of {len(quarantine):,}" if len(quarantine) > _QUARANTINE else ""
     return fill(
         "run",
-        title=path.name,
+        title=readable(path.name),
         above="",
         save="",
-        path=str(path),
+        path=shown_path(path),
         about=run.about,
         in_words=_in_words(found),
         facts=_numbers(found),
@@ -199,7 +199,14 @@ def _page(found: _Found, drawn: Mapping[str, Figure | Picture], links: Mapping[s
 
 def _command(*words: str) -> str:
     """Return a command of motifgpu as a shell takes it."""
-    return f"motifgpu {subprocess.list2cmdline(words) if os.name == 'nt' else shlex.join(words)}"
+    return f"motifgpu {subprocess.list2cmdline(words) if os.name == 'nt' else ' '.join(map(_quoted, words))}"
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it, bytes that are no UTF-8 as bash and zsh do."""
+    if readable(word) == word:
+        return shlex.quote(word)
+    return "$'" + readable(word.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def _in_words(found: _Found) -> str:

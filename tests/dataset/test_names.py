@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.datasets import tables, write_scan
+from support.datasets import records, tables, write_scan
 
 from motifgpu import Run, dataset
 from motifgpu.core.errors import StageError
@@ -40,7 +43,7 @@ def _sources(run: Run) -> list[str]:
 def _is_as_new(run: Run, folder: Path) -> bool:
     """Say whether a run holds the bytes of one that only ever saw the files as they are."""
     fresh = dataset.run(folder, folder.parent / "fresh", workers=1, structure=False)
-    return tables(run.path) == tables(fresh.path)
+    return {**tables(run.path), **records(run.path)} == {**tables(fresh.path), **records(fresh.path)}
 
 
 def test_files_of_equal_content_are_rows_that_share_one_computation(
@@ -166,6 +169,21 @@ def test_contents_that_change_under_equal_facts_are_found_when_asked(
     assert [one == other for one, other in zip(old, new, strict=True)] == [False, True]
 
 
+def test_trying_again_keeps_what_another_file_shares(folder: Path) -> None:
+    for name in ("x.npy", "y.npy"):
+        (folder / name).write_bytes(b"no micrograph")
+    shutil.copy(folder / "a.npz", folder / "c.npz")
+    _run(folder)
+    shutil.copy(folder / "b.npz", folder / "c.npz")  # has the content of a.npz no more
+    shutil.copy(folder / "b.npz", folder / "x.npy")
+    run = _run(folder, retry=True)
+    assert _sources(run) == ["a.npz", "b.npz", "c.npz", "x.npy"]
+    assert run.about["last_call"]["files"] == 2  # those of x.npy, another format, and y.npy
+    assert _is_as_new(run, folder)
+    os.utime(folder / "a.npz")
+    assert _is_as_new(_run(folder), folder)
+
+
 def test_what_was_quarantined_and_is_removed_leaves_the_list(folder: Path) -> None:
     for name in ("x.npy", "y.npy"):
         (folder / name).write_bytes(b"no micrograph")
@@ -202,6 +220,23 @@ def test_every_name_that_a_file_can_have_is_a_row(folder: Path, name: bytes) -> 
     if name == b"m\xb5.npz":
         assert run.report("m\\xb5.npz").exists()
     assert _run(folder).about["last_call"]["files"] == 0
+
+
+@pytest.mark.usefixtures("little_drawn")
+def test_a_run_may_lie_in_a_folder_of_any_name(folder: Path) -> None:
+    out = Path(os.path.join(folder.parent, os.fsdecode(b"o'\\\xb5.motif")))
+    try:
+        out.mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    run = dataset.run(folder, out, workers=1, structure=False)
+    text = run.report().read_text()
+    assert shown_path(out) in html.unescape(text)
+    found = re.search(r"motifgpu report \$'(.*?[^\\])' --micrograph", html.unescape(text))
+    assert found is not None
+    shown = subprocess.run(["bash", "-c", f"printf %s $'{found[1]}'"], capture_output=True).stdout
+    assert shown == os.fsencode(out)
+    assert run.report("a.npz").exists()
 
 
 def test_names_in_several_folders_need_as_much_as_tells_them_apart(folder: Path) -> None:

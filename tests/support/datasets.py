@@ -52,6 +52,12 @@ def tables(run: Path) -> dict[str, bytes]:
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in whole}
 
 
+def records(run: Path) -> dict[str, bytes]:
+    """Return the records of the files of a run and of their contents, which have the times of files."""
+    kept = [path for name in ("files", "results") for path in sorted((run / name).glob("[0-9a-f]*.json"))]
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in kept}
+
+
 def as_from_a_terminal() -> None:
     """Let signals be what they are there: what tests that ignore them start would ignore them too."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

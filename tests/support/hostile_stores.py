@@ -88,7 +88,7 @@ CRAFTED: dict[str, Callable[[Path, Path], object]] = {
 }
 FOLDERS = (
     *(layout.COLUMNS, layout.MOMENTS, layout.DETAILS, layout.FILES, layout.RESULTS),
-    *(layout.SHARDS, layout.LOCKS, layout.PAGES),
+    *(layout.SHARDS, layout.LOCKS, layout.PAGES, layout.FIGURES),
 )
 
 
@@ -130,7 +130,7 @@ def actions(store: Path, run: Path, scans: Path, folder: Path) -> list[Callable[
     name = page(run).rpartition("/")[2]
     return [
         lambda: dataset.merge([store], folder / "ours" / "out"),
-        lambda: Run(store).report(),
+        lambda: Run(store).report(figures="svg"),
         lambda: Run(store).report(name),
         lambda: Run(store).moments(name),
         lambda: export(Run(store), folder / "columns.csv"),
