@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from motifgpu.core.errors import StageError
-from motifgpu.core.files import write_text
+from motifgpu.core.files import readable, write_text
 from motifgpu.dataset.job import OF_ONE
 from motifgpu.dictionary import MotifDictionary
 from motifgpu.options import NAMES, Options
@@ -23,6 +23,7 @@ from motifgpu.store.arrays import write_array
 from motifgpu.store.assemble import assemble
 from motifgpu.store.entries import (
     DONE,
+    OF_FILE,
     UNREAD,
     Entry,
     Result,
@@ -149,7 +150,7 @@ def _result(root: Path, record: dict[str, Any], key: str, facts: dict[str, Any])
     for image in record["micrographs"]:
         name = image["micrograph"]
         made = f"{key}-{name.rpartition('-')[2]}"
-        title = kept_title(image["title"], path)
+        title = _kept_title(image["title"], path)
         table = _columns(root / layout.COLUMNS / f"{name}.parquet", made,
                          micrograph_name(path, title_of(title, path), alone))  # fmt: skip
         table = tables.with_nm(table, image["pixel_size_nm"])
@@ -161,9 +162,17 @@ def _result(root: Path, record: dict[str, Any], key: str, facts: dict[str, Any])
         checksums[details_place(made)] = layout.checksum(text.encode())
         said = {field: value for field, value in image.items() if field not in ("micrograph", "timings_s")}
         images.append({**_UNKNOWN, **said, "key": made, **title})
-    failed = [{**kept_title(one["title"], path), "reason": one["reason"]} for one in record["failed"]]
+    failed = [{**_kept_title(one["title"], path), "reason": one["reason"]} for one in record["failed"]]
     status, reason = record["status"], record["reason"]
     return Result(key, path, status, reason, facts, tuple(images), tuple(failed), checksums, columns)
+
+
+def _kept_title(title: str, path: str) -> dict[str, Any]:
+    """Return what is kept of a title of which is not known whether it is the name of the file."""
+    stem = readable(Path(path).stem)
+    rest = title.removeprefix(stem)
+    named = title.startswith(stem) and (not rest or rest[0] == "[" or rest.startswith(" ("))
+    return kept_title(OF_FILE + rest if named else title)
 
 
 def _columns(path: Path, key: str, name: str) -> pa.Table:

@@ -27,6 +27,7 @@ from motifgpu.pipeline import analyze_batch
 from motifgpu.store import layout
 from motifgpu.store.entries import (
     DONE,
+    OF_FILE,
     QUARANTINED,
     UNREAD,
     Entry,
@@ -97,7 +98,7 @@ def read_file(path: str, job: Job, *, skip_known: bool = False) -> Loaded:
     if skip_known and is_whole(job.root, key):
         return Loaded(path, KNOWN, key=key, facts=facts)
     try:
-        micrographs = read_guarded(path, job.signal, seconds=job.seconds)
+        micrographs = read_guarded(path, job.signal, seconds=job.seconds, name=OF_FILE)
         found = Loaded(path, DONE, "", key, facts, micrographs)
     except MicrographReadError as error:
         found = Loaded(path, QUARANTINED, error.why, key, facts)
@@ -282,7 +283,7 @@ def _saved(file: Loaded, job: Job) -> Result:
             checksums |= saved.checksums
             columns |= saved.columns
         else:
-            failed.append({**kept_title(micrograph.title, file.path), "reason": _reason(one)})
+            failed.append({**kept_title(micrograph.title), "reason": _reason(one)})
     status, reason = file.status, file.reason
     if status == DONE and not images:
         status, reason, failed = QUARANTINED, failed[0]["reason"], []

@@ -226,8 +226,7 @@ def read(
         from motifgpu.io.formats import guard
 
         return guard.ask(path, signal, one=True, seconds=time_limit_s)[0]
-    with _opened(path) as found:
-        return _load(path, _chosen(path, found, signal))
+    return read_named(path, signal, one=True)[0]
 
 
 def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0) -> list[Micrograph]:
@@ -270,7 +269,21 @@ def read_all(path: str | os.PathLike[str], *, time_limit_s: float | None = 60.0)
         from motifgpu.io.formats import guard
 
         return guard.read_guarded(path, seconds=time_limit_s)
-    with _opened(path) as found:
+    return read_named(path)
+
+
+def read_named(
+    path: str | os.PathLike[str], signal: str | None = None, *, one: bool = False, name: str | None = None
+) -> list[Micrograph]:
+    """Read the images in a file in this process; with `one` a file of several has to be told which.
+
+    What the file does not call is titled by `name`, where one is given instead of the file's stem. Errors are
+    those of `read` and `read_all`.
+    """
+    name = Path(path).stem if name is None else name
+    with _opened(path, name) as found:
+        if one:
+            return [_load(path, _chosen(path, found, signal, name))]
         pixels = sum(page.shape[0] * page.shape[1] for page in found.pages)
         if pixels > LARGEST_STACK:
             raise MicrographReadError(
@@ -312,12 +325,12 @@ def signals(path: str | os.PathLike[str]) -> list[str]:
     >>> micrograph.shape
     (32, 32)
     """
-    with _opened(path) as found:
+    with _opened(path, Path(path).stem) as found:
         return [page.title for page in found.pages]
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
+def _opened(path: str | os.PathLike[str], name: str) -> Iterator[Contents]:
     """Open a file for reading its images; whatever goes wrong, also while they load, is one kind of error."""
     path = Path(path)
     try:
@@ -328,7 +341,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Contents]:
         raise MicrographReadError(path, why)
     try:
         with ExitStack() as opened, np.errstate(all="ignore"):
-            found = formats.contents(path, opened)
+            found = formats.contents(path, opened, name)
             if not found.pages:
                 raise ValueError(_no_image(found))
             yield found
@@ -360,17 +373,19 @@ def _no_image(found: Contents) -> str:
     return f"there is no image in it{f' ({reasons})' if reasons else ''}"
 
 
-def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None) -> Page:
-    names = [page.title for page in found.pages]
-    if signal is None and len(names) > 1:
+def _chosen(path: str | os.PathLike[str], found: Contents, signal: str | None, name: str) -> Page:
+    stem = Path(path).stem
+    pages = {page.title.replace(name, stem): page for page in found.pages}
+    refused = {title.replace(name, stem): why for title, why in found.refused.items()}
+    if signal is None and len(pages) > 1:
         raise MicrographReadError(
-            path, f"it holds {len(names)} images; choose one with signal=: {_listed(names)}"
+            path, f"it holds {len(pages)} images; choose one with signal=: {_listed([*pages])}"
         )
-    if signal in found.refused:
-        raise MicrographReadError(path, f"{signal!r} is no micrograph: {found.refused[signal]}")
-    if signal is not None and signal not in names:
-        raise MicrographReadError(path, f"it has no image {signal!r}; there is: {_listed(names)}")
-    return found.pages[0 if signal is None else names.index(signal)]
+    if signal in refused:
+        raise MicrographReadError(path, f"{signal!r} is no micrograph: {refused[signal]}")
+    if signal is not None and signal not in pages:
+        raise MicrographReadError(path, f"it has no image {signal!r}; there is: {_listed([*pages])}")
+    return found.pages[0] if signal is None else pages[signal]
 
 
 def _load(path: str | os.PathLike[str], page: Page) -> Micrograph:

@@ -15,6 +15,8 @@ from motifgpu.store import layout
 # What became of a file: done, quarantined for what it holds, unread because it could not be opened or changed
 # meanwhile (which a rerun tries again), or lost: its results are damaged and nobody has the file any more.
 DONE, QUARANTINED, UNREAD, LOST = "done", "quarantined", "unread", "lost"
+# Stands for the stem of a file in titles and reasons: files of equal content have names of their own.
+OF_FILE = "\ufffc"
 
 
 @dataclass(frozen=True)
@@ -224,12 +226,9 @@ def details_place(key: str) -> str:
     return f"{layout.DETAILS}/{key}.json"
 
 
-def kept_title(title: str, path: str) -> dict[str, Any]:
-    """Return what is kept of an image's title: without the name of its file, if that is where it is from."""
-    stem = readable(Path(path).stem)
-    rest = title.removeprefix(stem)
-    named = title.startswith(stem) and (not rest or rest[0] == "[" or rest.startswith(" ("))
-    return {"title": rest if named else title, "named": named}
+def kept_title(title: str) -> dict[str, Any]:
+    """Return what is kept of a title, in which `OF_FILE` stands for the name of the file."""
+    return {"title": title.removeprefix(OF_FILE), "named": title.startswith(OF_FILE)}
 
 
 def title_of(image: dict[str, Any], path: str) -> str:
@@ -254,14 +253,16 @@ def complaints(entry: Entry, result: Result | None) -> list[dict[str, Any]]:
     """
     path = shown_path(entry.path)
     status = UNREAD if entry.status == DONE else entry.status
-    own = [{"path": path, "title": None, "reason": entry.reason, "status": status}] if entry.reason else []
+    stem = readable(Path(entry.path).stem)
+    reason = entry.reason.replace(OF_FILE, stem)
+    own = [{"path": path, "title": None, "reason": reason, "status": status}] if reason else []
     if entry.status != DONE or result is None:
         return own
     return own + [
         {
             "path": path,
             "title": title_of(image, entry.path),
-            "reason": image["reason"],
+            "reason": image["reason"].replace(OF_FILE, stem),
             "status": QUARANTINED,
         }
         for image in result.failed

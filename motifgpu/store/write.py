@@ -59,7 +59,7 @@ def save_micrograph(root: Path, key: str, path: str, analysis: Analysis, alone: 
     """
     patch = {"patch_size_px": analysis.patch_size.pixels, "order": analysis.parameters["order"]}
     moments = write_array(root / layout.MOMENTS / key, to_numpy(analysis.moments), patch)
-    title = kept_title(analysis.micrograph.title, path)
+    title = kept_title(analysis.micrograph.title)
     name = micrograph_name(path, title_of(title, path), alone)
     columns = write_table(root / columns_place(key, path), columns_table(name, key, analysis))
     averages = to_numpy(analysis.averages.patches)

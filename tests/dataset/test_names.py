@@ -260,6 +260,26 @@ def test_images_of_one_file_are_named_by_their_titles(folder: Path) -> None:
     assert run.find("second").name == names[1]
 
 
+def test_titles_that_are_names_of_files_by_chance_stay(folder: Path) -> None:
+    image = np.load(folder / "a.npz")["image"]
+    np.savez(folder / "two.npz", two=image, other=image[::-1])
+    np.savez(folder / "image.npz", image=image[:, ::-1])
+    np.save(folder / "red.npy", np.zeros((24, 24, 3)))
+    _run(folder)
+    shutil.copy(folder / "two.npz", folder / "other.npz")
+    shutil.copy(folder / "red.npy", folder / "blue.npy")
+    (folder / "image.npz").rename(folder / "y.npz")
+    run = _run(folder)
+    titles = dict(zip(_sources(run), run.micrographs["title"].to_pylist(), strict=True))
+    assert titles["y.npz"] == "image"
+    rows = [row for row in run.micrographs.to_pylist() if Path(row["source"]).stem in ("two", "other")]
+    assert sorted(row["title"] for row in rows) == ["other", "other", "two", "two"]
+    reasons = {Path(line["path"]).name: line["reason"] for line in run.quarantine}
+    assert "'blue'" in reasons["blue.npy"]
+    assert "'red'" in reasons["red.npy"]
+    assert _is_as_new(run, folder)
+
+
 def test_years_beyond_the_calendar(folder: Path) -> None:
     try:
         os.utime(folder / "a.npz", (1e12 + 2e11, 1e12 + 2e11))

@@ -34,7 +34,7 @@ def can_hang(path: Path) -> bool:
     return home == "rosettasciio"
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the images in a file without decoding their pixels.
 
     Parameters
@@ -43,6 +43,8 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         A file whose suffix is one of `SUFFIXES`, in capitals or not.
     opened : ExitStack
         Keeps what the pages read from open until the caller has loaded what it wants.
+    name : str
+        What an image is called of which the file says nothing: the stem of the file.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     Exception
         Whatever the reader of the format raises; `motifgpu.read` makes one kind of it.
     """
-    found: Contents = _module(path).contents(path, opened)
+    found: Contents = _module(path).contents(path, opened, name)
     return found
 
 
@@ -69,7 +71,7 @@ def announced(path: Path) -> list[tuple[int, int]]:
         return []
     try:
         with ExitStack() as opened:
-            return [page.shape for page in contents(path, opened).pages]
+            return [page.shape for page in contents(path, opened, path.stem).pages]
     except Exception:  # reading will say what is wrong
         return []
 

@@ -21,7 +21,7 @@ _PIXEL_SIZE = "pixel_size_nm"
 _AT_ONCE = 2**22  # bytes that are skipped at once
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the arrays of an npy or npz file; (n, H, W) is n images.
 
     Axes of length 1 beside those of an image or a stack are left out. In an archive an array named ``image``
@@ -35,11 +35,11 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         held = path.stat().st_size - stream.tell()
     why = refusal(header.image_shape, header.dtype)
     if why:
-        found.refuse(path.stem, why)
+        found.refuse(name, why)
         return found
     if header.nbytes > held:
         raise ValueError(f"its header announces {header.shape} values, more than its {held} bytes can hold")
-    _add(found, path.stem, header, None, _pages(header, lambda: npy.open_memmap(path, mode="r")), held)
+    _add(found, name, header, None, _pages(header, lambda: npy.open_memmap(path, mode="r")), held)
     return found
 
 

@@ -26,17 +26,17 @@ def is_ncem(file: Any) -> bool:
     return "Version" not in file and next(_groups(file), None) is not None
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the images of all groups; which dimension is which is said by its name."""
     import h5py
 
     file = opened.enter_context(h5py.File(path, "r"))
     images, found = [], Contents()
     for group in _groups(file):
-        for name in _ARRAYS:
-            if isinstance(group.get(name), h5py.Dataset):
-                title = group.name.rpartition("/")[2] or path.stem
-                data = group[name]
+        for key in _ARRAYS:
+            if isinstance(group.get(key), h5py.Dataset):
+                title = group.name.rpartition("/")[2] or name
+                data = group[key]
                 order = _order(group, data.ndim) if data.ndim > 1 else []
                 why = _refusal(group, data, order)
                 if why:

@@ -13,7 +13,7 @@ import os
 import subprocess
 import threading
 from dataclasses import replace
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -28,7 +28,11 @@ _idle: list[_Process] = []
 
 
 def read_guarded(
-    path: str | os.PathLike[str], signal: str | None = None, *, seconds: float = 60.0
+    path: str | os.PathLike[str],
+    signal: str | None = None,
+    *,
+    seconds: float = 60.0,
+    name: str | None = None,
 ) -> list[Micrograph]:
     """Read the images in a file within a time limit, whatever the file does to its reader.
 
@@ -42,6 +46,8 @@ def read_guarded(
         Read only this image; None reads all of them.
     seconds : float
         Time limit for the file; starting the process and importing its packages do not count.
+    name : str, optional
+        What to call what the file has no title for; its stem by default.
 
     Returns
     -------
@@ -53,11 +59,16 @@ def read_guarded(
     MicrographReadError
         As `motifgpu.read` and `motifgpu.read_all`, and if the time limit passed or the process died.
     """
-    return ask(path, signal, one=signal is not None, seconds=seconds)
+    return ask(path, signal, one=signal is not None, seconds=seconds, name=name)
 
 
 def ask(
-    path: str | os.PathLike[str], signal: str | None = None, *, one: bool, seconds: float
+    path: str | os.PathLike[str],
+    signal: str | None = None,
+    *,
+    one: bool,
+    seconds: float,
+    name: str | None = None,
 ) -> list[Micrograph]:
     """Do what `read_guarded` does; with `one` a file of several images has to be told which, as in `read`."""
     if not 0 < seconds <= LONGEST:
@@ -70,11 +81,11 @@ def ask(
     except IndexError:
         process = _Process(path)
     try:
-        return process.read(path, signal, one, seconds)
+        return process.read(path, seconds, signal=signal, one=one, name=name)
     except _Died:  # perhaps of what an earlier file did to it
         process = _Process(path)
         try:
-            return process.read(path, signal, one, seconds)
+            return process.read(path, seconds, signal=signal, one=one, name=name)
         except _Died as death:
             raise MicrographReadError(path, str(death)) from death
     finally:
@@ -111,11 +122,8 @@ class _Process:
         self._answers = cast(IO[bytes], self._process.stdout)
         self._busy = self._late = False
 
-    def read(self, path: str, signal: str | None, one: bool, seconds: float) -> list[Micrograph]:
-        request = {
-            **{"path": os.path.abspath(path), "signal": signal, "one": one},
-            **{"seconds": seconds, "memory": _memory(path)},
-        }
+    def read(self, path: str, seconds: float, **asked: Any) -> list[Micrograph]:
+        request = {"path": os.path.abspath(path), "seconds": seconds, "memory": _memory(path), **asked}
         clock = threading.Timer(seconds, self._kill)
         self._busy = True
         try:

@@ -22,7 +22,7 @@ _IMOD = 1146047817  # IMOD's stamp
 _UNKNOWN = 1.0  # Å, what programs state that know no size of a pixel
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the sections of an MRC file as images, mapped from the disk."""
     with open(path, "rb") as file:
         head = file.read(_HEADER)
@@ -46,7 +46,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     found = Contents()
     why = _refusal(mode, kind) or _axes_refusal(whole(16, 3))
     if why:
-        found.refuse(path.stem, why)
+        found.refuse(name, why)
         return found
     if mode == _SIGNED_BYTES and _without_sign(head, order):
         kind = np.dtype("u1")
@@ -54,7 +54,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     values = np.memmap(path, kind, "r", start, (pages, height, row))
     image = (width, height) if turned else (height, width)
     found.add(
-        path.stem,
+        name,
         image if pages == 1 else (pages, *image),
         _pixel_size(head, order),
         _loader(values, width, mode, turned),

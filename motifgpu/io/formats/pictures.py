@@ -23,7 +23,7 @@ _OF_16_BITS = (
 )
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the picture; only these two decoders are tried, whatever the file claims to be."""
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.PngImagePlugin import PngImageFile
@@ -38,17 +38,17 @@ def contents(path: Path, opened: ExitStack) -> Contents:
         raise ValueError(f"it is no PNG or JPEG that can be decoded ({error})") from error
     found = Contents()
     if decoder is PngImageFile and head[_DEPTH] == 16 and head[_KIND]:
-        found.refuse(path.stem, _OF_16_BITS)
+        found.refuse(name, _OF_16_BITS)
         return found
     if (frames := getattr(picture, "n_frames", 1)) > 1 and decoder is PngImageFile:
-        found.refuse(path.stem, f"it is an animation of {frames} frames; save each as an image")
+        found.refuse(name, f"it is an animation of {frames} frames; save each as an image")
         return found
     width, height = picture.size
     itemsize = 2 if picture.mode.startswith("I") else len(picture.getbands())
     check_size((height, width), itemsize, path.stat().st_size)  # before Exif is looked for among the pixels
     orientation = picture.getexif().get(_ORIENTATION, 1)
     found.add(
-        path.stem,
+        name,
         (width, height) if orientation in (5, 6, 7, 8) else (height, width),
         _pixel_size(path) if decoder is PngImageFile else None,
         lambda _: oriented(_pixels(picture, head[_DEPTH]), orientation),

@@ -50,7 +50,7 @@ def reader(suffix: str) -> Any:
         ) from error
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the images in a file, as numbered pages where it holds stacks; the pixels are read later."""
     suffix = path.suffix.lower()
     module, options = reader(suffix), _READERS[suffix][1]
@@ -58,14 +58,14 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     if suffix in _HDF5:
         size = opened.enter_context(hdf5.checked(path))
         if suffix == ".emd" and hdf5.opens_as(path, emd_ncem.is_ncem):
-            return emd_ncem.contents(path, opened)
+            return emd_ncem.contents(path, opened, name)
     found = Contents()
     images = []
     # Reading late takes the reader a second to prepare.
     for signal in module.file_reader(str(path), lazy=size > _READ_AT_ONCE, **options):
         if "data" not in signal:  # a model
             continue
-        title = str(signal.get("metadata", {}).get("General", {}).get("title") or path.stem)
+        title = str(signal.get("metadata", {}).get("General", {}).get("title") or name)
         data = signal["data"]
         axes = _in_order(signal["axes"], data.ndim)
         kept = [index for index, length in enumerate(data.shape) if length != 1]

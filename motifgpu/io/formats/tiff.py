@@ -39,7 +39,7 @@ def expands_unbounded(path: Path) -> bool:
         return any(page.compression not in known for page in _directories(file))
 
 
-def contents(path: Path, opened: ExitStack) -> Contents:
+def contents(path: Path, opened: ExitStack, name: str) -> Contents:
     """Return the images of a TIFF file; times, depths and channels that it names become pages."""
     import tifffile
 
@@ -62,7 +62,7 @@ def contents(path: Path, opened: ExitStack) -> Contents:
     found = Contents()
     for number, place in enumerate(kept):
         part = parts[place]
-        title = path.stem if len(kept) == 1 else part.name or str(number)
+        title = name if len(kept) == 1 else part.name or str(number)
         why = _refusal(part)
         if why:
             found.refuse(title, why)

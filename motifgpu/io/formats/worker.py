@@ -42,12 +42,9 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
-    path, chosen = request["path"], request["signal"]
+    path, one, name = request["path"], request["one"], request["name"]
     try:
-        if request["one"]:
-            found = [micrograph.read(path, chosen, time_limit_s=None)]
-        else:
-            found = micrograph.read_all(path, time_limit_s=None)
+        found = micrograph.read_named(path, request["signal"], one=one, name=name)
     except MicrographReadError as error:
         why = error.why
         if isinstance(error.__cause__, MemoryError):
