@@ -30,10 +30,11 @@ _SPLINE = 16
 
 
 def standard_image(analysis: Analysis, part: Part | None = None) -> StandardImage:
-    """Return the micrograph as its columns were searched in, or a part of it."""
+    """Return the micrograph as its columns were searched in, or a part of it; its faults are known."""
     micrograph, here = analysis.micrograph, part or (slice(None), slice(None))
     valid = None if micrograph.valid is None else micrograph.valid[here]
-    return StandardImage.of(Pixels.of(micrograph.image[here], "columns", valid), "columns")
+    pixels = Pixels(micrograph.image[here], valid, 0.0, micrograph.left_out)
+    return StandardImage.of(pixels, "columns")
 
 
 def part_around(analysis: Analysis, points: np.ndarray, margin: float) -> Part:
