@@ -117,8 +117,8 @@ class Places:
     def usual(self, values: np.ndarray, errors: np.ndarray | None = None) -> np.ndarray:
         """Return what is usual (n,) at each, by its equivalents up to two translations away.
 
-        It is their median, and the upper quartile where about half of them are far lower, as if vacant. As far
-        as its error explains that it differs from place to place, it is what all of a kind have.
+        It is their median, and the upper quartile where about half of them are far lower, as if vacant.
+        As far as its error explains that it differs from place to place, it is what all of a kind have.
 
         Parameters
         ----------
