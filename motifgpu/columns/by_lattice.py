@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.band import Band
-from motifgpu.columns.by_maxima import Found, choose_by_maxima, prominent_maxima
+from motifgpu.columns.by_maxima import Found, prominent_maxima
 from motifgpu.columns.claims import COLUMN, EMPTY, column_probability
 from motifgpu.columns.empty_sites import inside_lattice
 from motifgpu.columns.filtered import FAINTEST, LEAST_SPACING, FilteredImage
@@ -29,6 +29,7 @@ from motifgpu.columns.refine import (
 from motifgpu.columns.spacing import near, strongest_within
 from motifgpu.columns.surface import on_surface, roughness
 from motifgpu.core import namespace
+from motifgpu.core.errors import StageError
 
 # Standard deviation of columns about where the lattice average has them, px of the grid: the prior of a fit.
 _ABOUT = 0.3
@@ -68,6 +69,11 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     band : Band
         On whose grid they are given.
     found : Found
+
+    Raises
+    ------
+    StageError
+        If the lattice average describes no part of the image.
     """
     sites = lattice_sites(image)
     if sites.apart < math.inf:
@@ -75,7 +81,11 @@ def choose_by_lattice(image: FilteredImage) -> tuple[Band, Found]:
     size = image.band.size
     n_sites, places = sites.peaks.points.shape[0], sites.places
     if places is None or n_sites == 0:
-        return image.band, choose_by_maxima(image, "prominence")
+        raise StageError(
+            "columns",
+            "no part of the image shows its lattice clearly",
+            'give a larger part of the sample, or choose the method prominence or lattice="none"',
+        )
     others = peak_positions(image.smoothed, prominent_maxima(image, FAINTEST * tallest_tenth(sites.peaks)))
     apart = image.at(image.known, others) > 0
     others = others[apart & ~near(others, sites.peaks.points, size, LEAST_SPACING)]

@@ -66,14 +66,6 @@ def choose_by_maxima(image: FilteredImage, method: str) -> Found:
         maxima = prominent_maxima(image, FAINTEST * float(xp.max(image.smoothed * image.band.inside)))
     starts = peak_positions(image.smoothed, maxima)
     if starts.shape[0] == 0:
-        if image.lattice:
-            problem, remedy = (
-                "no part of the image shows its lattice clearly",
-                "give a larger part of the sample",
-            )
-            raise StageError(
-                "columns", problem, f'{remedy}, or choose the method prominence or lattice="none"'
-            )
         raise StageError(
             "columns", "no maximum of the image is above its noise", "check that columns are bright in it"
         )

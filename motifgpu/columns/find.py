@@ -144,11 +144,10 @@ def find_columns(
         translations between them (`motifgpu.columns.lattice_places`), says of each how probable a column is
         (`motifgpu.columns.claims`), and adds maxima of the smoothed image that are separate from them and
         above the noise. Where adjacent vacancies distort the average, it is taken once more without them.
-        ``"prominence"``
-        takes the maxima of the smoothed image by their prominence alone. ``"radius"`` is the paper's maximum
-        filter (Fig. S29), of radius 0.36 periods of the first ring; it mistakes noise between faint columns
-        for columns and misses faint columns beside bright ones. ``"auto"`` is ``"lattice"``, and
-        ``"prominence"`` where the average describes no part of the image.
+        ``"prominence"`` takes the maxima of the smoothed image by their prominence alone. ``"radius"`` is the
+        paper's maximum filter (Fig. S29), of radius 0.36 periods of the first ring; it mistakes noise between
+        faint columns for columns and misses faint columns beside bright ones. ``"auto"`` is ``"lattice"``,
+        or what `lattice` asks for.
     smoothing : {"auto", "fft", "svd"}
         As in `motifgpu.smooth`.
     lattice : {"auto", "none"}
@@ -174,8 +173,8 @@ def find_columns(
     ------
     StageError
         If the image is not a varying, two-dimensional array of real numbers with at least 16 x 16 pixels of
-        data, an option is unknown, the image shows nothing but noise, or there is no lattice (methods other
-        than ``"prominence"``), or no atom.
+        data, an option is unknown, the image shows nothing but noise, or there is no lattice that describes a
+        part of it (methods other than ``"prominence"``), or no atom.
 
     Notes
     -----

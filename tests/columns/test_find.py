@@ -348,6 +348,13 @@ def test_bad_image(image: np.ndarray, words: str) -> None:
     assert words in str(error.value)
 
 
+def test_what_is_periodic_and_differs_from_place_to_place_has_no_columns() -> None:
+    words = simulate.nothing("text", (384, 384), seed=61)
+    with pytest.raises(StageError, match="columns: no part of the image shows its lattice clearly"):
+        find_columns(words)
+    assert len(find_columns(words, "prominence")) > 0
+
+
 def test_bad_options() -> None:
     image = simulate.monolayer(shape=(64, 64), seed=1).image
     with pytest.raises(
