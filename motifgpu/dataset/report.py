@@ -41,11 +41,6 @@ Table = tuple[tuple[str, ...], list[list[Cell]]]
 _MOST, _PICTURES, _CELLS, _QUARANTINE = 2000, 40, 60, 200  # rows that are shown
 _TRIED = 3  # micrographs whose lattice may give motif-cells their shape
 _RARE, _ODD = 0.1, 0.8  # share below which a motif is rare, and explained below which a micrograph is odd
-_OWN = (
-    "Every micrograph has its own motifs, numbered by how many columns they have, so equal numbers need not "
-    "mean the same, and nothing here has the colour of a motif. Run with --pooled or --dictionary to have "
-    "motifs that all micrographs share."
-)
 _CAPTIONS = {
     "densities": "How dense the motifs are over all micrographs, with 95 % intervals (exact Poisson), in the "
     "area of the pixels that are data.",
@@ -182,7 +177,7 @@ def _page(found: _Found, drawn: Mapping[str, Figure | Picture], links: Mapping[s
         about=run.about,
         in_words=_in_words(found),
         facts=_numbers(found),
-        own="" if found.shared or not found.motifs else _OWN,
+        own=not found.shared and bool(found.motifs),
         command=_command("report", str(path), "--micrograph"),
         view=_command("view", str(path), "--open"),
         micrographs=_micrographs(found, links),

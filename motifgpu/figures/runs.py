@@ -23,7 +23,7 @@ _LONGEST = 28  # characters of such a name
 _INK = "#4A6FA5"  # of what belongs to no motif
 _LABELS = {"per_nm2": "columns per nm²", "fraction": "share of the columns"}
 # What micrographs with motifs of their own have in common, and how it is called.
-_COMMON = {"per_nm2": "atom columns per nm²", "motifs": "motifs", "explained": "explained"}
+_COMMON = {"per_nm2": "columns per nm²", "motifs": "motifs", "explained": "explained"}
 
 
 def _name(motif: int, name: str | None = None) -> str:

@@ -232,10 +232,12 @@ class RunFolder:
                     + ", ".join(row.name for row in found[:_NAMED]),
                     "give more of the path, or the name in the column micrograph of micrographs.parquet",
                 )
+        near = [Path(row.name).name for row in self._rows if name.casefold() in row.name.casefold()]
+        meant = f"{', '.join(near[:_NAMED])}, say, or another" if near else "a"
         raise StageError(
             layout.STAGE,
             f"{self.path} has no micrograph {shown_path(name)!r}",
-            "choose a name from the column micrograph of micrographs.parquet",
+            f"choose {meant} name from the column micrograph of micrographs.parquet",
         )
 
     @property

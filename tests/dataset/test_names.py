@@ -248,6 +248,8 @@ def test_names_in_several_folders_need_as_much_as_tells_them_apart(folder: Path)
     assert run.find(run.find("b.npz").key).name == str(folder / "b.npz")
     with pytest.raises(StageError, match=r"3 micrographs of .* are called 'a\.npz': .*give more of the path"):
         run.find("a.npz")
+    with pytest.raises(StageError, match=r"no micrograph 'B\.np'; choose b\.npz, say, or another name"):
+        run.find("B.np")
 
 
 def test_images_of_one_file_are_named_by_their_titles(folder: Path) -> None:
