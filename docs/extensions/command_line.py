@@ -55,7 +55,8 @@ def command_lines(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     """
     formatter = argparse.HelpFormatter(parser.prog)
     yield from (f"({name}-command)=", f"## `{name}`", "", plain(parser.description or ""), "")
-    yield from ("```text", _usage(parser), "```", "")
+    example = (parser.epilog or "").partition(": ")[2]
+    yield from ("```text", _usage(parser), "```", "", "For example:", "", "```sh", example, "```", "")
     for action in parser._actions:
         if not isinstance(action, argparse._HelpAction):
             yield from _argument(action, formatter)
