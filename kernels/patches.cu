@@ -1,4 +1,4 @@
-// Square patches of one micrograph, sampled from its quintic B-spline coefficients at sub-pixel centres.
+// Square patches of micrographs, sampled from its quintic B-spline coefficients at sub-pixel centres.
 //
 // A sample is sum w_r w_c coefficient[r][c] over the 7 x 7 pixels about it (six for a quintic spline, and one because
 // the first of them is the same for every patch, relative to the patch's pixel). Weights depend on row and column
@@ -6,7 +6,7 @@
 // its mirror image.
 //
 // What is done                                                                                    kernel
-//   coefficients (height, length), pixel and fraction (n, 2) -> patches (n, size, size)           sample_patches
+//   coefficients (b, height, length), pixel (n, 3), fraction (n, 2) -> patches (n, size, size)    sample_patches
 //
 // One block per patch or, of patches above 64 samples, per tile of it. The pixels it needs go to shared memory. A warp
 // takes four samples that are neighbours along the axis of the pass, whose pixels overlap, and 96 lines across: at a
@@ -58,6 +58,7 @@ __device__ __forceinline__ int mirrored(int i, int length) {
 // grid (n, tiles^2). The samples of an axis come in tiles, the tiles in groups of four. reach (tiles, width): pixels of a
 // tile, counted from the patch's; slot (tiles * tile,): where the taps of a sample begin among them, of the last sample
 // for those beyond size; phase (tiles * tile,): how far behind its first tap's pixel plus two a sample is, at fraction 0.
+// Each of the b images has its own, one after another; pixel ends with the number of the image.
 // A group meets at most span pixels.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ pixel, const VALUE* __restrict__ fraction,
@@ -69,13 +70,19 @@ sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ p
   VALUE* window = reinterpret_cast<VALUE*>(middle + width * pitch);    // [width][stride], coefficients
   int* place = reinterpret_cast<int*>(window + width * stride);        // [2][width], their rows and columns
   const int warp = threadIdx.x / 32, lane = threadIdx.x & 31, patch = blockIdx.x;
-  const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles;
+  const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles, image = pixel[3 * patch + 2];
   const int first_row = tile_down * tile, first_col = tile_right * tile;
+
+  // The tables and the coefficients of the image that the patch is of.
+  reach += image * tiles * width;
+  slot += image * tiles * tile;
+  phase += image * tiles * tile;
+  coefficients += (INDEX)image * height * length;
 
   for (int i = threadIdx.x; i < 2 * width; i += THREADS) {
     const bool right = i >= width;
     const int beyond = right ? reach[tile_right * width + i - width] : reach[tile_down * width + i];
-    place[i] = mirrored(pixel[2 * patch + right] + beyond, right ? length : height);
+    place[i] = mirrored(pixel[3 * patch + right] + beyond, right ? length : height);
   }
   for (int i = threadIdx.x; i < 8 * groups * span; i += THREADS) {
     const bool right = i >= 4 * groups * span;

@@ -64,7 +64,7 @@ static __device__ __forceinline__ double number_of(unsigned long long key) {
 }
 
 // The upper median of x (n), of those alone whose `by` (n) is at least `least` if there is one.
-static __device__ double upper_median(const double* x, const double* by, double least, int n) {
+static __device__ __forceinline__ double upper_median(const double* x, const double* by, double least, int n) {
   __shared__ int count[256];
   __shared__ int rank, digit;
   unsigned long long found = 0, fixed = 0;
@@ -95,7 +95,7 @@ static __device__ double upper_median(const double* x, const double* by, double 
 }
 
 // Draws the columns of an image in units; returns the exponent of one.
-static __device__ int draw(const Columns& columns, double sigma, unsigned long long* units, int rows, int cols) {
+static __device__ __forceinline__ int draw(const Columns& columns, double sigma, unsigned long long* units, int rows, int cols) {
   __shared__ unsigned long long largest;
   if (threadIdx.x == 0) largest = 0;
   __syncthreads();
@@ -125,9 +125,10 @@ static __device__ __forceinline__ double drawn(const unsigned long long* units, 
 }
 
 // A Gauss-Newton step of one column: of height, row and column at the same width, and of the logarithm of the width.
-static __device__ void step(const VALUE* image, const VALUE* known, const unsigned long long* units, int exponent,
-                            double sigma, double row_at, double col_at, double height, const double* away, double ridge,
-                            double tether, double* change, double* wider, int rows, int cols) {
+static __device__ __forceinline__ void step(const VALUE* image, const VALUE* known, const unsigned long long* units,
+                                            int exponent, double sigma, double row_at, double col_at, double height,
+                                            const double* away, double ridge, double tether, double* change,
+                                            double* wider, int rows, int cols) {
   const Window w = window(row_at, col_at, sigma, rows, cols);
   const double slope = height * w.unit;
   double right[SIDE], gauss[SIDE], m[5] = {}, normal[5][5] = {}, whole = 0.0;

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
@@ -20,7 +22,8 @@ from motifgpu.columns.patch_size import PatchSize, estimate_patch_size, given_pa
 from motifgpu.columns.pixels import Pixels
 from motifgpu.columns.region import region_mask
 from motifgpu.columns.standard_image import StandardImage
-from motifgpu.core import device, namespace
+from motifgpu.core import device, lockstep, namespace, rows
+from motifgpu.core.checks import check_labels
 from motifgpu.core.errors import MicrographReadError, StageError
 from motifgpu.core.namespace import Array, to_numpy
 from motifgpu.core.pixels import checked_mask
@@ -32,7 +35,7 @@ from motifgpu.graph.affinity import AffinityGraph, affinity_graph
 from motifgpu.graph.neighbors import nearest_neighbors
 from motifgpu.graph.relaxation import pca_start, relax
 from motifgpu.io.micrograph import Micrograph
-from motifgpu.motifs.averages import class_averages
+from motifgpu.motifs.averages import averages_of
 from motifgpu.motifs.cut_columns import with_cut_columns, with_cut_moments, with_cut_places
 from motifgpu.motifs.find import find_motifs
 from motifgpu.motifs.shells import neighbor_shells
@@ -78,11 +81,13 @@ class _Described:
     micrograph: Micrograph
     columns: Columns
     size: PatchSize
-    mask: Array  # (n,)
-    missing: Array  # (m,)
-    whole: Array  # (m,)
+    mask: np.ndarray  # (n,)
+    points: np.ndarray  # (m, 2)
+    missing: np.ndarray  # (m,)
+    whole: np.ndarray  # (m,)
     patches: Array  # (w, s, s)
     moments: Array  # (w, n_moments)
+    host_moments: np.ndarray  # the same
     seen: Seen | None  # of the m - w
     features: Array  # (w, n_features)
     order: int
@@ -97,7 +102,14 @@ def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Microg
     # An array that lives on some device stays there unless told otherwise.
     if chosen != "auto" or array_api_compat.is_numpy_array(image):
         xp = device.select(chosen)
-        image = xp.asarray(image if array_api_compat.is_cupy_namespace(xp) else to_numpy(image))
+        if not array_api_compat.is_cupy_namespace(xp):
+            image = to_numpy(image)
+        elif isinstance(image, np.ndarray) and lockstep.in_step():
+            image = rows.upload(image, xp)
+        else:
+            image = xp.asarray(image)
+    if lockstep.in_step() and not isinstance(image, rows.Row):
+        image = rows.Row(image[None, ...], 0)
     made = Micrograph.from_array(image, size, source=micrograph.source, title=micrograph.title)
     valid = micrograph.valid
     if valid is not None:
@@ -172,33 +184,33 @@ def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
         samples, order = sampling(size.pixels, order)
         grid = PatchGrid(image, columns.points, samples, size.pixels, micrograph.valid)
         mask = grid.missing <= LARGEST_CUT
-        xp, seen = namespace.array_namespace(mask), None
-        rows = xp.nonzero(mask)[0]
-        missing, whole = xp.take(grid.missing, rows), xp.take(grid.whole, rows)
-        every = grid.sample(mask)
-        patches = namespace.take_rows(every, whole)
+        missing, whole, seen = grid.missing[mask], grid.whole[mask], None
+        patches = grid.sample(grid.whole)
         if patches.shape[0] == 0:
             raise StageError(
                 "patches",
                 f"no patch of {size.pixels:.1f} px around the {len(columns)} columns is inside the image",
                 "give a smaller patch_size or a larger image",
             )
-        moments = zernike_moments(patches, order)
+        moments = rows.piecewise(functools.partial(zernike_moments, order=order), patches, key=order)
         features = rotation_invariants(moments) if options.rotation_invariant else moments
-        cut = xp.nonzero(mask & ~grid.whole)[0]
-        if cut.shape[0]:
-            modes = Modes.of(patches, moments, size.pixels)
-            seen = seen_of(namespace.take_rows(every, ~whole), grid.present(cut), modes)
+        host, cut = to_numpy(moments), mask & ~grid.whole
+        if cut.any():
+            modes = Modes.of(patches, host, size.pixels)
+            seen = seen_of(grid.sample(cut), grid.present(np.flatnonzero(cut)), modes)
     return _Described(
-        micrograph, columns, size, mask, missing, whole, patches, moments, seen, features, order, watch
+        *(micrograph, columns, size, mask, grid.points[mask], missing, whole),
+        *(patches, moments, host, seen, features, order, watch),
     )
 
 
-def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[AffinityGraph, Array]]:
-    """Return graph and layout of each micrograph; their features have the same length."""
-    xp = namespace.array_namespace(batch[0].features)
+_LaidOut = tuple[AffinityGraph, Array, np.ndarray]
+
+
+def _laid_out(batch: Sequence[_Described], options: Options) -> list[_LaidOut]:
+    """Return graph and layout, on the host too, of each micrograph; their features have the same length."""
     limits = np.cumsum([0, *(one.features.shape[0] for one in batch)])
-    features = batch[0].features if len(batch) == 1 else xp.concat([one.features for one in batch])
+    features = rows.joined([one.features for one in batch])
     watch = batch[0].watch
     with watch.stage("neighbors"):
         neighbors = nearest_neighbors(features, options.n_neighbors - 1, limits, options.metric)
@@ -210,17 +222,15 @@ def _laid_out(batch: Sequence[_Described], options: Options) -> list[tuple[Affin
         share = watch.seconds[name] / len(batch)
         for one in batch:
             one.watch.seconds[name] = share
-    return [(graph.part(k), layout[limits[k] : limits[k + 1], :]) for k in range(len(batch))]
+    host, between = to_numpy(layout), pairwise(limits)
+    return [(graph.part(k), layout[a:b, :], host[a:b]) for k, (a, b) in enumerate(between)]
 
 
-def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Options) -> Analysis:
-    """Return the analysis of a micrograph whose columns are laid out."""
-    watch, like = one.watch, one.features
-    inside = one.columns.select(one.mask).points
+def _finished(one: _Described, laid_out: _LaidOut | None, options: Options) -> Analysis:
+    """Return the analysis of a micrograph, with its graph and layout if they could be made."""
+    graph, layout, spread = laid_out or _laid_out([one], options)[0]
+    watch, like, moments, whole, places = one.watch, one.features, one.host_moments, one.whole, one.points
     # What follows is a few numbers a column.
-    moments, whole, places, missing, spread = (
-        to_numpy(x) for x in (one.moments, one.whole, inside, one.missing, layout)
-    )
     with watch.stage("motifs"):
         every = moments if one.seen is None else with_cut_moments(moments, one.seen, whole)
         if options.dictionary is not None:
@@ -235,21 +245,22 @@ def _finished(one: _Described, graph: AffinityGraph, layout: Array, options: Opt
         if one.seen is not None:
             spread = with_cut_places(spread, every, motifs.labels, whole, one.seen.modes)
     with watch.stage("averages"):
-        own = motifs.labels[whole]
-        averages = class_averages(one.patches, one.moments, own, n_classes=motifs.counts.shape[0])
+        own = check_labels(motifs.labels[whole], "averages", len(moments))
+        members = np.bincount(own[own >= 0], minlength=motifs.counts.shape[0])
+        averages = averages_of(one.patches, moments, own, members)
         shells = neighbor_shells(places, motifs.labels)
     cells, hierarchy, no_lattice = None, None, "not looked for"
     if options.structure and options.lattice != "none":
         with watch.stage("structure"):
             parts = (places, motifs.labels, motifs.identities, motifs.domains)
-            cells, hierarchy, no_lattice = compose(*(x[missing <= FIRM] for x in parts))
+            cells, hierarchy, no_lattice = compose(*(x[one.missing <= FIRM] for x in parts))
     return Analysis(
         micrograph=one.micrograph,
         columns=one.columns,
-        mask=one.mask,
-        points=inside,
-        whole=one.whole,
-        missing=one.missing,
+        mask=namespace.from_numpy(one.mask, like),
+        points=namespace.from_numpy(places, like),
+        whole=namespace.from_numpy(whole, like),
+        missing=namespace.from_numpy(one.missing, like),
         moments=one.moments if one.seen is None else namespace.from_numpy(every, like),
         graph=graph,
         layout=layout if one.seen is None else namespace.from_numpy(spread, like),
@@ -425,26 +436,54 @@ def analyze_batch(
     described: dict[int, _Described] = {}
     # One thread a matrix product, because the number of threads changes the last bits.
     with threadpool_limits(limits=1, user_api="blas"):
-        for place, source in enumerate(sources):
-            try:
-                described[place] = _described(source, options, _Stopwatch(progress))
-            except device.GpuMissingError:
-                raise
-            except (MicrographReadError, StageError) as error:
-                results[place] = error
+        watches = [_Stopwatch(progress) for _ in sources]
+        tasks = [
+            functools.partial(_described, source, options, watch)
+            for source, watch in zip(sources, watches, strict=True)
+        ]
+        for place, found in enumerate(_together(tasks, options.backend, watches)):
+            (results if isinstance(found, Exception) else described)[place] = found
         for places in _alike(described):
             try:
                 laid_out = _laid_out([described[place] for place in places], options)
             except StageError:  # of one of them: each alone says which
                 laid_out = []
+            last, watches = [], []
             for k, place in enumerate(places):
                 one = described.pop(place)
-                try:
-                    graph, layout = laid_out[k] if laid_out else _laid_out([one], options)[0]
-                    results[place] = _finished(one, graph, layout, options)
-                except StageError as error:
-                    results[place] = error
-    return [results[place] for place in range(len(sources))]
+                watches.append(one.watch)
+                last.append(functools.partial(_finished, one, laid_out[k] if laid_out else None, options))
+            results.update(zip(places, _together(last, options.backend, watches), strict=True))
+    return [rows.settled(results[place]) for place in range(len(sources))]
+
+
+def _together(
+    tasks: Sequence[Callable[[], Any]], backend: str, watches: Sequence[_Stopwatch]
+) -> Iterator[Any]:
+    """Yield what each task returns, or the error it ends with; on a GPU they are done in step."""
+
+    def done(task: Callable[[], Any]) -> Any:
+        try:
+            return task()
+        except device.GpuMissingError:
+            raise
+        except (MicrographReadError, StageError) as error:
+            return error
+
+    if not namespace.is_cupy(device.select(backend)):
+        yield from map(done, tasks)
+        return
+    keeping = device.kept()
+
+    def there(task: Callable[[], Any]) -> Any:
+        with keeping():
+            return done(task)
+
+    before = [dict(watch.seconds) for watch in watches]
+    yield from lockstep.run([functools.partial(there, task) for task in tasks])
+    for watch, known in zip(watches, before, strict=True):  # all have waited for all
+        for name in watch.seconds.keys() - known:
+            watch.seconds[name] /= len(watches)
 
 
 def _alike(described: dict[int, _Described]) -> list[list[int]]:

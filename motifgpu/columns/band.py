@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.fft import next_fast_len
 
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.namespace import Array
 
 # Period of the fastest background over that of the first ring: about two lattice constants.

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import positions, values_at
 
 # Power over that of the noise around, at the two strongest points of a triple and at the third. The power of
 # noise is distributed exponentially: one image of 256 x 256 px in twenty has a point of the first, and none
@@ -136,7 +137,7 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     # Of an image without noise there is rounding.
     floor = xp.maximum(floor, xp.max(plane, axis=(1, 2), keepdims=True) * 1e-12)
     floor = xp.reshape(floor, (-1,))
-    flat = namespace.to_numpy(xp.nonzero(flat_plane >= FAINT * floor)[0])
+    flat = positions(flat_plane >= FAINT * floor)
     image, flat = np.divmod(flat, rows * width)
     place = np.stack([flat // width - rows // 2, flat % width - reach], axis=1)
     radius = np.hypot(place[:, 0], place[:, 1])
@@ -145,35 +146,44 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     kept = half & within & (radius >= _LOWEST)
     image, place, radius = image[kept], place[kept], radius[kept]
 
-    def at(x: Array, row: np.ndarray, col: np.ndarray) -> np.ndarray:
-        """Values of the spectrum of each image (n,) at centred coefficients (n, ...)."""
+    def at(row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Where in the spectra centred coefficients (n, s) of each image (n,) are."""
         row, col = np.clip(row + rows // 2, 0, rows - 1), np.clip(col + reach, 0, width - 1)
-        where = row * width + col + (image * rows * width).reshape(-1, *(1,) * (row.ndim - 1))
-        taken = xp.take(x, namespace.from_numpy(where.reshape(-1), power))
-        return namespace.to_numpy(taken).astype(np.float64).reshape(where.shape)
+        where: np.ndarray = row * width + col + (image * rows * width)[:, None]
+        return where
 
     def around(steps: np.ndarray) -> np.ndarray:
-        """Noise at the median of the power at some steps (n, s, 2) from each point."""
+        """Where the coefficients at some steps (n, s, 2) from each point are."""
         there = np.rint(place[:, None, :] + steps).astype(np.int64)
         beyond = there[:, :, 1] < -reach  # where the opposite coefficient is held
         there[beyond] = -there[beyond]
         row = (there[:, :, 0] + rows // 2) % rows - rows // 2
-        ordered = np.sort(at(flat_plane, row, there[:, :, 1]), axis=1)
+        return at(row, there[:, :, 1])
+
+    def noise_of(values: np.ndarray) -> np.ndarray:
+        """Noise by the median of the power (n, s) around each point."""
+        ordered = np.sort(values, axis=1)
         half = ordered.shape[1] // 2
         middle: np.ndarray = (ordered[:, half - 1] + ordered[:, half]) / (2 * math.log(2))
         return middle
 
     # Of those side by side the highest.
-    beside = place[:, :, None] + _BESIDE
-    strength = at(flat_plane, place[:, 0], place[:, 1])
-    highest = at(flat_plane, beside[:, 0, :, None], beside[:, 1, None, :]).max(axis=(1, 2)) == strength
+    down, right = (step.reshape(-1) for step in np.meshgrid(_BESIDE, _BESIDE, indexing="ij"))
+    beside = at(place[:, :1] + down, place[:, 1:] + right)
+    near = values_at(flat_plane, beside).astype(np.float64)
+    strength = near[:, len(down) // 2]
+    highest = near.max(axis=1) == strength
     image, place, radius, strength = (x[highest] for x in (image, place, radius, strength))
     angles = np.arange(12) * (np.pi / 6)
     circle = np.concatenate([r * np.stack([np.sin(angles), np.cos(angles)], axis=1) for r in _CIRCLE])
     angles = _ARC / radius[:, None]
     arc = (np.cos(angles) - 1)[:, :, None] * place[:, None, :]
     arc = arc + np.sin(angles)[:, :, None] * np.stack([-place[:, 1], place[:, 0]], axis=1)[:, None, :]
-    noise = np.maximum(np.maximum(around(circle[None]), around(arc)), at(floor, place[:, 0], place[:, 1]))
+    own = math.prod(plane.shape) + at(place[:, :1], place[:, 1:])
+    where = np.concatenate([own, around(circle[None]), around(arc)], axis=1)
+    held = values_at(xp.concat([flat_plane, floor]), where).astype(np.float64)
+    noise = np.maximum(noise_of(held[:, 1 : 1 + len(circle)]), noise_of(held[:, 1 + len(circle) :]))
+    noise = np.maximum(noise, held[:, 0])
     clearness = strength / noise
     clear = clearness >= FAINT
     return image[clear], place[clear], strength[clear], clearness[clear]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from motifgpu.columns.filtered import FilteredImage
-from motifgpu.columns.on_points import pixel_of, scattered
 from motifgpu.core import namespace
+from motifgpu.core.on_points import pixel_of, scattered
 
 # An empty site is believed where at least this share of the sites around it holds a column; around is a
 # Gaussian of two lattice constants, wide enough for holes of some ten columns. Among many holes the second

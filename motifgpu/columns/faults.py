@@ -17,6 +17,7 @@ from motifgpu.columns.filling import box_of, fill
 from motifgpu.columns.maxima import dilate, label_touching
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.on_points import positions, values_at
 from motifgpu.core.pixels import sample
 
 # A margin holds so many equal pixels in a row along the edge of the frame, and so many in all. It is
@@ -258,10 +259,9 @@ def _step(level: np.ndarray, bad: np.ndarray) -> np.ndarray:
 
 def _spikes(x: Array, valid: Array | None) -> Array | None:
     """Find pixels far above or below all around them, alone or a few together."""
-    xp = namespace.array_namespace(x)
     some = np.unique(sample(x, valid))
     step = float(np.diff(some).min()) if some.size > 1 else 0.0
-    found = None
+    found = np.zeros(0, np.int64)
     for reach, factor, steep in ((1, 1.0, _STEEP), (2, _CLUSTER_BEYOND, _CLUSTER)):
         apart = x - _around(x, reach)
         usual = sample(apart, valid)
@@ -270,27 +270,29 @@ def _spikes(x: Array, valid: Array | None) -> Array | None:
             least = outer + factor * _BEYOND * max(float(outer - inner), step)
             if least <= 0:
                 continue
-            flat = xp.nonzero(xp.reshape(sign * apart > float(least), (-1,)))[0]
+            flat = positions(sign * apart > float(least))
             if not 0 < flat.shape[0] <= max(4, _MOST * math.prod(x.shape)):
                 continue
-            there, ring = _ring(sign * x, flat, reach)
+            there, ring = _ring(x, flat, reach, sign)
             third = ring[:, ring.shape[1] - 3 * reach]  # the third largest of 8, the sixth largest of 16
             # At the frame half of the ring is a mirror image, and the tail of a column beyond is steep.
-            third = xp.where(_at_frame(x.shape, flat, reach), ring[:, -1], third)
+            third = np.where(_at_frame(x.shape, flat, reach), ring[:, -1], third)
             ground = ring[:, ring.shape[1] // 2 - 1]
             spike = (there - third > steep * (there - ground)) & (there - ground > float(least))
-            flat = namespace.take_rows(flat, spike)
-            if flat.shape[0]:
-                one = namespace.bincount(flat, None, math.prod(x.shape)) > 0
-                found = one if found is None else found | one
-    return None if found is None else xp.reshape(found, x.shape)
+            found = np.concatenate([found, flat[spike]])
+    if not found.size:
+        return None
+    spikes = np.zeros(x.shape, bool)
+    spikes.reshape(-1)[found] = True
+    return namespace.from_numpy(spikes, x)
 
 
-def _at_frame(shape: tuple[int, int], flat: Array, reach: int) -> Array:
+def _at_frame(shape: tuple[int, int], flat: np.ndarray, reach: int) -> np.ndarray:
     """Say which pixels `flat` (n,) are less than `reach` from the frame."""
     row, col = flat // shape[1], flat % shape[1]
     rows = (row < reach) | (row >= shape[0] - reach)
-    return rows | (col < reach) | (col >= shape[1] - reach)
+    at_frame: np.ndarray = rows | (col < reach) | (col >= shape[1] - reach)
+    return at_frame
 
 
 def _around(x: Array, reach: int) -> Array:
@@ -313,22 +315,13 @@ def _reflected(x: Array, reach: int, axis: int) -> Array:
     return xp.concat([before, x, after], axis=axis)
 
 
-def _ring(x: Array, flat: Array, reach: int) -> tuple[Array, Array]:
+def _ring(x: Array, flat: np.ndarray, reach: int, sign: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels `flat` (n,), and the sorted ones of the square ring `reach` away, (n, 8 reach)."""
-    xp = namespace.array_namespace(x)
     height, width = x.shape
-    offsets = [
-        (r, c)
-        for r in range(-reach, reach + 1)
-        for c in range(-reach, reach + 1)
-        if max(abs(r), abs(c)) == reach
-    ]
-    values = xp.reshape(x, (-1,))
-    row, col = flat // width, flat % width
-    ring = []
-    for r, c in offsets:
-        far_row, far_col = xp.abs(row + r), xp.abs(col + c)
-        far_row = xp.minimum(far_row, 2 * (height - 1) - far_row)
-        far_col = xp.minimum(far_col, 2 * (width - 1) - far_col)
-        ring.append(xp.take(values, far_row * width + far_col))
-    return xp.take(values, flat), xp.sort(xp.stack(ring, axis=1), axis=1, stable=False)
+    steps = np.arange(-reach, reach + 1)
+    down, right = (s.reshape(-1) for s in np.meshgrid(steps, steps, indexing="ij"))
+    ring = np.maximum(np.abs(down), np.abs(right)) == reach
+    row, col = (np.abs(p[:, None] + s[ring]) for p, s in ((flat // width, down), (flat % width, right)))
+    row, col = np.minimum(row, 2 * (height - 1) - row), np.minimum(col, 2 * (width - 1) - col)
+    values = sign * values_at(x, np.concatenate([flat[:, None], row * width + col], axis=1))
+    return values[:, 0], np.sort(values[:, 1:], axis=1)

@@ -8,7 +8,6 @@ honeycomb stand 4.5 px apart and are about 1.1 px wide.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from types import ModuleType
 
 import numpy as np
@@ -17,12 +16,13 @@ from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.lattice_average import lattice_average
 from motifgpu.columns.lattice_region import lattice_region
 from motifgpu.columns.maxima import dilate
-from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.smoothing import responses
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import pixel_of, values_at
 
 # Two maxima closer than this are one column.
 LEAST_SPACING = 2.5
@@ -105,8 +105,7 @@ class FilteredImage:
         """
         xp = self.xp
         some, known = (xp.reshape(a[::_SOME, ::_SOME], (-1,)) for a in (x, self.known))
-        ordered = xp.sort(namespace.take_rows(some, known > 0), stable=False)
-        usual = ordered[int(_USUAL * (ordered.shape[0] - 1))]
+        usual = namespace.quantile(some, known > 0, _USUAL)
         return xp.minimum(x, _RARE * xp.maximum(usual, xp.zeros_like(usual)))
 
     @cached_property

@@ -11,7 +11,6 @@ from motifgpu.columns.by_lattice import choose_by_lattice
 from motifgpu.columns.by_maxima import choose_by_maxima
 from motifgpu.columns.claims import EMPTY
 from motifgpu.columns.filtered import FilteredImage
-from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.polarity import are_dark
 from motifgpu.columns.single_atoms import choose_atoms
 from motifgpu.columns.standard_image import StandardImage
@@ -20,6 +19,7 @@ from motifgpu.core.choices import LATTICES, SMOOTHINGS, either
 from motifgpu.core.errors import StageError
 from motifgpu.core.fitting import WIDEST
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import pixel_of, values_at
 from motifgpu.core.shown import one_line
 
 # Least share of data in a Gaussian of the width of a column, about a column and about an empty site.

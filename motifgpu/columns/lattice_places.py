@@ -11,18 +11,18 @@ Runs on the host, on two numbers a site and eight that tell the average around i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
 from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
-from motifgpu.columns.on_points import sampled
 from motifgpu.columns.refine import Peaks
 from motifgpu.columns.spacing import disc_of
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import sampled
 from motifgpu.cpu.spacing import Nearest
 
 # Reach of the translations that are used and of the surroundings that are compared, in periods of the first

@@ -15,7 +15,6 @@ from motifgpu.columns.filtered import LEAST_SPACING, FilteredImage
 from motifgpu.columns.lattice_average import coherence
 from motifgpu.columns.lattice_places import BEYOND, Places, lattice_places
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.on_points import sampled, sums_around
 from motifgpu.columns.overlap import halves_apart, nearest_overlap
 from motifgpu.columns.refine import (
     LONGEST_MOVE,
@@ -33,6 +32,7 @@ from motifgpu.columns.tails import tails
 from motifgpu.core import namespace
 from motifgpu.core.fitting import WIDEST
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import sampled, sums_around
 
 # A site of the lattice average has at least this share of the height of the tallest tenth (S2 beside W has
 # 0.10 to 0.15), and this many standard deviations of the average's noise; with the second of each it is kept

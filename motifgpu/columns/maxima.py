@@ -8,9 +8,9 @@ from types import ModuleType
 import numpy as np
 from scipy import sparse
 
-from motifgpu.columns.on_points import positions, values_at
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import positions, values_at
 
 
 def dilate(x: Array, radius: float = 1.5) -> Array:

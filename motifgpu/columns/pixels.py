@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from motifgpu.columns.faults import find_faults
 from motifgpu.columns.filling import fill
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.pixels import as_numbers, checked_mask

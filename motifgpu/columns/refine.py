@@ -11,10 +11,10 @@ from types import ModuleType
 import array_api_compat
 import numpy as np
 
-from motifgpu.columns.on_points import mean_and_values_at
 from motifgpu.core import namespace
 from motifgpu.core.fitting import REACH, USUAL
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import mean_and_values_at
 
 # Gauss-Newton steps of a fit, and how far it moves at most without having left its column, px.
 STEPS, LONGEST_MOVE = 4, 1.5

@@ -12,7 +12,6 @@ from motifgpu.columns.band import Band, band_of
 from motifgpu.columns.by_maxima import Found
 from motifgpu.columns.filtered import LEAST_SPACING
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.on_points import pixel_of, positions, values_at
 from motifgpu.columns.refine import measure_heights, settle, start_peaks
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.spacing import strongest_within
@@ -21,6 +20,7 @@ from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.fitting import USUAL
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import pixel_of, positions, values_at
 
 # Widths that are tried: from the first, px, by steps, to this share of the image.
 _NARROWEST, _STEP, _WIDEST = 1.0, 1.2, 1 / 24
@@ -94,7 +94,7 @@ class _Filtered:
         if share is not None:
             inside = inside & (self.band.sampled(share) >= 0.5)
         flat = xp.reshape(xp.abs(curved), (-1,))
-        spread = namespace.upper_median(namespace.take_rows(flat, xp.reshape(inside, (-1,))))
+        spread = namespace.upper_median(flat, xp.reshape(inside, (-1,)))
         curved = curved / (spread + 1e-6 * xp.max(xp.abs(curved)))
         self.maxima = peak_positions(curved, local_maxima(curved, _RADIUS) & inside & (curved > 0))
         minima = local_maxima(-curved, _RADIUS) & inside & (curved < 0)

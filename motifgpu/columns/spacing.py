@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from motifgpu.columns.on_points import pixel_of
 from motifgpu.core import namespace
+from motifgpu.core.on_points import pixel_of
 from motifgpu.cpu import spacing as on_host
 
 _STEP = 9  # px along either axis by which points are connected

@@ -87,8 +87,7 @@ def power_spectrum(x: Array) -> Spectrum:
         for into, weight in ((total, some * twice), (members, xp.broadcast_to(twice, some.shape))):
             sums = namespace.bincount(ring, xp.reshape(weight, (-1,)), count + 1)
             into += namespace.to_numpy(sums)[:-1]
-    beyond = namespace.take_rows(xp.reshape(power, (-1,)), xp.reshape(f > 0.5, (-1,)))
-    median = float(namespace.upper_median(beyond))
+    median = float(namespace.upper_median(xp.reshape(power, (-1,)), xp.reshape(f > 0.5, (-1,))))
     mean = total / members
     for parts in _parts(x):
         shape = parts.shape[1], parts.shape[2]

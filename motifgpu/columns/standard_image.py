@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from motifgpu.columns.scale import Ring, first_ring, reference_frequencies
 from motifgpu.columns.spectrum import Spectrum, hann, power_spectrum
 from motifgpu.columns.width import column_frequency
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from motifgpu.columns.filtered import LEVEL, FilteredImage
-from motifgpu.columns.on_points import scattered
 from motifgpu.columns.refine import Peaks
 from motifgpu.columns.spacing import four_around
 from motifgpu.core import namespace
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import scattered
 
 # Widths that a shape is made of, in those of the columns.
 _WIDTHS = (0.0, 0.8, 1.2, 1.7, 2.4)

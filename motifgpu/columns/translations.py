@@ -6,12 +6,12 @@ import numpy as np
 
 from motifgpu.columns.band import band_of
 from motifgpu.columns.maxima import local_maxima, peak_positions
-from motifgpu.columns.on_points import pixel_of, values_at
 from motifgpu.columns.scale import CUTOFF
 from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core import namespace
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
+from motifgpu.core.on_points import pixel_of, values_at
 
 # A lattice translation has at least this share of the highest autocorrelation; the step from one sublattice
 # of a honeycomb to the other has at most 0.5.

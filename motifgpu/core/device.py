@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -195,6 +196,20 @@ def select(name: str) -> ModuleType:
     import cupy
 
     return array_namespace(cupy.empty(0))
+
+
+def kept() -> Callable[[], AbstractContextManager[Any]]:
+    """Return what makes the current GPU and its stream current in another thread, for a ``with`` block."""
+    import cupy
+
+    number, stream = cupy.cuda.Device().id, cupy.cuda.get_current_stream()
+
+    @contextmanager
+    def keeping() -> Iterator[None]:
+        with cupy.cuda.Device(number), stream:
+            yield
+
+    return keeping
 
 
 class GpuMissingError(StageError):

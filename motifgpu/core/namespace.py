@@ -15,6 +15,9 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from motifgpu.core import rows
+from motifgpu.core.rows import Row
+
 Array = np.ndarray | Any  # any array of a namespace that follows the array API standard
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
 
@@ -26,6 +29,10 @@ def array_namespace(*arrays: Any) -> ModuleType:
     arrays = tuple(a for a in arrays if array_api_compat.is_array_api_obj(a))
     if not arrays:
         return _NUMPY
+    for a in arrays:
+        if isinstance(a, Row):
+            made: ModuleType = rows.namespace_of(a.stack)
+            return made
     xp = array_api_compat.array_namespace(*arrays)
     return _cupy_namespace() if array_api_compat.is_cupy_namespace(xp) else xp
 
@@ -61,6 +68,8 @@ def to_numpy(x: Array) -> np.ndarray:
     """Copy `x` to the host as a NumPy array: the one place where data leaves a device."""
     if isinstance(x, np.ndarray):
         return x
+    if isinstance(x, Row):
+        return rows.host_of(x)
     if array_api_compat.is_cupy_array(x):
         host: np.ndarray = x.get()
         return host
@@ -72,6 +81,8 @@ def to_numpy(x: Array) -> np.ndarray:
 
 def from_numpy(a: np.ndarray, like: Array) -> Array:
     """Copy a NumPy array to the namespace and device of `like`."""
+    if isinstance(like, Row):
+        return rows.from_host(a, like)
     xp = array_namespace(like)
     if array_api_compat.is_numpy_namespace(xp):
         return a
@@ -102,8 +113,10 @@ def bincount(index: Array, weights: Array | None, length: int) -> Array:
     namespace without a bincount goes over the host.
     """
     xp = array_namespace(index)
+    if isinstance(index, Row):
+        return rows.of_stacks("bincount", functools.partial(_counted, length=length), index, weights)
     if is_cupy(xp):
-        return _bincount_on_gpu(index, weights, length)
+        return _counted(index[None, :], None if weights is None else weights[None, :], length)[0, :]
     if array_api_compat.is_numpy_namespace(xp):
         total = xp.bincount(index, weights, length)
     else:
@@ -121,27 +134,30 @@ def clip(x: Array, *, min: float | None = None, max: float | None = None) -> Arr
     return np.clip(x, min, max) if xp is _NUMPY else xp.clip(x, min=min, max=max)
 
 
-def _bincount_on_gpu(index: Array, weights: Array | None, length: int) -> Array:
-    """Sum as `bincount` without waiting for the device, whose atomic additions come in any order.
+def _counted(index: Array, weights: Array | None, length: int) -> Array:
+    """Sum as `bincount` along rows (b, n), without waiting for the GPU, whose atomic additions have no order.
 
-    Sums of whole numbers do not depend on it: real numbers are counted in units so small that as many of the
-    largest as there are have a sum of 2^62. What is lost is below 2^-39 of the largest for 2^22 numbers.
-    CuPy's own bincount adds real numbers as they come, and waits twice.
+    Sums of whole numbers do not depend on it: real numbers are counted in units so small that 2^26 of the
+    largest of a row have a sum of 2^62. What is lost is below 2^-36 of that. CuPy's own bincount adds real
+    numbers as they come, and waits twice.
     """
-    xp, where = array_namespace(index), device(index)
-    total = xp.zeros((length,), dtype=xp.uint64, device=where)  # the widest type with atomic additions
-    if weights is None or not index.shape[0]:
+    xp, where, (count, number) = array_namespace(index), device(index), index.shape
+    total = xp.zeros((count * length,), dtype=xp.uint64, device=where)  # the widest with atomic additions
+    if count > 1:
+        index = index + length * xp.arange(count, dtype=index.dtype, device=where)[:, None]
+    index = xp.reshape(index, (-1,))
+    if weights is None or not number:
         xp.add.at(total, index, 1)
-        counted = total.view(xp.int64)
+        counted = xp.reshape(total.view(xp.int64), (count, length))
         return counted if weights is None else xp.astype(counted, weights.dtype)
-    _, exponent = xp.frexp(xp.max(xp.abs(weights)))
-    units = (62 - index.shape[0].bit_length()) - exponent
+    _, exponent = xp.frexp(xp.max(xp.abs(weights), axis=1, keepdims=True))
+    units = 62 - max(26, number.bit_length()) - exponent
     scale = xp.ldexp(xp.ones((), dtype=xp.float64, device=where), units)
     whole = xp.empty(weights.shape, dtype=xp.int64, device=where)
     xp.multiply(weights, scale, out=whole, casting="unsafe")
-    xp.add.at(total, index, whole.view(xp.uint64))
-    result = xp.empty((length,), dtype=weights.dtype, device=where)
-    return xp.divide(total.view(xp.int64), scale, out=result, casting="unsafe")
+    xp.add.at(total, index, xp.reshape(whole, (-1,)).view(xp.uint64))
+    result = xp.empty((count, length), dtype=weights.dtype, device=where)
+    return xp.divide(xp.reshape(total, (count, length)).view(xp.int64), scale, out=result, casting="unsafe")
 
 
 def take_rows(x: Array, mask: Array) -> Array:
@@ -164,6 +180,17 @@ def upper_median(x: Array, mask: Array | None = None) -> Array:
     ordered = xp.sort(xp.where(mask, x, xp.inf))
     number = xp.sum(xp.astype(mask, xp.int64), keepdims=True)
     return xp.take(ordered, number // 2)[0]
+
+
+def quantile(x: Array, mask: Array, share: float) -> Array:
+    """Return the value that a share of `x` (n,) is at most, of where `mask` (n,) is True; no dimensions."""
+    xp = array_namespace(x)
+    if not is_cupy(xp):
+        ordered = xp.sort(take_rows(x, mask), stable=False)
+        return ordered[int(share * (ordered.shape[0] - 1))]
+    number = xp.sum(xp.astype(mask, xp.float64), keepdims=True)
+    place = xp.astype(share * (number - 1), xp.int64)
+    return xp.take(xp.sort(xp.where(mask, x, xp.inf)), place)[0]
 
 
 def _on_host(module: ModuleType) -> Any:
@@ -200,11 +227,15 @@ def _counterpart(xp: ModuleType, host: str, gpu: str) -> Any:
 
 def ndimage(xp: ModuleType) -> Any:
     """Return ``scipy.ndimage`` or its counterpart for the namespace `xp`."""
+    if isinstance(xp, rows.RowsNamespace):
+        return rows.Filters(ndimage(xp.library))
     return _counterpart(xp, "scipy.ndimage", "cupyx.scipy.ndimage")
 
 
 def fft(xp: ModuleType) -> Any:
     """Return ``scipy.fft``, up to eight times as quick as NumPy's own, or its counterpart for `xp`."""
+    if isinstance(xp, rows.RowsNamespace):
+        return rows.Transforms(fft(xp.library))
     return _counterpart(xp, "scipy.fft", "cupyx.scipy.fft")
 
 

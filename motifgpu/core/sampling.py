@@ -20,6 +20,7 @@ class Sampling:
     Attributes
     ----------
     size : int
+    spacing : float
     width : int
         Pixels from the first tap of the first sample to the last tap of the last.
     first_tap : (size,) int64 ndarray
@@ -30,7 +31,7 @@ class Sampling:
 
     def __init__(self, size: int, spacing: float) -> None:
         offset = np.arange(size) * spacing
-        self.size = size
+        self.size, self.spacing = size, spacing
         self.first_tap = np.floor(offset).astype(np.int64)
         self.phase = np.round(offset - self.first_tap, 9)
         self.width = int(self.first_tap[-1]) + TAPS

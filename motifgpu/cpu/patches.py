@@ -77,7 +77,7 @@ def _sample(
         _along_lines(patches[p], turned, by_row[p], first, phase)
 
 
-def sample(coefficients: Array, pixel: Array, fraction: Array, sampling: Sampling) -> Array:
+def sample(coefficients: Array, pixel: np.ndarray, fraction: np.ndarray, sampling: Sampling) -> Array:
     """Return patches of an image.
 
     Parameters

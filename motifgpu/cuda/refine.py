@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from motifgpu.core import fitting, namespace
-from motifgpu.core.lockstep import parts, stacked, together
+from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.rows import parts, stacked
 from motifgpu.cuda import loader
 
 STAGE = "refine"

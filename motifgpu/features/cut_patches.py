@@ -10,12 +10,13 @@ are well conditioned however little is seen; what is not seen at all comes out a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from motifgpu.core import namespace
+from motifgpu.core.cached import cached_property
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.rows import piecewise
 from motifgpu.features import disc, zernike
 from motifgpu.features.windows import window
 
@@ -67,22 +68,17 @@ class Modes:
         rows : (k,) int array, optional
             Which of the moments are those of the patches, where there are moments of more.
         """
-        xp = namespace.array_namespace(moments)
-        count, size = moments.shape[0], patches.shape[1]
-        order = _order(moments)
-        functions, pixels = _functions(order, size, moments)
-        step = -(-patches.shape[0] // _SAMPLE)
-        some = xp.reshape(patches[::step, :, :], (-1, size * size))
-        own = moments if rows is None else xp.take(moments, rows, axis=0)
-        left = xp.where(pixels, some - xp.matmul(own[::step, :], functions), 0.0)
-        inside = xp.where(pixels, some - xp.mean(some), 0.0)
+        moments, size = to_numpy(moments), patches.shape[1]
+        count, step = len(moments), -(-patches.shape[0] // _SAMPLE)
+        some = patches[::step, :, :]
+        samples = disc.pixels(size, size)[0].size * some.shape[0]
         number = float(disc.pixels(size, size)[0].size)
-        samples = number * some.shape[0]
-        unexplained, contrast = to_numpy(xp.stack([xp.sum(left * left), xp.sum(inside * inside)])).tolist()
+        own = moments if rows is None else moments[to_numpy(rows)]
+        unexplained, contrast = _squares(some, own[::step, :])
         # Samples finer than pixels share their noise.
         noise = unexplained / samples * max(1.0, (size / side) ** 2)
         noise = max(noise, _LEAST_NOISE * contrast / samples, float(np.finfo(np.float32).tiny))
-        exact = to_numpy(moments).astype(np.float64)
+        exact = moments.astype(np.float64)
         mean = np.mean(exact, axis=0)
         apart = exact - mean
         covariance = _symmetric(apart.T @ apart / count)
@@ -201,23 +197,66 @@ def seen_of(patches: Array, present: Array, modes: Modes) -> Seen:
         Which samples are there.
     modes : Modes
     """
-    xp = namespace.array_namespace(patches)
     number, size = patches.shape[0], patches.shape[1]
-    functions, _ = _functions(_order(modes.mean[None, :]), size, patches)
-    there = xp.astype(xp.reshape(present, (number, size * size)), patches.dtype)
-    ground = xp.matmul(namespace.as_like(modes.mean[None, :], patches), functions)
-    left = (xp.reshape(patches, (number, size * size)) - ground) * there
-    basis = xp.matmul(namespace.as_like(modes.directions, patches), functions)
+    functions = _functions(_order(modes.mean[None, :]), size, np.empty(0, namespace.dtype_name(patches)))[0]
+    there = to_numpy(present).reshape(number, size * size).astype(functions.dtype)
+    mean, directions = (x.astype(functions.dtype) for x in (modes.mean[None, :], modes.directions))
+    basis = directions @ functions
     count = basis.shape[0]
     first, second = np.triu_indices(count)
     # One product of arrays makes all normal matrices: of what is there with the products of directions.
-    one, other = (xp.take(basis, namespace.from_numpy(rows, patches), axis=0) for rows in (first, second))
-    entries = xp.matmul(there, xp.matrix_transpose(one * other))
-    both = xp.concat([entries, xp.matmul(left, xp.matrix_transpose(basis))], axis=1)
-    half, right = np.split(to_numpy(both).astype(np.float64) / modes.noise, [len(first)], axis=1)
+    half = (there @ (basis[first] * basis[second]).T).astype(np.float64) / modes.noise
+    right = _along(patches, there, mean @ functions, directions)
     gram = np.empty((number, count, count))
     gram[:, first, second] = gram[:, second, first] = half
-    return Seen(modes, gram, np.ascontiguousarray(right))
+    return Seen(modes, gram, right.astype(np.float64) / modes.noise)
+
+
+def _squares(patches: Array, moments: np.ndarray) -> tuple[float, float]:
+    """Return the sums of squares, over the discs of patches, of what moments leave and of the contrast."""
+    if isinstance(patches, np.ndarray):
+        size = patches.shape[1]
+        functions, pixels = _functions(_order(moments), size, moments)
+        some = np.reshape(patches, (-1, size * size))
+        left = np.where(pixels, some - np.matmul(moments, functions), 0.0)
+        inside = np.where(pixels, some - np.mean(some), 0.0)
+        return float(np.sum(left * left)), float(np.sum(inside * inside))
+    sums = piecewise(_squares_of_rows, patches, namespace.from_numpy(moments, patches))
+    left, mean, apart, square = to_numpy(sums).astype(np.float64).T
+    off, number = mean - mean.mean(), disc.pixels(patches.shape[1], patches.shape[1])[0].size
+    return float(left.sum()), float((square + 2 * off * apart + number * off**2).sum())
+
+
+def _squares_of_rows(patches: Array, moments: Array) -> Array:
+    """Return of each patch: squares of what moments leave, its mean, and sums of the rest and its squares."""
+    xp, size = namespace.array_namespace(patches), patches.shape[1]
+    functions, pixels = _functions(_order(moments), size, patches)
+    some = xp.reshape(patches, (-1, size * size))
+    left = xp.where(pixels, some - xp.matmul(moments, functions), 0.0)
+    mean = xp.mean(some, axis=1)
+    inside = xp.where(pixels, some - mean[:, None], 0.0)
+    sums = [xp.sum(x, axis=1) for x in (left * left, inside, inside * inside)]
+    return xp.stack([sums[0], mean, *sums[1:]], axis=1)
+
+
+def _along(patches: Array, there: np.ndarray, ground: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return products (n, k) of patches less a ground, where they are there, with directions (k, n_moments)."""
+    order, size = _order(directions), patches.shape[1]
+    if isinstance(patches, np.ndarray):
+        left = (patches.reshape(there.shape) - ground) * there
+        products: np.ndarray = left @ (directions @ _functions(order, size, patches)[0]).T
+        return products
+
+    def moments(x: Array, y: Array) -> Array:
+        xp = namespace.array_namespace(x)
+        seen = xp.reshape(x, y.shape) * xp.astype(y, x.dtype)
+        return xp.matmul(seen, xp.matrix_transpose(_functions(order, size, x)[0]))
+
+    weights = namespace.from_numpy(there != 0, patches)
+    functions = _functions(order, size, there)[0]
+    found = to_numpy(piecewise(moments, patches, weights, key=order)) - (ground * there) @ functions.T
+    products = found @ directions.T
+    return products
 
 
 def _functions(order: int, size: int, like: Array) -> tuple[Array, Array]:

@@ -16,7 +16,8 @@ import numpy as np
 from motifgpu.core import namespace
 from motifgpu.core.checks import check_array, check_integer
 from motifgpu.core.errors import StageError
-from motifgpu.core.namespace import Array
+from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.on_points import values_at
 from motifgpu.core.pixels import checked_mask
 from motifgpu.core.sampling import Sampling
 from motifgpu.features import disc
@@ -89,7 +90,7 @@ def extract_patches(
     True
     """
     grid = PatchGrid(image, points, size, side, valid)
-    return grid.sample(grid.whole), grid.whole
+    return grid.sample(grid.whole), namespace.from_numpy(grid.whole, grid.image)
 
 
 class PatchGrid:
@@ -98,15 +99,15 @@ class PatchGrid:
     Attributes
     ----------
     image : (H, W) array
-    points : (n, 2) array
-    missing : (n,) array
+    points : (n, 2) ndarray
+    missing : (n,) ndarray
         Share of the disc of a patch that lies beyond the image or is no data.
-    whole : (n,) bool array
+    whole : (n,) bool ndarray
         Which patches lie inside the image and, but for a few pixels, on data.
     """
 
     def __init__(self, image: Array, points: Array, size: int, side: float | None, valid: Any) -> None:
-        xp, self.image = check_array(image, "patches", "image", 2)
+        _, self.image = check_array(image, "patches", "image", 2)
         _, points = check_array(points, "patches", "points", 2)
         if points.shape[1] != 2:
             raise StageError(
@@ -121,6 +122,7 @@ class PatchGrid:
                 "patches", f"side is {side}", "give the patch's side in pixels of the image, above 0"
             )
         self.size, self.spacing = size, side / size
+        self._coefficients: Array | None = None
         extent = (size - 1) * self.spacing
         height, width = self.image.shape
         if extent > min(height, width) - 1:
@@ -129,79 +131,71 @@ class PatchGrid:
                 f"a patch of {size} samples spans {extent + 1:.4g} px and the image is {height} x {width} px",
                 f"take a side of at most {min(height, width)} px or a larger image",
             )
-        if namespace.array_namespace(points) is not xp:
-            points = namespace.from_numpy(namespace.to_numpy(points), self.image)
-        self.points, self._half = points, 0.5 * extent
+        self.points, self._half = to_numpy(points), 0.5 * extent
         self._valid = None if valid is None else checked_mask(valid, self.image, "patches")
-        limit = xp.asarray([height - 1, width - 1], dtype=points.dtype, device=namespace.device(points))
-        in_frame = xp.all((points >= self._half) & (points <= limit - self._half), axis=1)
+        limit = np.array([height - 1, width - 1], self.points.dtype)
+        in_frame = np.all((self.points >= self._half) & (self.points <= limit - self._half), axis=1)
         unsure = ~in_frame if self._valid is None else ~(in_frame & self._surely_data())
-        cut = xp.nonzero(unsure)[0]
-        self.missing = xp.zeros_like(self.points[:, 0])
-        if cut.shape[0]:
-            place = xp.cumulative_sum(xp.astype(unsure, xp.int64)) - 1
-            share = xp.take(1 - self._share_present(self.present(cut)), namespace.clip(place, min=0))
-            self.missing = xp.where(unsure, xp.astype(share, points.dtype), self.missing)
+        self.missing = np.zeros_like(self.points[:, 0])
+        cut = np.flatnonzero(unsure)
+        if cut.size:
+            self.missing[cut] = 1 - self._share_present(self.present(cut))
         self.whole = in_frame & (self.missing <= MOST_MISSING)
 
-    def _surely_data(self) -> Array:
+    def _surely_data(self) -> np.ndarray:
         """Say around which points there is nothing but data: (n,) bool."""
         xp = namespace.array_namespace(self.image)
         unknown = xp.astype(xp.logical_not(self._valid), xp.int64)
         total = xp.cumulative_sum(xp.cumulative_sum(unknown, axis=0), axis=1)
         height, width = self.image.shape
-        total = xp.reshape(xp.concat([xp.zeros_like(total[:1, :]), total], axis=0), (-1,))
-        low = xp.astype(xp.floor(self.points - self._half), xp.int64)
-        high = xp.astype(xp.ceil(self.points + self._half), xp.int64)
-        top, bottom = (
-            namespace.clip(low[:, 0], min=0, max=height),
-            namespace.clip(high[:, 0] + 1, min=0, max=height),
+        low = np.floor(self.points - self._half).astype(np.int64)
+        high = np.ceil(self.points + self._half).astype(np.int64)
+        rows = np.clip(low[:, 0], 0, height) - 1, np.clip(high[:, 0] + 1, 0, height) - 1
+        cols = np.maximum(low[:, 1] - 1, -1), np.clip(high[:, 1], 0, width - 1)
+        row, col = (
+            x.reshape(4, -1) for x in np.broadcast_arrays(np.stack(rows)[:, None], np.stack(cols)[None])
         )
-        left, right = namespace.clip(low[:, 1] - 1, min=-1), namespace.clip(high[:, 1], min=0, max=width - 1)
+        there = values_at(total, np.maximum(row, 0) * width + np.maximum(col, 0))
+        upto = np.where((row >= 0) & (col >= 0), there, 0)
+        none: np.ndarray = upto[3] - upto[1] - upto[2] + upto[0] == 0
+        return none
 
-        def upto(row: Array, col: Array) -> Array:
-            there = xp.take(total, row * width + namespace.clip(col, min=0))
-            return xp.where(col >= 0, there, xp.zeros_like(there))
-
-        return upto(bottom, right) - upto(top, right) - upto(bottom, left) + upto(top, left) == 0
-
-    def present(self, rows: Array) -> Array:
+    def present(self, rows: np.ndarray) -> np.ndarray:
         """Say which samples of some patches are data in the image: (k, size, size) bool."""
-        xp = namespace.array_namespace(self.image)
         height, width = self.image.shape
-        steps = namespace.as_like(np.arange(self.size) * self.spacing - self._half, self.points)
+        steps = (np.arange(self.size) * self.spacing - self._half).astype(self.points.dtype)
         places, there = [], []
         for axis, length in enumerate((height, width)):
-            at = xp.take(self.points[:, axis], rows)[:, None] + steps
+            at = self.points[rows, axis][:, None] + steps
             there.append((at >= -0.5) & (at <= length - 0.5))
-            places.append(namespace.clip(xp.astype(xp.round(at), xp.int64), min=0, max=length - 1))
-        found = there[0][:, :, None] & there[1][:, None, :]
+            places.append(np.clip(np.round(at).astype(np.int64), 0, length - 1))
+        found: np.ndarray = there[0][:, :, None] & there[1][:, None, :]
         if self._valid is None:
             return found
-        flat = places[0][:, :, None] * width + places[1][:, None, :]
-        data = xp.take(xp.reshape(self._valid, (-1,)), xp.reshape(flat, (-1,)))
-        return found & xp.reshape(data, found.shape)
+        found &= values_at(self._valid, places[0][:, :, None] * width + places[1][:, None, :])
+        return found
 
-    def _share_present(self, present: Array) -> Array:
+    def _share_present(self, present: np.ndarray) -> np.ndarray:
         """Return the share (k,) of the disc that is present (k, size, size)."""
-        xp = namespace.array_namespace(present)
         rows, cols = disc.pixels(self.size, self.size)
+        dtype = namespace.dtype_name(self.image)
         weight = np.zeros((self.size, self.size))
         weight[rows, cols] = 1 / rows.size
-        inside = xp.astype(present, self.image.dtype)
-        return xp.sum(inside * namespace.as_like(weight, self.image), axis=(1, 2))
+        share: np.ndarray = np.sum(present.astype(dtype) * weight.astype(dtype), axis=(1, 2))
+        return share
 
-    def sample(self, chosen: Array) -> Array:
+    def sample(self, chosen: np.ndarray) -> Array:
         """Return the patches (m, size, size) of the points that are chosen, (n,) bool."""
-        xp = namespace.array_namespace(self.image)
-        points = xp.take(self.points, xp.nonzero(chosen)[0], axis=0)
+        points = self.points[chosen]
         # Whole pixels and the rest apart: far from the origin a float32 position has no digits to lose.
-        whole = xp.floor(points)
+        whole = np.floor(points)
         rest = points - whole - self._half
-        pixel = xp.astype(whole + xp.floor(rest), xp.int64)
-        fraction = xp.astype(rest - xp.floor(rest), self.image.dtype)
-        if namespace.is_cupy(xp):
+        pixel = (whole + np.floor(rest)).astype(np.int64)
+        fraction = (rest - np.floor(rest)).astype(namespace.dtype_name(self.image))
+        if namespace.is_cupy(namespace.array_namespace(self.image)):
             from motifgpu.cuda.patches import coefficients, sample
         else:
             from motifgpu.cpu.patches import coefficients, sample
-        return sample(coefficients(self.image), pixel, fraction, Sampling(self.size, self.spacing))
+        if self._coefficients is None:
+            self._coefficients = coefficients(self.image)
+        return sample(self._coefficients, pixel, fraction, Sampling(self.size, self.spacing))

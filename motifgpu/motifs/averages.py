@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from motifgpu.core import namespace
+from motifgpu.core import namespace, rows
 from motifgpu.core.checks import check_array, check_integer, check_labels
 from motifgpu.core.errors import StageError
+from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array
 from motifgpu.core.shown import one_line
 from motifgpu.features.zernike import reconstruct_patches
@@ -90,7 +93,7 @@ def class_averages(
     >>> made.names[averages.patches[:, 14, 14].argmin()]
     'V_Se'
     """
-    xp, patches = check_array(patches, "averages", "patches", 3)
+    _, patches = check_array(patches, "averages", "patches", 3)
     _, moments = check_array(moments, "averages", "moments", 2)
     host = check_labels(labels, "averages", patches.shape[0])
     if moments.shape[0] != host.size:
@@ -101,14 +104,49 @@ def class_averages(
         )
     least = 0 if n_classes is None else check_integer(n_classes, "averages", "n_classes", 0)
     counts = np.bincount(host[host >= 0], minlength=least)
-    size = patches.shape[1]
-    means = mean_rows(xp.reshape(patches, (host.size, -1)), host, counts)
-    mean_moments = mean_rows(moments, host, counts)
-    return ClassAverages(
-        patches=xp.reshape(means, (counts.size, *patches.shape[1:])),
-        reconstructions=reconstruct_patches(mean_moments, size),
-        counts=namespace.from_numpy(counts, patches),
+    return averages_of(patches, namespace.to_numpy(moments), host, counts)
+
+
+def averages_of(patches: Array, moments: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> ClassAverages:
+    """Return `class_averages` of what needs no check, given how many columns each class has."""
+    means = mean_patches(patches, labels, counts)
+    reconstructions = reconstruct_patches(mean_rows(moments, labels, counts), patches.shape[1])
+    there = (namespace.from_numpy(x, patches) for x in (reconstructions, counts))
+    return ClassAverages(means, *there)
+
+
+def mean_patches(patches: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
+    """Return the mean patches (c, s, s) for each label."""
+    if isinstance(patches, rows.Row):
+        return _mean_patches(patches, labels, counts)
+    xp = namespace.array_namespace(patches)
+    means = mean_rows(xp.reshape(patches, (labels.size, -1)), labels, counts)
+    return xp.reshape(means, (counts.size, *patches.shape[1:]))
+
+
+@together
+def _mean_patches(calls: Sequence[tuple[Any, ...]]) -> list[Array]:
+    patches, labels, counts = zip(*calls, strict=True)
+    every = rows.joined(patches)
+    xp, size = namespace.array_namespace(every), every.shape[1:]
+    number = [own.size for own in labels]
+    most, kinds = max(number), max(own.size for own in counts)
+    # As many for each micrograph, some of which have no label: sums are the same bits in any batch.
+    first = np.cumsum(number) - number
+    place = first[:, None] + np.minimum(np.arange(most), np.maximum(np.array(number)[:, None] - 1, 0))
+    kind = np.stack([np.pad(own, (0, most - own.size), constant_values=-1) for own in labels])
+    members = np.stack([np.pad(np.maximum(own, 1), (0, kinds - own.size), mode="edge") for own in counts])
+    taken = xp.take(
+        xp.reshape(every, (every.shape[0], -1)), namespace.from_numpy(place.reshape(-1), every), axis=0
     )
+    member = (
+        namespace.from_numpy(kind[:, None, :], every)
+        == xp.arange(kinds, device=namespace.device(every))[:, None]
+    )
+    total = xp.matmul(xp.astype(member, every.dtype), xp.reshape(taken, (len(calls), most, -1)))
+    means = total / namespace.as_like(members[:, :, None], every)
+    means = xp.reshape(means, (len(calls), kinds, *size))
+    return [row[: own.size, ...] for row, own in zip(rows.split(means), counts, strict=True)]
 
 
 def mean_rows(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:

@@ -16,7 +16,10 @@ _SERVANTS = (
     str(Path(__file__).parent),
     *(
         str(_TESTS.parent / "motifgpu" / module)
-        for module in ("core/namespace.py", "core/device.py", "cuda/loader.py")
+        for module in (
+            *("core/namespace.py", "core/device.py", "core/lockstep.py", "core/rows.py", "core/on_points.py"),
+            "cuda/loader.py",
+        )
     ),
     "array_api_compat",
     "array_api_extra",

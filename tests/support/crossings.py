@@ -22,6 +22,7 @@ import pytest
 from motifgpu.core import namespace
 
 NUMPY = namespace.array_namespace(np.empty(0))
+SERVANTS = [f"motifgpu.core.{name}" for name in ("namespace", "lockstep", "rows", "on_points")]
 DEVICE = array_api_strict.Device("device1")
 STAGES = (
     "patches",
@@ -48,9 +49,9 @@ class Crossing:
 
 
 def _caller() -> tuple[str, int]:
-    """Return the module and line outside `motifgpu.core.namespace` that asked for the copy."""
+    """Return the module and line outside of `SERVANTS` that asked for the copy."""
     frame = sys._getframe(2)
-    while frame.f_globals["__name__"] in (__name__, "motifgpu.core.namespace"):
+    while frame.f_globals["__name__"] in (__name__, *SERVANTS):
         assert frame.f_back is not None
         frame = frame.f_back
     return frame.f_globals["__name__"].removeprefix("motifgpu."), frame.f_lineno

@@ -6,6 +6,7 @@ Images are on any device, and points, two numbers each, on the host.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from scipy import ndimage
 
 from motifgpu.core import namespace
-from motifgpu.core.lockstep import parts, stacked, together
+from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array, to_numpy
+from motifgpu.core.rows import parts, stacked
 
 
 def pixel_of(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -26,7 +28,7 @@ def pixel_of(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def positions(mask: Array) -> np.ndarray:
-    """Return the flat indices (n,) of the pixels where a mask (H, W) is True, in their order."""
+    """Return the flat indices (n,) of the pixels where a mask is True, in their order."""
     if isinstance(mask, np.ndarray):
         return np.flatnonzero(mask)
     found: np.ndarray = _positions(mask)
@@ -37,7 +39,7 @@ def positions(mask: Array) -> np.ndarray:
 def _positions(calls: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
     masks = stacked([mask for (mask,) in calls])
     xp = namespace.array_namespace(masks)
-    size = masks.shape[1] * masks.shape[2]
+    size = math.prod(masks.shape[1:])
     flat = to_numpy(xp.nonzero(xp.reshape(masks, (-1,)))[0])
     limits = np.searchsorted(flat, np.arange(1, len(calls)) * size)
     return [part - k * size for k, part in enumerate(np.split(flat, limits))]
@@ -61,7 +63,7 @@ def mean_and_values_at(image: Array, index: np.ndarray) -> tuple[Any, np.ndarray
 def _values(calls: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
     images, indices, *with_mean = zip(*calls, strict=True)
     stack = stacked(images)
-    xp, size = namespace.array_namespace(stack), stack.shape[1] * stack.shape[2]
+    xp, size = namespace.array_namespace(stack), math.prod(stack.shape[1:])
     where = np.concatenate([index.reshape(-1) + k * size for k, index in enumerate(indices)])
     there = xp.take(xp.reshape(stack, (-1,)), namespace.from_numpy(where, stack))
     limits = np.cumsum([index.size for index in indices])[:-1]
