@@ -514,7 +514,7 @@ class RowsNamespace(ModuleType):
 
 def _is_one(stack: Array) -> bool:
     """Say whether all rows of a stack are one."""
-    return stack.shape[0] == 1 or stack.strides[0] == 0
+    return bool(stack.shape[0] == 1 or stack.strides[0] == 0)
 
 
 class Transforms:

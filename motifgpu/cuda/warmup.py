@@ -35,8 +35,8 @@ def run(like: Any = None, n_neighbors: int = 10) -> int:
     before = loader.compiled()
     rng = np.random.default_rng(0)
     image = namespace.from_numpy(np.zeros((32, 32), np.float32), like)
-    pixel = namespace.from_numpy(np.zeros((1, 2), np.int32), like)
-    patches.sample(image, pixel, image[:1, :2], Sampling(8, 1.0))
+    pixel = np.zeros((1, 2), np.int64)
+    patches.sample(image, pixel, np.zeros((1, 2)), Sampling(8, 1.0))
     columns = np.full((1, 2), 16.0), np.ones(1), 1.0
     for known in (None, image):
         refine.fit(image, *columns, known, 1, 0.0)

@@ -62,10 +62,9 @@ def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
     known = np.zeros(len(columns), bool)
     known[old] = True
     grid = patch_grid(analysis, take_rows(columns.points, from_numpy(~known, columns.points)))
-    patched = to_numpy(grid.missing) <= LARGEST_CUT
+    patched = grid.missing <= LARGEST_CUT
     mask = np.empty(len(columns), bool)
     mask[old], mask[~known] = to_numpy(analysis.mask), patched
-    fresh = from_numpy(patched, grid.missing)
     inside = from_numpy(known[mask], analysis.whole)
     of_one = _joined(known[mask])
     changed = replace(
@@ -73,24 +72,24 @@ def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
         columns=columns,
         mask=from_numpy(mask, analysis.mask),
         points=take_rows(columns.points, from_numpy(mask, columns.points)),
-        missing=of_one(analysis.missing, take_rows(grid.missing, fresh)),
-        whole=of_one(analysis.whole, take_rows(grid.whole, fresh)),
+        missing=of_one(analysis.missing, from_numpy(grid.missing[patched], analysis.missing)),
+        whole=of_one(analysis.whole, from_numpy(grid.whole[patched], analysis.whole)),
     )
     if not patched.any():
         return with_structure(changed)
 
-    xp = namespace.array_namespace(grid.missing)
-    patches = grid.sample(fresh)
-    modes = _modes(analysis, to_numpy(grid.points)[patched].mean(axis=0))
-    seen = seen_of(patches, grid.present(xp.nonzero(fresh)[0]), modes)
+    patches = grid.sample(patched)
+    modes = _modes(analysis, grid.points[patched].mean(axis=0))
+    seen = seen_of(patches, grid.present(np.flatnonzero(patched)), modes)
     motifs = with_cut_columns(analysis.motifs, analysis.moments, seen, changed.points, inside)
     moments = with_cut_moments(analysis.moments, seen, inside)
     # Whole patches have moments of their own.
     exact = zernike_moments(patches, analysis.parameters["order"])
     certain = changed.whole & ~inside
+    xp = namespace.array_namespace(moments)
     moments = xp.where(certain[:, None], of_one(analysis.moments, exact), moments)
     layout = with_cut_places(analysis.layout, moments, motifs.labels, inside, modes)
-    came = take_rows(grid.whole, fresh)
+    came = from_numpy(grid.whole[patched], analysis.whole)
     labels = to_numpy(take_rows(motifs.labels, certain))
     return _followed(
         analysis,

@@ -169,7 +169,7 @@ def whole_patches(analysis: Analysis, rows: np.ndarray) -> Array:
     """Return the patches (k, s, s) of columns, given as rows of `Analysis.points`, that have a whole one."""
     xp = namespace.array_namespace(analysis.points)
     points = xp.take(analysis.points, from_numpy(rows, analysis.points), axis=0)
-    return patch_grid(analysis, points).sample(xp.ones_like(points[:, 0]) > 0)
+    return patch_grid(analysis, points).sample(np.ones(points.shape[0], bool))
 
 
 def averages_after(

@@ -240,7 +240,7 @@ def _squares_of_rows(patches: Array, moments: Array) -> Array:
 
 
 def _along(patches: Array, there: np.ndarray, ground: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return products (n, k) of patches less a ground, where they are there, with directions (k, n_moments)."""
+    """Return products (n, k) of patches less a ground, where there is one, with directions (k, n_moments)."""
     order, size = _order(directions), patches.shape[1]
     if isinstance(patches, np.ndarray):
         left = (patches.reshape(there.shape) - ground) * there

@@ -18,8 +18,8 @@ from motifgpu.pipeline import analyze_batch
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counter is not installed")]
 
-# Of a batch of micrographs of 128 x 144 px with some 90 columns each, whatever its size, and beside that of each
-# micrograph in it: launches, waits, bytes up, bytes down.
+# Of a batch of micrographs of 128 x 144 px with some 90 columns each, whatever its size, and beside that of
+# each micrograph in it: launches, waits, bytes up, bytes down.
 BOUNDS = {
     "columns": ((2250, 123, 63_000, 0), (26, 2, 240_000, 98_000)),
     "core": ((34, 15, 0, 0), (2, 0, 0, 33_600)),
