@@ -38,6 +38,13 @@ def test_columns_and_labels_of_a_sample_are_right(kind: str) -> None:
         assert got["boundary_f1"] >= 0.85
 
 
+def test_vacancies_of_the_twin_of_a_micrograph_are_a_motif() -> None:
+    scores, _, _ = measure(Case("TiWSe2_adf2", 30.0, "none", seed=0, size=256))
+    got = table.pooled([scores])
+    assert min(got["precision"], got["recall"]) >= 0.99
+    assert got["vacancy_f1"] >= 0.9
+
+
 def test_no_columns_are_found_in_nothing() -> None:
     assert [false_columns(kind, 0, 192) for kind in simulate.NOTHING] == [0] * len(simulate.NOTHING)
 

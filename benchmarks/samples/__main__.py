@@ -7,7 +7,7 @@ python benchmarks/samples --seeds 100-109 --troubles slope --sheets FOLDER    wi
 Seeds below 100 are there to develop on. Without --seeds, or with --record, everything is measured and
 recorded in the results: troubles at 10 counts, the peers that are installed on the first three seeds at 3 and
 10 counts, and images of nothing. Otherwise the table is printed alone, and written as JSON where --json names
-a file.
+a file. The kinds TiWSe2_adf1 and TiWSe2_adf2 are like the micrograph at --counts 50.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks import results
-from benchmarks.samples import multislice, sheets, table
-from benchmarks.samples.measure import TROUBLES, Case, false_columns, measure
+from benchmarks.samples import sheets, table
+from benchmarks.samples.measure import MORE, TROUBLES, Case, false_columns, measure
 from benchmarks.samples.peers import PEERS
 from motifgpu.simulate import NOTHING, SAMPLES
 
@@ -48,7 +48,7 @@ def seeds(text: str) -> list[int]:
 def cases(options: argparse.Namespace) -> Iterator[list[Case]]:
     """Return the cases of each row of the table."""
     for kind in options.kinds:
-        for trouble in ["none"] if kind in multislice.KINDS else options.troubles:
+        for trouble in ["none"] if kind in MORE else options.troubles:
             for counts in options.counts:
                 yield [
                     Case(kind, counts, trouble, seed, options.size, tuple(options.peers))
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = [*SAMPLES, *multislice.KINDS]
+    kinds = [*SAMPLES, *MORE]
     parser.add_argument("--kinds", nargs="*", default=kinds, choices=kinds, metavar="KIND")
     parser.add_argument("--seeds", type=seeds, metavar="NUMBER|FIRST-LAST")
     parser.add_argument("--counts", nargs="+", type=float, default=list(DOSES))

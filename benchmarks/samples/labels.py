@@ -122,6 +122,10 @@ def scores(truth: SampleSimulation, analysis: Analysis, least: Limits) -> dict[s
     result["oracle_ami"] = agreement(pairs.joint[pairs.bulk], told[pairs.bulk])
     layout = find_motifs(analysis.moments, analysis.layout, method="hdbscan").labels
     result |= {f"hdbscan_{name}": value for name, value in pairs.scores(pairs.of(layout)).items()}
+    lacking = np.array([name.startswith("V_") for name in truth.names])[pairs.identity]
+    lacking &= truth.occupied[pairs.site]
+    single, union = best_f1(lacking[pairs.whole], labels[pairs.whole])
+    result |= {"vacancy_f1": single, "vacancy_f1_of_several": union}
     result["calibration"] = pairs.calibration(pairs.joint, labels, confidence)
     if hasattr(motifs, "domains"):
         identities, domains = pairs.of(motifs.identities), pairs.of(motifs.domains)

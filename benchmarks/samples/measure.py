@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
-from benchmarks.samples import columns, labels, multislice, peers
+from benchmarks.samples import columns, labels, multislice, peers, twins
 from benchmarks.samples.limits import limits
 from motifgpu import Analysis, StageError, analyze, find_columns, simulate
 
+# Kinds beside those of `motifgpu.simulate`, and what draws them.
+MORE: dict[str, Callable[[str, int, float, int], simulate.SampleSimulation]] = {
+    kind: module.sample for module in (multislice, twins) for kind in module.KINDS
+}
 # What may trouble a recording, by name.
 TROUBLES: dict[str, dict[str, float]] = {
     "none": {},
@@ -36,8 +41,8 @@ class Case:
 
     def truth(self) -> simulate.SampleSimulation:
         """Simulate it."""
-        if self.kind in multislice.KINDS:
-            return multislice.sample(self.kind, self.size, self.counts, self.seed)
+        if self.kind in MORE:
+            return MORE[self.kind](self.kind, self.size, self.counts, self.seed)
         options: dict[str, Any] = TROUBLES[self.trouble]
         shape = (self.size, self.size)
         return simulate.sample(self.kind, shape, counts=self.counts, seed=self.seed, **options)

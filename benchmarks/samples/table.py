@@ -29,6 +29,8 @@ HEADS = {
     "boundary_f1_of_several": ("several", "{:.2f}"),
     "hdbscan_boundary_f1": ("hdb.F1", "{:.2f}"),
     "boundary_f1_called": ("called", "{:.2f}"),
+    "vacancy_f1": ("vac.F1", "{:.2f}"),
+    "vacancy_f1_of_several": ("several", "{:.2f}"),
     "ami_of_identities": ("id.AMI", "{:.3f}"),
     "ami_of_domains": ("dom.AMI", "{:.3f}"),
     "calibration": ("ece", "{:.3f}"),
@@ -41,7 +43,7 @@ HEADS = {
 _MEANS = (
     "ami", "oracle_ami", "ami_identity", "hdbscan_ami", "ami_border", "boundary_f1", "boundary_f1_of_several",
     "boundary_f1_called", "ami_of_identities", "ami_of_domains", "hdbscan_boundary_f1", "labels", "classes",
-    "cpu_s",
+    "vacancy_f1", "vacancy_f1_of_several", "cpu_s",
 )  # fmt: skip
 
 
