@@ -82,7 +82,7 @@ def _chain(results: Results) -> Iterator[tuple[str, str, str]]:
         )
     start = figures(results, "start")
     yield (
-        "`motifgpu analyze` as a command: first time ever / after that",
+        "`motifgpu analyze` as a command, CPU time: first time ever / after that",
         f"{start['cold']:.1f} s / {start['second']:.1f} s",
         "",
     )

@@ -86,7 +86,9 @@ class Places:
     @cached_property
     def _near(self) -> sparse.csr_array:
         """1 where two places are at most two translations apart, each with itself: (n, n)."""
-        near = (self.links @ self.links + self.links + sparse.eye_array(len(self.points))).tocsr()
+        near = (self.links + sparse.eye_array(len(self.points))).tocsr()
+        near = near @ near  # one product, since sums need room for both of what they add
+        near.sort_indices()
         near.data[:] = 1.0
         return near
 
@@ -241,7 +243,8 @@ def _linked(places: np.ndarray, ends: np.ndarray, owner: np.ndarray) -> sparse.c
     distance, number = Nearest(places).to(ends)
     met = distance <= _TOLERANCE
     shape = (len(places), len(places))
-    links = sparse.csr_array((np.ones(met.sum()), (owner[met], number[met])), shape=shape)
+    pairs = owner[met].astype(np.int32), number[met].astype(np.int32)
+    links = sparse.csr_array((np.ones(met.sum()), pairs), shape=shape)
     return links.maximum(links.T)
 
 

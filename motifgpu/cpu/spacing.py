@@ -9,6 +9,7 @@ import numpy as np
 from motifgpu import cpu
 
 _MARKED = 2  # px around a place on which it is the nearest
+_AT_ONCE = 2**15  # places looked up at a time
 
 
 def outranked(
@@ -88,11 +89,14 @@ class Nearest:
 
     def to(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return distance and number (m,) of the place nearest to each of (m, 2), infinity without one."""
+        distance, number = np.empty(len(ends)), np.empty(len(ends), np.int64)
         last = np.array(self._ground.shape) - 1
-        row, col = np.clip(np.round(ends).astype(np.int64) - self._low, 0, last).T
-        number = self._ground[row, col].astype(np.int64)
-        away = ends - self._places[number]
-        distance = np.where(number >= 0, np.sqrt(away[:, 0] ** 2 + away[:, 1] ** 2), np.inf)
+        for first in range(0, len(ends), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            row, col = np.clip(np.round(ends[some]).astype(np.int64) - self._low, 0, last).T
+            number[some] = self._ground[row, col]
+            away = ends[some] - self._places[number[some]]
+            distance[some] = np.where(number[some] >= 0, np.sqrt(away[:, 0] ** 2 + away[:, 1] ** 2), np.inf)
         return distance, number
 
 

@@ -69,6 +69,7 @@ def test_the_guard_fails_at_half_the_speed_and_not_by_noise(
     yardstick = partial(busy, 0.002)
     works = {"steady": (yardstick, yardstick), "changed": (partial(busy, 0.002 * cost), yardstick)}
     monkeypatch.setattr(guard, "stages", lambda: works)
+    monkeypatch.setattr(guard, "commands", lambda folder: {})
     assert guard.main([]) == code
     assert ("what is committed: changed;" in capsys.readouterr().out) == bool(code)
 
