@@ -2,7 +2,7 @@
 
 python benchmarks/faults                    all of them; their outcomes go into benchmarks/results/faults.json
 python benchmarks/faults --quick            a part of each kind, without a record
-python benchmarks/faults --kinds damage     one kind
+python benchmarks/faults --kinds damage     one kind, whose outcomes take the place of those of before
 
 It fails where something else was read than what was written, a result was lost, or the same command did not
 give the same bytes.
@@ -60,8 +60,9 @@ def main() -> int:
             (Path(folder) / name).mkdir()
             found[name] = chosen[name](Path(folder) / name)
             print(json.dumps({name: found[name]}, indent=1), flush=True)
-    if not (options.quick or options.kinds):
-        FILE.write_text(json.dumps({"version": versions().motifgpu, **found}, indent=1) + "\n")
+    if not options.quick:
+        kept = json.loads(FILE.read_text()) if FILE.exists() else {}
+        FILE.write_text(json.dumps({**kept, "version": versions().motifgpu, **found}, indent=1) + "\n")
     return int(any(one["failures"] for one in found.values()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -280,6 +281,51 @@ def test_titles_that_are_names_of_files_by_chance_stay(folder: Path) -> None:
     assert "'blue'" in reasons["blue.npy"]
     assert "'red'" in reasons["red.npy"]
     assert _is_as_new(run, folder)
+
+
+def _changed_somehow(folder: Path, pool: Path, moment: random.Random) -> None:
+    """Copy, rename, replace, break, link or exchange a file, so that no content is lost for good."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    one, other = moment.choice(files), moment.choice(files)
+    new = folder / moment.choice(("c", "d", "sub/e", "sub/two", "µ f"))
+    new = new.with_suffix(one.suffix)
+    new.parent.mkdir(exist_ok=True)
+    fits = [path for path in sorted(pool.iterdir()) if path.suffix == one.suffix]
+    how = moment.choice(("copy", "rename", "replace", "quietly", "break", "exchange", "symlink", "hardlink"))
+    if how in ("copy", "rename", "symlink", "hardlink") and not os.path.lexists(new):
+        {"copy": shutil.copy, "rename": os.rename, "symlink": os.symlink, "hardlink": os.link}[how](one, new)
+    elif how in ("replace", "quietly"):
+        state = one.stat()
+        shutil.copy(moment.choice(fits), one)
+        if how == "quietly":
+            os.utime(one, ns=(state.st_atime_ns, state.st_mtime_ns))
+    elif how == "break":
+        one.write_bytes(b"no")
+    elif how == "exchange" and one.suffix == other.suffix and one != other:
+        one.rename(folder / "between")
+        other.rename(one)
+        (folder / "between").rename(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_after_any_sequence_of_changes_the_tables_say_what_there_is(folder: Path, seed: int) -> None:
+    moment, pool = random.Random(seed), folder.parent / "pool"
+    image = np.load(folder / "a.npz")["image"]
+    np.savez(folder / "two.npz", two=image, b=image[::-1])
+    np.save(folder / "red.npy", np.zeros((24, 24, 3)))
+    shutil.copytree(folder, pool)
+    run = _run(folder)
+    for _ in range(3):
+        for _ in range(moment.randrange(1, 4)):
+            _changed_somehow(folder, pool, moment)
+        run = _run(folder, retry=moment.random() < 0.3, verify=moment.random() < 0.2)
+    fresh = dataset.run(folder, folder.parent / "fresh", workers=1, structure=False)
+    rows, right = ({row["micrograph"]: row for row in r.micrographs.to_pylist()} for r in (run, fresh))
+    assert {name: rows.get(name) for name in right} == right
+    assert not [name for name in rows if name not in right and Path(rows[name]["source"]).exists()]
+    assert run.quarantine == fresh.quarantine
+    assert dataset.check(run.path).damage == ()
 
 
 def test_years_beyond_the_calendar(folder: Path) -> None:
