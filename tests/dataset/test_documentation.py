@@ -62,6 +62,7 @@ def test_a_checksum_is_the_sha256_of_the_text_without_it(undisturbed: Run) -> No
         assert hashlib.sha256(text.encode()).hexdigest() == stated
 
 
+@pytest.mark.slow
 def test_check_verifies_everything_but_pages(undisturbed: Run, tmp_path: Path) -> None:
     shutil.copytree(undisturbed.path, tmp_path / "o")
     (tmp_path / "o" / "pages" / "x").mkdir(parents=True)

@@ -223,6 +223,7 @@ def test_every_name_that_a_file_can_have_is_a_row(folder: Path, name: bytes) -> 
     assert _run(folder).about["last_call"]["files"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("little_drawn")
 def test_a_run_may_lie_in_a_folder_of_any_name(folder: Path) -> None:
     out = Path(os.path.join(folder.parent, os.fsdecode(b"o'\\\xb5.motif")))
