@@ -105,10 +105,12 @@ def show_image(
 
 
 def log_scale(ax: Axes, name: Literal["x", "y"]) -> None:
-    """Make an axis of what is drawn logarithmic, with plain numbers, at least two of them.
+    """Make an axis of what is drawn logarithmic, with plain numbers, at least two of them; not that of nothing.
 
     Powers would be formulas, which have to be parsed: that takes 0.3 s.
     """
+    if not math.isfinite(ax.dataLim.minposx if name == "x" else ax.dataLim.minposy):
+        return  # nothing is drawn
     ax.set(**{f"{name}scale": "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     low, high = axis.get_view_interval()

@@ -177,6 +177,13 @@ def test_without_a_lattice_it_is_said_why() -> None:
             method()
 
 
+def test_a_crystal_without_defects_has_figures_that_can_be_saved() -> None:
+    analysis = analyze(simulate.monolayer(shape=(128, 128), counts=60).image)
+    assert not analysis.hierarchy.nodes
+    for draw in (analysis.plot.growth, analysis.plot.hierarchy, analysis.plot.cells):
+        draw().figure.savefig(io.BytesIO(), format="png", dpi=20)
+
+
 def test_colouring_that_does_not_exist(analysis: Analysis) -> None:
     with pytest.raises(StageError, match="color is 'size'; choose one of motif, identity, domain, env"):
         figures.plot_layout(analysis, color="size")
