@@ -18,13 +18,15 @@ from scipy.spatial import cKDTree
 # Kinds of places that are looked at: of so many places, and of this share of the height of the tallest tenth.
 _FEW, _TALL = 12, 0.3
 # Difference of the variances along and across two columns over their sum, at least: 0.28 to 0.6 where they
-# are two standard deviations apart, up to 0.27 in astigmatic images.
-_LONG = 0.28
+# are two standard deviations apart, up to 0.27 in astigmatic images. Where columns are wider than the last,
+# px of the grid, as two that are further apart make them, less will do.
+_LONG, _LONG_AND_WIDE, _WIDE = 0.28, 0.15, 1.5
 # Columns nearer than this, px of the grid and standard deviations, overlap; share of the places, at least.
 _NEAR, _NEAR_WIDTHS, _SHARE = 3.3, 3.3, 0.1
-# Two columns are a pair up to this distance, in the usual one. Of a kind all are in pairs or none; where
-# noise or an astigmatic probe makes columns long, about half are. The share that is wrong, at most.
-_PAIR, _WRONG = 1.5, 0.2
+# Two columns are a pair up to this distance, in the usual one, which is up to the second times what was
+# expected. Of a kind all are in pairs or none; where noise or an astigmatic probe makes columns long, about
+# half are. The share that is wrong, at most.
+_PAIR, _FURTHER, _WRONG = 1.5, 1.6, 0.2
 
 
 def halves_apart(
@@ -49,7 +51,8 @@ def halves_apart(
     drawn = np.exp(-0.5 * (rows**2 + cols**2) / sigma**2) / (2 * sigma**4)
     longer = np.stack([drawn * (rows**2 - cols**2), 2 * drawn * rows * cols])
     share = np.hypot(*(longer @ left.T / (longer**2).sum(axis=1)[:, None])) / (heights * sigma**2)
-    seen = (number >= _FEW) & (heights >= _TALL * tallest) & (share >= _LONG)
+    least = _LONG if sigma < _WIDE else _LONG_AND_WIDE
+    seen = (number >= _FEW) & (heights >= _TALL * tallest) & (share >= least)
     return float(math.sqrt(8 * share[seen].min()) * sigma) if seen.any() else math.inf
 
 
@@ -70,10 +73,12 @@ def all_in_pairs(points: np.ndarray, kind: np.ndarray, distance: float) -> bool:
     points : (n, 2) ndarray
     kind : (n,) int64 ndarray
     distance : float
-        What the columns of a pair are usually apart.
+        What the columns of a pair are about apart; half as much again may be usual.
     """
     if len(points) < 2:
         return False
-    paired = cKDTree(points).query(points, 2)[0][:, 1] < _PAIR * distance
+    nearest = cKDTree(points).query(points, 2)[0][:, 1]
+    usual = min(float(np.quantile(nearest, 0.25)), _FURTHER * distance)
+    paired = nearest < _PAIR * max(usual, distance)
     number, pairs = np.bincount(kind), np.bincount(kind, paired)
     return bool(np.minimum(pairs, number - pairs).sum() <= _WRONG * pairs.sum())

@@ -50,7 +50,7 @@ def test_nothing_stands_between_the_columns_of_a_square_lattice(
     assert abs(claimed - there) <= 0.05 * there  # those on the very edge
 
 
-@pytest.mark.parametrize(("apart", "sigma"), [(0.23, 3.0), (0.3, 3.6), (0.35, 3.6), (0.4, 3.6), (0.45, 3.6)])
+@pytest.mark.parametrize(("apart", "sigma"), [(0.23, 3.0), (0.3, 3.6), (0.35, 3.6), (0.45, 3.6), (0.45, 5.0)])
 def test_both_halves_of_dumbbells_are_columns(apart: float, sigma: float) -> None:
     halves = lattice((21.0, 3.0), (-2.0, 30.0), [(0, 0), (1.0, 30 * apart)])
     sites = halves.reshape(-1, 2)
