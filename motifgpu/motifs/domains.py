@@ -28,9 +28,10 @@ _LIMIT = 12.0  # most that one feature says against a pattern, in variances
 _MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
 _DIRECTIONS, _ALONG = 2, 0.25
-# Nearest neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual
-# from the second on; of so many columns it is seen where up to so many stand, and so sure is it.
-_NEAREST, _ELSEWHERE, _SOME, _MOST_NEIGHBOURS, _SURELY = 1.3, 0.2, 40, 8, 0.9
+# Neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual from the
+# second on. Of so many columns it is seen where this share have one. Where so many are elsewhere, as in rings
+# of five and of seven, a column is at a boundary, and so sure is it; one alone may be a vacancy.
+_NEIGHBOURS, _ELSEWHERE, _SOME, _MOSTLY, _FEWEST, _SURELY = 2.3, 0.25, 40, 0.7, 2, 0.9
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
@@ -249,7 +250,7 @@ def _displaced(part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDT
     """Return which columns beside another domain have neighbours elsewhere than their part has (n,)."""
     points = tree.data
     spacing = float(np.median(tree.query(points[:: max(1, len(points) // 500)], 2)[0][:, 1]))
-    reach, tolerance = _NEAREST * spacing, _ELSEWHERE * spacing
+    reach, tolerance = _NEIGHBOURS * spacing, _ELSEWHERE * spacing
     low, high = points.min(axis=0), points.max(axis=0)
     moved = np.zeros(len(points), dtype=bool)
     for each in np.unique(part[beside]).tolist():
@@ -259,33 +260,28 @@ def _displaced(part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDT
         rows = np.flatnonzero(beside & (part == each))
         expected = points[rows, None] + steps
         inside = ((expected > low) & (expected < high)).all(axis=2)
-        missing = (tree.query(expected)[0] > tolerance) & inside
-        distance, near = tree.query(points[rows], len(steps) + 3, distance_upper_bound=reach)
-        there = (near < len(points)) & (distance > 0)
-        step = points[np.minimum(near, len(points) - 1)] - points[rows, None]
-        apart = np.linalg.norm(step[:, :, None] - steps, axis=3).min(axis=2)
-        moved[rows] = missing.any(axis=1) | (there & (apart > tolerance)).any(axis=1)
+        moved[rows] = ((tree.query(expected)[0] > tolerance) & inside).sum(axis=1) >= _FEWEST
     return moved
 
 
 def _neighbours(rows: np.ndarray, tree: cKDTree, reach: float, tolerance: float) -> np.ndarray | None:
-    """Return the steps (m, 2) to the neighbours that most of these columns have, None where few are alike."""
+    """Return the steps (m, 2) to the neighbours that most of these columns have, None where none are."""
     rows = rows[:: max(1, len(rows) // _SOME)]
     if len(rows) < _FEW:
         return None
     points = tree.data
-    distance, near = tree.query(points[rows], _MOST_NEIGHBOURS + 1, distance_upper_bound=reach)
-    numbers = np.isfinite(distance).sum(axis=1) - 1  # a column finds itself first
-    number = int(np.bincount(numbers).argmax())
-    alike = numbers == number
-    if number == 0 or alike.sum() < _FEW:
-        return None
-    steps = points[near[alike, 1 : number + 1]] - points[rows[alike], None]
-    apart = np.linalg.norm(steps[:, None] - steps[0][:, None], axis=3)
-    ordered = np.take_along_axis(steps, apart.argmin(axis=2)[:, :, None], axis=1)
-    middle: np.ndarray = np.median(ordered, axis=0)
-    fits = np.linalg.norm(ordered - middle, axis=2).max(axis=1) < tolerance
-    return middle if fits.mean() > 0.5 else None
+    around = tree.query_ball_point(points[rows], reach)
+    steps = np.concatenate([points[near] - points[row] for row, near in zip(rows, around, strict=True)])
+    steps = steps[(steps != 0).any(axis=1)]
+    found = []
+    while len(steps):
+        alike = np.linalg.norm(steps[:, None] - steps, axis=2) < tolerance
+        commonest = alike[alike.sum(axis=1).argmax()]
+        if commonest.sum() < _MOSTLY * len(rows):
+            break
+        found.append(steps[commonest].mean(axis=0))
+        steps = steps[np.linalg.norm(steps - found[-1], axis=1) > 2 * tolerance]
+    return np.array(found) if found else None
 
 
 def _between(
