@@ -29,9 +29,10 @@ _MISFIT, _CLEARLY = 2.5, 0.35
 # The same for the deviation along the two directions in which most columns at boundaries deviate.
 _DIRECTIONS, _ALONG = 2, 0.25
 # Neighbours are up to the first distance away, in that of nearest columns, and elsewhere than usual from the
-# second on. Of so many columns it is seen where this share have one. Where so many are elsewhere, as in rings
-# of five and of seven, a column is at a boundary, and so sure is it; one alone may be a vacancy.
-_NEIGHBOURS, _ELSEWHERE, _SOME, _MOSTLY, _FEWEST, _SURELY = 2.3, 0.25, 40, 0.7, 2, 0.9
+# second on. Of so many columns it is seen where this share have one. Where one of the nearest (up to the last
+# distance) or two others are elsewhere, as in rings of five and of seven, a column is at a boundary, and so
+# sure is it; one farther off may be a vacancy.
+_NEIGHBOURS, _ELSEWHERE, _SOME, _MOSTLY, _SURELY, _NEAREST = 2.3, 0.25, 40, 0.7, 0.9, 1.3
 _BESIDE = 1.2  # distance from another domain, in that of the eighth neighbour, up to which one is beside it
 # At the edge of a crystal neighbours leave an angle of this many degrees open, and of so many columns along
 # it all but this share have patches that fit less well than this share of so many behind them: beside defects
@@ -260,7 +261,8 @@ def _displaced(part: np.ndarray, beside: np.ndarray, far: np.ndarray, tree: cKDT
         rows = np.flatnonzero(beside & (part == each))
         expected = points[rows, None] + steps
         inside = ((expected > low) & (expected < high)).all(axis=2)
-        moved[rows] = ((tree.query(expected)[0] > tolerance) & inside).sum(axis=1) >= _FEWEST
+        counts = np.where(np.linalg.norm(steps, axis=1) < _NEAREST * spacing, 2, 1)
+        moved[rows] = ((tree.query(expected)[0] > tolerance) & inside) @ counts >= 2
     return moved
 
 

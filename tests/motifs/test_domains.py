@@ -87,6 +87,17 @@ def test_phases_of_unlike_brightness_are_domains_and_thicknesses_are_none(kind, 
     assert agreement(made.domain[inside][bulk], motifs.domains[bulk]) > 0.95
 
 
+@pytest.mark.parametrize("counts", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_rings_of_five_and_seven_are_a_boundary(counts):
+    made = simulate.sample("honeycomb", (320, 320), counts=float(counts), seed=1)
+    moments, points, inside = described(made.image, made.points, counts, round(3.0 * made.spacing_px))
+    motifs = find_motifs(moments, points=points)
+    boundary = made.boundary[inside]
+    assert motifs.domains.max() == 1
+    assert (motifs.domains[boundary] < 0).mean() > 0.85
+    assert f1(boundary, motifs.domains < 0) > 0.8
+
+
 ROW, COL = np.mgrid[: SHAPE[0], : SHAPE[1]] / SHAPE[0]
 UNEVEN = {
     "slope": {"background": ROW + 0.3 * COL},
