@@ -13,7 +13,8 @@
 //   v (N, D) transposed to (DIM, P), and |v|^2 / 2 (P,)            lay_out
 //   v as two 16-bit floats (P, CHUNKS, 8), and |v|^2 / 2 (P,)      split_rows        TENSOR
 //   shortlists: the LISTED largest v.v' - |v'|^2/2 of each row     shortlist
-//   the same, with the products on tensor cores                    shortlist_tensor  TENSOR
+//   the ball about the rows of each tile                           balls             TENSOR
+//   shortlists, with the products on tensor cores                  shortlist_tensor  TENSOR
 //   k nearest by difference, and the rows that lack the proof      refine
 // The launcher goes over all rows with shortlist_tensor where the GPU has what it needs and gave, when it was tried, the
 // bits of the other forms; over those that it does not prove with shortlist, and over the rest with DIFFERENCE. What is
@@ -38,11 +39,18 @@
 // multiprocessor. At 4 cycles (989 TFLOP/s) n = 1e6 takes at least (1e6 / 128)^2 x 432 x 4 / (132 x 1.755e9 / s) = 0.46 s;
 // mma.sync is known to reach five eighths of that rate on this GPU, so an estimate is 0.73 s, and 73 s for n = 1e7. A
 // block reads 37 KB a tile, n^2 / 128 x 288 bytes: 2.3 TB, 0.41 s from an L2 cache of 5.5 TB/s, at the same time.
-// Issue: the loop over values has 48 products of matrices, 12 loads of four matrices and 13 other instructions for
-// 64 x 32 scores and 16 values: 66 % are products, and 84 % of the issue cycles if a product takes four. The loads take
+// Issue: the loop over values has 48 products of matrices, 12 loads of four matrices and 9 other instructions for
+// 64 x 32 scores and 16 values: 70 % are products, and 90 % of the issue cycles if a product takes four. The loads take
 // 12 x 4 cycles of shared memory in the 48 x 4 / 4 to 48 x 6.4 / 4 cycles of the products: 62 to 100 % of its
 // bandwidth. What follows a tile, 64 x (a multiply-add and a comparison) and the thresholds, is about 180 of 660
 // instructions of a warp, in the time of 216 products. None of this has been measured on a GPU.
+//
+// A block leaves out tiles by their balls: half of the distance between centres less the radii, squared, against what
+// the worst of its thresholds allows. Its warps know this of 32 tiles at a time, 66 x 4 instructions a lane for them,
+// and of the chosen ones copies are under way while the one before is multiplied. Rows of large graphs are put in an
+// order in which those share tiles that are nearest to one of 64 rows. Of simulated moments of 16,000 columns 29 to 41 %
+// of all pairs of tiles are left out at 10 and 100 counts, where sublattices are apart, and none at 1: an estimate of
+// 0.45 to 0.73 s for n = 1e6.
 //
 // Each tile for its rows and its columns would halve the products of matrices: 1,380 of the 2,765 cycles that a tile
 // takes a multiprocessor at five eighths. It would add to a tile 64 multiply-adds and comparisons a thread for the columns'
@@ -62,7 +70,7 @@
 // but loads the first terms twice (94 % of the bandwidth of shared memory); TF32 (errors of 1e-3, a filter only).
 //
 // Constants: D, DIM, DEPTH, CHUNKS (of 8 values, of both terms), LISTED, CAPACITY (= LISTED + SLACK + TILE), K, UNIT,
-// INDEX, VALUE, TILE, THREADS, SLACK; TENSOR or DIFFERENCE optional.
+// INDEX, VALUE, TILE, THREADS, SLACK, FEWEST (tiles of a graph of which some are left out); TENSOR or DIFFERENCE optional.
 #include "shared.cuh"
 #include "tensor.cuh"
 
@@ -72,6 +80,7 @@
 // product of two second terms and what the second terms round, is below 3 times 2^-22 a b.
 #define ROUNDINGS (3 * ((CHUNKS / 2 + 1) / 2) * 24 * 2 + 32)
 #define LOST 1e-9f
+#define NARROWER 1e-5f  // far more than what rounding takes from a distance
 #define SCALE 4096.0f  // of values below 16, so that they and nearly all of their second terms are 16-bit floats
 #else
 #define ROUNDINGS DIM
@@ -336,9 +345,11 @@ __device__ __forceinline__ int chunk_at(int row, int chunk) {
   return row * CHUNKS + (chunk ^ (row / (8 / GROUP) & (GROUP - 1)));
 }
 
-// chunk_at(row, chunk + 4 steps), for chunk below 4.
-__device__ __forceinline__ int further(int at, int steps) {
-  return GROUP < 8 ? at + 4 * steps : (at ^ 4 * (steps & 1)) + steps / 2 * 8;
+// Bytes from chunk_at(row, chunk + 4 step) to chunk_at(row, chunk + 4 step + 4), for chunk below 4, which is at `at`.
+__device__ __forceinline__ int ahead(int at, int step) {
+  if (GROUP < 8) return 64;
+  const bool above = (at & 4) != 0;  // where steps take turns
+  return (step & 1) ? (above ? 192 : 64) : (above ? -64 : 64);
 }
 
 // One thread a position: its row times SCALE in two terms, and half the squared norm. halves (P, CHUNKS, 8) are in
@@ -374,13 +385,49 @@ split_rows(const float* __restrict__ shifted, const int* __restrict__ row_of, un
 #endif
 }
 
+// One block a tile: the ball about its rows, centres (D, tiles) and radii (tiles,).
+extern "C" __global__ void __launch_bounds__(THREADS)
+balls(const float* __restrict__ shifted, const int* __restrict__ row_of, float* __restrict__ centres,
+      float* __restrict__ radii) {
+  DYNAMIC_SHARED(float, middle);  // [D]
+  float* farthest = middle + D;   // [THREADS / 32]
+  const int* rows = row_of + blockIdx.x * TILE;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x & 31;
+  for (int d = threadIdx.x; d < D; d += THREADS) {
+    float sum = 0.0f;
+    int count = 0;
+    for (int i = 0; i < TILE && rows[i] >= 0; ++i, ++count) sum += shifted[(INDEX)rows[i] * D + d];
+    middle[d] = sum / max(count, 1);
+    centres[(INDEX)d * gridDim.x + blockIdx.x] = middle[d];
+  }
+  __syncthreads();
+  float most = 0.0f;
+  for (int i = warp; i < TILE && rows[i] >= 0; i += THREADS / 32) {
+    float squares = 0.0f;
+    for (int d = lane; d < D; d += 32) {
+      const float away = shifted[(INDEX)rows[i] * D + d] - middle[d];
+      squares = fmaf(away, away, squares);
+    }
+    for (int step = 16; step; step >>= 1) squares += __shfl_xor_sync(0xffffffffu, squares, step);
+    most = fmaxf(most, squares);
+  }
+  if (lane == 0) farthest[warp] = most;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    for (int w = 1; w < THREADS / 32; ++w) most = fmaxf(most, farthest[w]);
+    radii[blockIdx.x] = sqrtf(most);
+  }
+}
+
 // As shortlist, with the products on tensor cores: of rows h + l and h' + l' of two terms, h l' + l h' + h h'.
-// queries and columns (P, CHUNKS * 4) are halves.
+// rows_of (P, CHUNKS * 4) are halves, of queries and columns. A block begins with its own tile, whose rows are alike, and
+// leaves out tiles whose ball is further away than the LISTED-th of each of its rows is so far: their scores are below
+// the thresholds. visited (gridDim.x,): the tiles that it met.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ query_row,
-                 const unsigned* __restrict__ columns, const float* __restrict__ half_norm,
-                 const int* __restrict__ row_of, const int* __restrict__ tiles, float* __restrict__ scores,
-                 int* __restrict__ rows, int* __restrict__ found) {
+shortlist_tensor(const unsigned* __restrict__ halves, const float* __restrict__ half_norm,
+                 const int* __restrict__ row_of, const float* __restrict__ centres, const float* __restrict__ radii,
+                 int all_tiles, const int* __restrict__ tiles, float* __restrict__ scores, int* __restrict__ rows,
+                 int* __restrict__ found, int* __restrict__ visited) {
 #ifdef WITH_TENSOR_CORES
   DYNAMIC_SHARED(uint4, held);                                                // [TILE][CHUNKS], the block's rows
   uint4* passing = held + TILE * CHUNKS;                                      // [2][TILE][CHUNKS], columns
@@ -388,39 +435,78 @@ shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ q
   float* threshold = half + 2 * TILE;                                         // [TILE]
   int* count = reinterpret_cast<int*>(threshold + TILE);                      // [TILE]
   int* own_row = count + TILE;                                                // [TILE]
+  float* reach = reinterpret_cast<float*>(own_row + TILE);                    // [4], of the rows of a warp
+  float* near = reach + 4 + threadIdx.x;                                      // [THREADS], of tiles; a lane has its own
+  int* met = reinterpret_cast<int*>(reach + 4 + THREADS);                     // tiles met so far
   const int thread = threadIdx.x, lane = thread & 31, warp = thread / 32, own_rows = warp * OWN;
   const int down = warp / 4 * 64, across = warp % 4 * 32;  // a warp has 64 x 32 scores
-  const int first_query = tiles[blockIdx.x];
-  int column0 = tiles[gridDim.x + blockIdx.x];
-  int tiles_left = tiles[2 * gridDim.x + blockIdx.x];
+  const int own_tile = tiles[blockIdx.x] / TILE, first_tile = tiles[gridDim.x + blockIdx.x] / TILE;
+  const int tiles_here = tiles[2 * gridDim.x + blockIdx.x];
   // Of which row a lane gives the address, and of the matrix beside the first or not.
   const int row_a = down + (lane & 15), beside_a = lane >> 4;
   const int row_b = across + (lane & 7) + (lane >> 4) * 8, beside_b = lane >> 3 & 1;
   const int at_a[2] = {chunk_at(row_a, 2 * beside_a), chunk_at(row_a, 2 * beside_a + 1)};
   const int at_b[2] = {chunk_at(row_b, 2 * beside_b), chunk_at(row_b, 2 * beside_b + 1)};
 
-  const auto copy_rows = [&](uint4* to, const unsigned* from, int first) {
-    const uint4* source = reinterpret_cast<const uint4*>(from) + (INDEX)(first / TILE) * (TILE * CHUNKS);
+  const auto copy_rows = [&](uint4* to, int tile) {
+    const uint4* source = reinterpret_cast<const uint4*>(halves) + (INDEX)tile * (TILE * CHUNKS);
     for (int i = thread; i < TILE * CHUNKS; i += THREADS) copy_16_bytes(to + i, source + i);
   };
-  const auto copy_columns = [&](int stage, int first) {
-    copy_rows(passing + stage * TILE * CHUNKS, columns, first);
-    if (thread < TILE / 4) copy_16_bytes(half + stage * TILE + thread * 4, half_norm + first + thread * 4);
+  const auto copy_columns = [&](int stage, int tile) {
+    copy_rows(passing + stage * TILE * CHUNKS, tile);
+    if (thread < TILE / 4) copy_16_bytes(half + stage * TILE + thread * 4, half_norm + tile * TILE + thread * 4);
   };
-  copy_rows(held, queries, first_query);
-  copy_columns(0, column0);
+  const auto tile_at = [&](int number) {  // its own first, then those after and before it
+    const int tile = own_tile + number;
+    return tile < first_tile + tiles_here ? tile : tile - tiles_here;
+  };
+  // Half the square of the least distance between rows of the block and of a tile.
+  const auto apart = [&](int tile) {
+    float squares = 0.0f;
+#pragma unroll 6
+    for (int d = 0; d < D; ++d) {
+      const float away = centres[(INDEX)d * all_tiles + own_tile] - centres[(INDEX)d * all_tiles + tile];
+      squares = fmaf(away, away, squares);
+    }
+    const float gap = sqrtf(squares) * (1.0f - NARROWER) - (radii[own_tile] + radii[tile]) * (1.0f + NARROWER);
+    return gap > 0.0f ? 0.5f * gap * gap : 0.0f;
+  };
+  *near = 0.0f;  // of 32 tiles, the one that this lane answers for
+  const auto next_tile = [&](int number, float limit) {
+    while (number < tiles_here) {
+      const int mine = (number & ~31) + lane;
+      if (tiles_here >= FEWEST && mine < tiles_here && (number & 31) == 0) *near = apart(tile_at(mine));
+      const unsigned left = __ballot_sync(0xffffffffu, mine < tiles_here && *near <= limit) >> (number & 31);
+      if (left) return number + __ffs(left) - 1;
+      number = (number & ~31) + 32;
+    }
+    return number;
+  };
+  copy_rows(held, own_tile);
+  copy_columns(0, own_tile);
   if (thread < TILE) {
-    own_row[thread] = query_row[first_query + thread];
+    own_row[thread] = row_of[own_tile * TILE + thread];
     threshold[thread] = own_row[thread] >= 0 ? -INFINITE : INFINITE;
     count[thread] = 0;
+    if (lane == 0) reach[warp] = INFINITE;
+    if (thread == 0) *met = 0;
   }
 
-  for (int stage = 0; tiles_left > 0; --tiles_left, column0 += TILE, stage ^= 1) {
+  int number = next_tile(0, INFINITE);
+  for (int stage = 0; number < tiles_here; stage ^= 1) {
     copies_have_come();
     __syncthreads();
     cut_full(own_rows, threshold, count, scores, rows);
-    if (tiles_left > 1) copy_columns(stage ^ 1, column0 + TILE);
-    const SharedPlace own = shared_place(held), column = shared_place(passing + stage * TILE * CHUNKS);
+    const int following = next_tile(number + 1, fmaxf(fmaxf(reach[0], reach[1]), fmaxf(reach[2], reach[3])));
+    if (following < tiles_here) copy_columns(stage ^ 1, tile_at(following));
+    const int column0 = tile_at(number) * TILE;
+    number = following;
+    SharedPlace own = shared_place(held), column = shared_place(passing + stage * TILE * CHUNKS);
+    SharedPlace from_a[2] = {own + 16 * at_a[0], own + 16 * at_a[1]}, from_b[2] = {column + 16 * at_b[0], column + 16 * at_b[1]};
+    for (int term = 0; term < 2; ++term) {
+      keep(from_a[term]);
+      keep(from_b[term]);
+    }
     float sum[4][4][4] = {};
 #pragma unroll 1
     for (int step = 0; step < CHUNKS / 4; ++step) {
@@ -428,10 +514,11 @@ shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ q
 #pragma unroll
       for (int term = 0; term < 2; ++term) {
 #pragma unroll
-        for (int m = 0; m < 4; ++m) load_matrices(a[term][m], own + 16 * (further(at_a[term], step) + m * 16 * CHUNKS));
+        for (int m = 0; m < 4; ++m) load_matrices(a[term][m], from_a[term] + m * 256 * CHUNKS);
 #pragma unroll
-        for (int n = 0; n < 2; ++n)
-          load_matrices(b[term][n], column + 16 * (further(at_b[term], step) + n * 16 * CHUNKS));
+        for (int n = 0; n < 2; ++n) load_matrices(b[term][n], from_b[term] + n * 256 * CHUNKS);
+        from_a[term] += ahead(at_a[term], step);
+        from_b[term] += ahead(at_b[term], step);
       }
 #pragma unroll
       for (int product = 0; product < 3; ++product)
@@ -460,6 +547,12 @@ shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ q
     }
     __syncthreads();
 
+    if (thread < TILE) {  // as of the tiles before this one; a row's distances are its half norm less its scores
+      float most = own_row[thread] >= 0 ? half_norm[own_tile * TILE + thread] * (1.0f + NARROWER) - threshold[thread] : -INFINITE;
+      for (int step = 16; step; step >>= 1) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step));
+      if (lane == 0) reach[warp] = most;
+      if (thread == 0) ++*met;
+    }
     const int first = across + (lane & 3) * 2;
     const auto place = [&](int c) { return column0 + first + c / 2 * 8 + c % 2; };
     float norm[8];
@@ -480,6 +573,7 @@ shortlist_tensor(const unsigned* __restrict__ queries, const int* __restrict__ q
   }
   __syncthreads();
   finish(own_rows, count, scores, rows, found);
+  if (thread == 0) visited[blockIdx.x] = *met;
 #endif
 }
 #endif

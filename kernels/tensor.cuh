@@ -8,6 +8,7 @@ __device__ __forceinline__ unsigned half_bits(float x) { return host::half_bits(
 __device__ __forceinline__ float from_half_bits(unsigned bits) { return host::from_half_bits(bits); }
 typedef const char* SharedPlace;  // counts bytes
 __device__ __forceinline__ SharedPlace shared_place(const void* p) { return static_cast<const char*>(p); }
+__device__ __forceinline__ void keep(SharedPlace&) {}
 __device__ __forceinline__ void load_matrices(unsigned (&matrices)[4], SharedPlace row) { host::ldmatrix(matrices, row); }
 __device__ __forceinline__ void multiply(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   const unsigned b[2] = {b0, b1};
@@ -33,6 +34,9 @@ __device__ __forceinline__ float from_half_bits(unsigned bits) {
 }
 typedef unsigned SharedPlace;
 __device__ __forceinline__ SharedPlace shared_place(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
+
+// Lets the compiler hold an address, where it would rather compute it again at each use.
+__device__ __forceinline__ void keep(SharedPlace& p) { asm volatile("" : "+r"(p)); }
 
 // Four matrices of 8 x 8 from shared memory; lane l says where row l & 7 of matrix l / 8 begins, on 16 bytes.
 __device__ __forceinline__ void load_matrices(unsigned (&matrices)[4], SharedPlace row) {

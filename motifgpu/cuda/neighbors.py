@@ -21,12 +21,17 @@ THREADS = 256
 SLACK = 32  # entries a buffer may hold above its list before it is cut
 MEMORY = 2**30  # bytes that the buffers of candidates may use beside one laid-out copy of the rows
 MOST = 64  # neighbours
-CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK}
+FEWEST = 33  # tiles of a graph from which on some are left out
+CONSTANTS = {"TILE": TILE, "THREADS": THREADS, "SLACK": SLACK, "FEWEST": FEWEST}
 EIGHT = 8  # values of a chunk of 16 bytes
 # How scores are computed: by products on tensor cores, by products in float32, by differences. What one does
 # not prove is left to the next.
 FORMS = {"tensor": {"TENSOR": 1}, "product": dict[str, int](), "difference": {"DIFFERENCE": 1}}
 IN_FLOAT32 = "product", "difference"
+PIVOTS, ORDERED = (
+    64,
+    2**14,
+)  # alike rows share tiles in graphs of so many rows: those nearest to one of the pivots
 SAMPLE = 150  # rows on which tensor cores are tried
 
 _log = logging.getLogger("motifgpu")
@@ -57,7 +62,11 @@ class _Search:
         self.capacity = listed + SLACK + TILE
         chunks = 2 * -(-dimensions // EIGHT)
         product = 4 * TILE * (padded + 2 * depth + 3)
-        self.shared = {"tensor": TILE * (3 * 16 * chunks + 4 * 5), "product": product, "difference": product}
+        self.shared = {
+            "tensor": TILE * (3 * 16 * chunks + 4 * 5) + 4 * (THREADS + 5),
+            "product": product,
+            "difference": product,
+        }
         loader.check_shared(
             STAGE, product, f"a search over {dimensions} values per row", "give fewer values per row"
         )
@@ -138,8 +147,35 @@ class _Search:
         """Say whether a block of the current device has the shared memory for a form."""
         return bool(self.shared[form] <= loader.current_device().shared_bytes)
 
+    def put_alike_together(self) -> None:
+        """Order the rows of large graphs so that alike ones share tiles, which changes no result."""
+        xp = self.xp
+        for graph in np.flatnonzero(np.diff(self.offsets) >= ORDERED).tolist():
+            begin, end = (int(at) for at in self.offsets[graph : graph + 2])
+            pivots = self.rows[begin : end : -(-(end - begin) // PIVOTS), :]
+            lengths = 0.5 * xp.sum(pivots * pivots, axis=1)
+            step = max(1, namespace.block_size(xp) // PIVOTS)
+            nearest = [
+                xp.argmax(self.rows[at : min(at + step, end), :] @ pivots.T - lengths, axis=1)
+                for at in range(begin, end, step)
+            ]
+            order = xp.argsort(xp.concat(nearest), stable=True) + begin
+            first = int(self.first_tile[graph]) * TILE
+            self.row_of[first : first + end - begin] = xp.astype(order, xp.int32)
+
+    def balls(self) -> tuple[Array, Array]:
+        """Return the centre (D, tiles) and the radius (tiles,) of the ball about the rows of every tile."""
+        tiles = self.positions // TILE
+        centres = self.empty((self.rows.shape[1], tiles), self.xp.float32)
+        radii = self.empty((tiles,), self.xp.float32)
+        shared = 4 * (self.rows.shape[1] + THREADS // 32)
+        self.launch("balls", tiles, self.rows, self.row_of, centres, radii, shared=shared, **FORMS["tensor"])
+        return centres, radii
+
     def run(self, *forms: str) -> None:
         """Search in these forms, each for the rows that the one before did not prove."""
+        if forms[0] == "tensor":
+            self.put_alike_together()
         columns = self.lay_out(self.row_of, forms[0])
         again = self.pass_over(forms[0], columns, columns, self.graph_of_tile)
         for before, form in pairwise(forms):
@@ -176,11 +212,14 @@ class _Search:
         """Search all tiles of queries, a group that fits the memory at a time; return the unproven rows."""
         values, half_norm, rows = queries
         constants = FORMS[form]
+        arguments: tuple[Any, ...]
         unproven = self.empty(rows.shape, self.xp.int32)
         slots = min(self.group, graph_of_tile.size) * TILE
         scores = self.empty((slots, self.capacity), self.xp.float32)
         listed = self.empty((slots, self.capacity), self.xp.int32)
         found = self.empty((slots,), self.xp.int32)
+        if form == "tensor":  # queries are all rows
+            balls, self.visited = self.balls(), self.empty((graph_of_tile.size,), self.xp.int32)
         for start in range(0, graph_of_tile.size, self.group):
             graph = graph_of_tile[start : start + self.group]
             tiles = np.stack(
@@ -191,14 +230,14 @@ class _Search:
                 ]
             )
             lists = (self.device(tiles), scores, listed, found)
-            widths = () if form == "tensor" else (np.int32(rows.shape[0]), np.int32(self.positions))
-            self.launch(
-                "shortlist_tensor" if form == "tensor" else "shortlist",
-                graph.size,
-                *(values, rows, *widths[:1], *columns, *widths[1:], *lists),
-                shared=self.shared[form],
-                **constants,
-            )
+            if form == "tensor":
+                visited = self.visited[start : start + graph.size]
+                tiles_of_all = np.int32(self.positions // TILE)
+                name, arguments = "shortlist_tensor", (*columns, *balls, tiles_of_all, *lists, visited)
+            else:
+                width, all_of_them = np.int32(rows.shape[0]), np.int32(self.positions)
+                name, arguments = "shortlist", (values, rows, width, *columns, all_of_them, *lists)
+            self.launch(name, graph.size, *arguments, shared=self.shared[form], **constants)
             self.launch(
                 "refine",
                 -(-graph.size * TILE * 32 // THREADS),

@@ -113,6 +113,31 @@ def test_spread_clusters_are_proven_at_once(first: str) -> None:
 
 
 @pytest.mark.parametrize("tensor_cores", [True], indirect=True)
+def test_tiles_beyond_their_ball_are_left_out_and_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, place = np.random.default_rng(3), np.arange(1024)
+    kind = (place // 128 + place) % 8  # as many of each as a tile holds; rows 0, 128 ... are of unlike kinds
+    x = rng.normal(size=(8, 8))[kind] + 0.02 * rng.normal(size=(1024, 8))
+    x, offsets = x.astype(np.float32), np.array([0, 1024])
+    monkeypatch.setitem(neighbors.CONSTANTS, "FEWEST", 2)
+    monkeypatch.setattr(neighbors, "PIVOTS", 8)
+    found = []
+    for ordered, schedule in ((2**14, 0), (1000, 0), (1000, 5)):
+        monkeypatch.setattr(neighbors, "ORDERED", ordered)
+        with loader.running_on(device.HostDevice(schedule=schedule)):
+            tried = neighbors._Search(x, 9, offsets, unit=False)
+            tried.run(*neighbors.FORMS)
+        found.append(tried)
+    for tried in found[1:]:
+        np.testing.assert_array_equal(tried.indices, found[0].indices)
+        np.testing.assert_array_equal(tried.distances, found[0].distances)
+    mixed, apart, again = (tried.visited.tolist() for tried in found)
+    assert mixed == [8] * 8
+    assert (
+        apart == again == [3] * 8
+    )  # thresholds are known from the second tile on, the third is on its way then
+
+
+@pytest.mark.parametrize("tensor_cores", [True], indirect=True)
 def test_tensor_cores_that_do_not_agree_are_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,9 +247,9 @@ def case_without_barrier(number: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tensor_cores", [True], indirect=True)
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(13))
 def test_every_barrier_is_missed(number: int) -> None:
-    assert len(faults.barriers("neighbors")) == 11
+    assert len(faults.barriers("neighbors")) == 13
     done = sanitizers.run("thread", f"{__file__}:case_without_barrier", str(number))
     assert done.returncode == sanitizers.FOUND, done.stderr
     assert "data race" in done.stderr
