@@ -16,8 +16,9 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from motifgpu.column_table import as_csv
+from motifgpu.core.errors import StageError
 from motifgpu.core.files import readable, replacing, shown_path
-from motifgpu.core.text import counted
+from motifgpu.core.text import counted, percent
 from motifgpu.figures import runs
 from motifgpu.figures.hierarchy import plot_hierarchy
 from motifgpu.figures.motif_cell import fits, motif_cell_svg
@@ -71,9 +72,8 @@ class _Found:
         """What motifs are called, in the order of their numbers."""
         if self.shared:
             return [row["name"] for row in self.motifs if row["motif"] >= 0]
-        return [
-            f"motif {label}" for label in range(1 + max((row["motif"] for row in self.motifs), default=-1))
-        ]
+        most = max((row["motif"] for row in self.motifs), default=-1)
+        return [f"motif {label}" for label in range(most + 1)]
 
     @cached_property
     def cells(self) -> Cells | None:
@@ -82,7 +82,10 @@ class _Found:
             return None
         with_lattice = [row["micrograph"] for row in reversed(self.micrographs) if row["lattice"]]
         for name in with_lattice[:_TRIED]:
-            table = self.run.columns(name)
+            try:
+                table = self.run.columns(name)
+            except StageError:  # they are damaged, which `check` says
+                continue
             table = table.filter(table["moments_row"].is_valid())
             points = np.column_stack([table[axis].to_numpy() for axis in ("row_px", "col_px")])
             labels = (table[kind].to_numpy().astype(np.int64) for kind in ("motif", "identity", "domain"))
@@ -216,15 +219,14 @@ def _in_words(found: _Found) -> str:
         common = [row for row in motifs if row["fraction"] >= _RARE]
         rare = sorted((row for row in motifs if row["fraction"] < _RARE), key=lambda row: -row["count"])
         if common:
-            share = 100 * sum(row["fraction"] for row in common)
-            text += f" {share:.1f} % are {listed([row['name'] for row in common])}."
+            share = percent(sum(row["fraction"] for row in common))
+            text += f" {share} are {listed([row['name'] for row in common])}."
         if rare:
-            text += (
-                " Rare: " + listed([f"{row['name']} ({100 * row['fraction']:.2g} %)" for row in rare]) + "."
-            )
+            named = [f"{row['name']} ({percent(row['fraction'])})" for row in rare]
+            text += f" Rare: {listed(named)}."
     odd = sum(row["explained"] < _ODD for row in micrographs)
     if odd:
-        text += f" {counted(odd, 'micrograph')} explained to less than {_ODD:.0%}: look at these first."
+        text += f" {counted(odd, 'micrograph')} {'is' if odd == 1 else 'are'} explained to less than {percent(_ODD)}."
     if quarantine:
         text += f" {counted(len(quarantine), 'file')} could not be analysed."
     return text

@@ -105,7 +105,7 @@ def show_image(
 
 
 def log_scale(ax: Axes, name: Literal["x", "y"]) -> None:
-    """Make an axis of what is drawn logarithmic, with plain numbers, at least two of them; not that of nothing.
+    """Make an axis of what is drawn logarithmic, with plain numbers, at least two; not that of nothing.
 
     Powers would be formulas, which have to be parsed: that takes 0.3 s.
     """

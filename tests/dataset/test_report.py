@@ -103,6 +103,9 @@ def test_shared_motifs_are_drawn_in_their_cells(tmp_path: Path) -> None:
         assert "nan" not in svg
     assert "hierarchy.png" in text
     assert 'class="chip' in text
+    for file in (run.path / layout.COLUMNS).iterdir():
+        file.write_bytes(b"damaged")
+    assert "<svg" not in render(run)
 
 
 def test_times_that_a_copy_gave_are_not_drawn(undisturbed: Run) -> None:
