@@ -226,7 +226,8 @@ def _in_words(found: _Found) -> str:
             text += f" Rare: {listed(named)}."
     odd = sum(row["explained"] < _ODD for row in micrographs)
     if odd:
-        text += f" {counted(odd, 'micrograph')} {'is' if odd == 1 else 'are'} explained to less than {percent(_ODD)}."
+        are = "is" if odd == 1 else "are"
+        text += f" {counted(odd, 'micrograph')} {are} explained to less than {percent(_ODD)}."
     if quarantine:
         text += f" {counted(len(quarantine), 'file')} could not be analysed."
     return text
