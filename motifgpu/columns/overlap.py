@@ -50,7 +50,8 @@ def halves_apart(
     rows, cols = steps
     drawn = np.exp(-0.5 * (rows**2 + cols**2) / sigma**2) / (2 * sigma**4)
     longer = np.stack([drawn * (rows**2 - cols**2), 2 * drawn * rows * cols])
-    share = np.hypot(*(longer @ left.T / (longer**2).sum(axis=1)[:, None])) / (heights * sigma**2)
+    height = np.maximum(heights, 1e-6 * abs(tallest) + 1e-30)
+    share = np.hypot(*(longer @ left.T / (longer**2).sum(axis=1)[:, None])) / (height * sigma**2)
     least = _LONG if sigma < _WIDE else _LONG_AND_WIDE
     seen = (number >= _FEW) & (heights >= _TALL * tallest) & (share >= least)
     return float(math.sqrt(8 * share[seen].min()) * sigma) if seen.any() else math.inf
