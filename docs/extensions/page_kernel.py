@@ -52,6 +52,7 @@ def prepare(magics: Any) -> None:
     write_scans(folder)
     os.chdir(folder)
     sys.path.insert(0, "")
+    magics.run_line_magic("matplotlib", "inline")  # figures that end a block are shown
     magics.register_magic_function(shell, "cell", "sh")
 
 
