@@ -66,7 +66,8 @@ def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
     mask = np.empty(len(columns), bool)
     mask[old], mask[~known] = to_numpy(analysis.mask), patched
     inside = from_numpy(known[mask], analysis.whole)
-    of_one = _joined(known[mask])
+    had, new = np.flatnonzero(known[mask]), np.flatnonzero(~known[mask])
+    of_one = _joined(np.argsort(np.concatenate([had, new])))
     changed = replace(
         analysis,
         columns=columns,
@@ -99,9 +100,8 @@ def with_columns(analysis: Analysis, places: np.ndarray) -> Analysis:
     )
 
 
-def _joined(known: np.ndarray) -> Callable[[Array, Array], Array]:
-    """Return what puts values of columns that are `known` (n,) bool and of the others into one array."""
-    order = np.argsort(np.concatenate([np.flatnonzero(known), np.flatnonzero(~known)]))
+def _joined(order: np.ndarray) -> Callable[[Array, Array], Array]:
+    """Return what makes one array, in an order (n,), of values of the old columns and then the new ones."""
 
     def join(values: Array, new: Array) -> Array:
         xp = namespace.array_namespace(values)
@@ -191,19 +191,14 @@ def _measured(analysis: Analysis, places: np.ndarray) -> tuple[Columns, np.ndarr
     new = np.where((row >= 0)[:, None], fitted[row], places)
     prominence = np.where(row >= 0, to_numpy(found.prominence)[row], 0.0)
     order = np.lexsort(np.concatenate([host, new])[:, ::-1].T)
-    xp = namespace.array_namespace(before.points)
-    index = from_numpy(order, before.points)
-
-    def joined(values: Array, more: np.ndarray) -> Array:
-        every = xp.concat([values, xp.astype(from_numpy(more, values), values.dtype)], axis=0)
-        return xp.take(every, index, axis=0)
-
+    join = _joined(order)
+    ones = np.ones(len(new), np.float32)
     columns = replace(
         before,
-        points=joined(before.points, new.astype(np.float32)),
-        prominence=joined(before.prominence, prominence.astype(np.float32)),
-        occupied=joined(before.occupied, np.ones(len(new), bool)),
-        probability=joined(before.probability, np.ones(len(new), np.float32)),
+        points=join(before.points, from_numpy(new.astype(np.float32), before.points)),
+        prominence=join(before.prominence, from_numpy(prominence.astype(np.float32), before.points)),
+        occupied=join(before.occupied, from_numpy(ones > 0, before.points)),
+        probability=join(before.probability, from_numpy(ones, before.points)),
     )
     return columns, np.argsort(order)[: len(host)]
 
