@@ -58,9 +58,8 @@ def _archive(archive: zipfile.ZipFile, file_bytes: int) -> Contents:
     size = None
     if _PIXEL_SIZE in arrays:
         member, header = arrays.pop(_PIXEL_SIZE)
-        if (
-            math.prod(header.shape) in (1, 2) and header.dtype.kind in "iuf"
-        ):  # of both, or of rows and columns
+        # One number for both sides, or those of rows and columns.
+        if math.prod(header.shape) in (1, 2) and header.dtype.kind in "iuf":
             sides = read_member(archive, member).ravel()
             size = square(nanometres(sides[0], "nm"), nanometres(sides[-1], "nm"))
     if "image" in arrays:  # an archive that holds an image beside other arrays says which is the image

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from contextlib import ExitStack
 from pathlib import Path
@@ -90,17 +89,10 @@ def _pixel_size(path: Path) -> float | None:
                 break
             if kind == b"sCAL" and length < _LONGEST_SCALE:
                 unit, text = file.read(1), file.read(length - 1)
-                sides = [nanometres(_number(side), "m") for side in text.split(b"\0")]
+                sides = [nanometres(side, "m") for side in text.split(b"\0")]
                 return square(*sides[::-1]) if unit == _METRE and len(sides) == 2 else None
             file.seek(length + 4, 1)
     return None
-
-
-def _number(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _shown(value: int, bits: int) -> int:
