@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motifgpu.analysis import Analysis
 from motifgpu.core.errors import MicrographReadError
 from motifgpu.core.files import real_path
@@ -45,5 +47,6 @@ def _read(run: RunFolder, micrograph: str) -> tuple[tasks.Loaded, Job]:
     key, _, place = found.key.rpartition("-")
     if loaded.key != key:
         raise MicrographReadError(path, "its content is another than in the run; run again")
-    loaded.micrographs = loaded.micrographs[int(place) : int(place) + 1]
+    wanted = loaded.micrographs[int(place)]
+    loaded.micrographs = [replace(wanted, title=found.title)]
     return loaded, job

@@ -129,7 +129,7 @@ class RunFolder:
         ...     columns = run.columns(micrograph)
         ...     found = run.micrographs["columns"][0].as_py()
         >>> columns.column_names[:5]
-        ['micrograph', 'key', 'row_px', 'col_px', 'prominence']
+        ['micrograph', 'key', 'row_px', 'col_px', 'row_nm']
         >>> columns.num_rows == found
         True
         """

@@ -32,6 +32,7 @@ def test_reports_show_what_was_found(undisturbed: Run) -> None:
     assert page == undisturbed.path / "pages" / undisturbed.find(name).key / "report.html"
     assert page.relative_to(undisturbed.path).as_posix() in undisturbed.report().read_text()
     assert 'href="../../report.html"' in page.read_text()
+    assert f"<h1>{undisturbed.micrographs['title'][2].as_py()}</h1>" in page.read_text()
     with pytest.raises(StageError, match="has no micrograph 'nothing'"):
         undisturbed.report("nothing")
 
