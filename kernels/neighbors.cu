@@ -45,7 +45,7 @@
 // bandwidth. What follows a tile, 64 x (a multiply-add and a comparison) and the thresholds, is about 180 of 660
 // instructions of a warp, in the time of 216 products. None of this has been measured on a GPU.
 //
-// A block leaves out tiles by their balls: half of the distance between centres less the radii, squared, against what
+// A block leaves out tiles by their balls: half the square of what centres are apart less the radii, against what
 // the worst of its thresholds allows. Its warps know this of 32 tiles at a time, 66 x 4 instructions a lane for them,
 // and of the chosen ones copies are under way while the one before is multiplied. Rows of large graphs are put in an
 // order in which those share tiles that are nearest to one of 64 rows. Of simulated moments of 16,000 columns 29 to 41 %
@@ -420,7 +420,7 @@ balls(const float* __restrict__ shifted, const int* __restrict__ row_of, float* 
 }
 
 // As shortlist, with the products on tensor cores: of rows h + l and h' + l' of two terms, h l' + l h' + h h'.
-// rows_of (P, CHUNKS * 4) are halves, of queries and columns. A block begins with its own tile, whose rows are alike, and
+// halves (P, CHUNKS * 4) are those of queries and columns. A block begins with its own tile, whose rows are alike, and
 // leaves out tiles whose ball is further away than the LISTED-th of each of its rows is so far: their scores are below
 // the thresholds. visited (gridDim.x,): the tiles that it met.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
