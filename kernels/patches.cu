@@ -25,7 +25,7 @@
 // span as a constant, save a fifth of the loads and compile anew for every patch size.
 //
 // Constants: VALUE (of coefficients and patches), INDEX (positions in either), BLOCKS (that share the registers of a
-// multiprocessor: 4, and 3 for double; without the bound ptxas spills for some architectures), THREADS, TAPS, GROUP.
+// multiprocessor: 4, and 2 for double; without the bound ptxas spills for some architectures), THREADS, TAPS, GROUP.
 #include "shared.cuh"
 
 #define WARPS (THREADS / 32)
@@ -69,39 +69,36 @@ sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ p
   Four* middle = weights + 2 * groups * span;                          // [width][pitch], sampled along rows
   VALUE* window = reinterpret_cast<VALUE*>(middle + width * pitch);    // [width][stride], coefficients
   int* place = reinterpret_cast<int*>(window + width * stride);        // [2][width], their rows and columns
+  __shared__ int image;  // that the patch is of; each has tables and coefficients of its own
   const int warp = threadIdx.x / 32, lane = threadIdx.x & 31, patch = blockIdx.x;
-  const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles, image = pixel[3 * patch + 2];
+  const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles;
   const int first_row = tile_down * tile, first_col = tile_right * tile;
 
-  // The tables and the coefficients of the image that the patch is of.
-  reach += image * tiles * width;
-  slot += image * tiles * tile;
-  phase += image * tiles * tile;
-  coefficients += (INDEX)image * height * length;
-
+  if (threadIdx.x == 0) image = pixel[3 * patch + 2];
+  __syncthreads();
   for (int i = threadIdx.x; i < 2 * width; i += THREADS) {
     const bool right = i >= width;
-    const int beyond = right ? reach[tile_right * width + i - width] : reach[tile_down * width + i];
+    const int beyond = reach[(image * tiles + (right ? tile_right : tile_down)) * width + i - right * width];
     place[i] = mirrored(pixel[3 * patch + right] + beyond, right ? length : height);
   }
   for (int i = threadIdx.x; i < 8 * groups * span; i += THREADS) {
     const bool right = i >= 4 * groups * span;
     const int group = i / (4 * span) - right * groups, step = i / 4 % span;
     const int first = (right ? first_col : first_row) + 4 * group, sample = first + i % 4;
-    const int tap = step - (slot[sample] - slot[first]);
-    const VALUE distance = fraction[2 * patch + right] + (phase[sample] + 2 - tap);
+    const int table = image * tiles * tile, tap = step - (slot[table + sample] - slot[table + first]);
+    const VALUE distance = fraction[2 * patch + right] + (phase[table + sample] + 2 - tap);
     weights[i / 4].of[i % 4] = tap >= 0 && tap < TAPS ? quintic_bspline(distance < 0 ? -distance : distance) : 0;
   }
   __syncthreads();
   for (int r = warp; r < width; r += WARPS) {
-    const VALUE* row = coefficients + (INDEX)place[r] * length;
+    const VALUE* row = coefficients + ((INDEX)image * height + place[r]) * length;
     for (int c = lane; c < width; c += 32) window[r * stride + c] = row[place[width + c]];
   }
   __syncthreads();
 
   for (int group = warp; group < groups && first_col + 4 * group < size; group += WARPS) {
     const Four* weight = weights + (groups + group) * span;
-    const VALUE* from = window + slot[first_col + 4 * group];
+    const VALUE* from = window + slot[image * tiles * tile + first_col + 4 * group];
     for (int begin = lane; begin < width; begin += 32 * ACROSS) {
       Four sum[ACROSS] = {};
       for (int step = 0; step < span; ++step) {
@@ -125,7 +122,7 @@ sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ p
   VALUE* out = patches + (INDEX)patch * size * size + first_col;
   for (int group = warp; group < groups && first_row + 4 * group < size; group += WARPS) {
     const Four* weight = weights + group * span;
-    const VALUE* from = middle[slot[first_row + 4 * group] * pitch].of;
+    const VALUE* from = middle[slot[image * tiles * tile + first_row + 4 * group] * pitch].of;
     for (int begin = lane; begin < columns; begin += 32 * ACROSS) {
       Four sum[ACROSS] = {};
       for (int step = 0; step < span; ++step) {

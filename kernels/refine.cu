@@ -94,8 +94,8 @@ static __device__ __forceinline__ double upper_median(const double* x, const dou
   return number_of(found);
 }
 
-// Draws the columns of an image in units; returns the exponent of one.
-static __device__ __forceinline__ int draw(const Columns& columns, double sigma, unsigned long long* units, int rows, int cols) {
+// Draws the columns of an image in units, and returns what one is, a power of two.
+static __device__ __forceinline__ double draw(const Columns& columns, double sigma, unsigned long long* units, int rows, int cols) {
   __shared__ unsigned long long largest;
   if (threadIdx.x == 0) largest = 0;
   __syncthreads();
@@ -108,25 +108,25 @@ static __device__ __forceinline__ int draw(const Columns& columns, double sigma,
   int exponent, bits = 62;
   frexp(__longlong_as_double((long long)largest), &exponent);
   for (int n = columns.number; n; n >>= 1) --bits;
-  const int scale = bits - exponent;
+  const double scale = ldexp(1.0, bits - exponent);
   for (INDEX thread = threadIdx.x; thread < (INDEX)columns.number * SIDE; thread += THREADS) {
     const int column = thread / SIDE, r = thread % SIDE;
     const Window w = window(columns.row[column], columns.col[column], sigma, rows, cols);
-    const double row = ldexp(columns.height[column] * bell(w.down + r * w.unit), scale);
+    const double row = columns.height[column] * bell(w.down + r * w.unit) * scale;
     for (int c = 0; c < SIDE; ++c)
       atomicAdd(units + w.first + (INDEX)r * cols + c, (unsigned long long)(long long)(row * bell(w.right + c * w.unit)));
   }
   __syncthreads();
-  return -scale;
+  return 1.0 / scale;
 }
 
-static __device__ __forceinline__ double drawn(const unsigned long long* units, INDEX pixel, int exponent) {
-  return ldexp((double)(long long)units[pixel], exponent);
+static __device__ __forceinline__ double drawn(const unsigned long long* units, INDEX pixel, double unit) {
+  return (double)(long long)units[pixel] * unit;
 }
 
 // A Gauss-Newton step of one column: of height, row and column at the same width, and of the logarithm of the width.
 static __device__ __forceinline__ void step(const VALUE* image, const VALUE* known, const unsigned long long* units,
-                                            int exponent, double sigma, double row_at, double col_at, double height,
+                                            double one, double sigma, double row_at, double col_at, double height,
                                             const double* away, double ridge, double tether, double* change,
                                             double* wider, int rows, int cols) {
   const Window w = window(row_at, col_at, sigma, rows, cols);
@@ -143,7 +143,7 @@ static __device__ __forceinline__ void step(const VALUE* image, const VALUE* kno
     const INDEX first = w.first + (INDEX)r * cols;
 #pragma unroll
     for (int c = 0; c < SIDE; ++c) {
-      const double left = image[first + c] - drawn(units, first + c, exponent);
+      const double left = image[first + c] - drawn(units, first + c, one);
       const double g = row * gauss[c], weight = KNOWN ? known[first + c] : 1.0, value = left * weight;
       const double by[5] = {g, g * slope * down, g * slope * right[c], 1.0,
                             g * slope * (down * down + right[c] * right[c])};
@@ -184,7 +184,7 @@ static __device__ __forceinline__ void step(const VALUE* image, const VALUE* kno
 
 // One block per image. `work` (6, n) holds where columns started, their steps of height, row and column, and those of
 // the width; it is written here alone.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 fit_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ known, const int* __restrict__ offsets,
             const double* __restrict__ tethers, double* columns, double* sigmas, double* work, unsigned long long* units,
             double ridge, int steps, int n, int rows, int cols) {
@@ -200,10 +200,10 @@ fit_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ known, c
     start_col[i] = mine.col[i];
   }
   for (int k = 0; k < steps; ++k) {
-    const int exponent = draw(mine, sigma, units + at, rows, cols);
+    const double one = draw(mine, sigma, units + at, rows, cols);
     for (int i = threadIdx.x; i < mine.number; i += THREADS) {
       const double away[2] = {mine.row[i] - start_row[i], mine.col[i] - start_col[i]};
-      step(images + at, known + (KNOWN ? at : 0), units + at, exponent, sigma, mine.row[i], mine.col[i], mine.height[i],
+      step(images + at, known + (KNOWN ? at : 0), units + at, one, sigma, mine.row[i], mine.col[i], mine.height[i],
            away, ridge, tethers[blockIdx.x], change + 3 * (INDEX)i, wider + i, rows, cols);
     }
     __syncthreads();
@@ -222,7 +222,7 @@ fit_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ known, c
 
 // One block per image: heights and local levels alone, at places and widths that stay. `work` (4, n) holds the entries
 // of the normal matrices and the next heights.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 measure_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ known, const int* __restrict__ offsets,
                 double* columns, const double* __restrict__ sigmas, double* work, unsigned long long* units,
                 double* __restrict__ errors, double ridge, int steps, int n, int rows, int cols) {
@@ -232,7 +232,7 @@ measure_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ know
   double* square = work + offsets[blockIdx.x];
   double *both = square + n, *level = both + n, *next = level + n;
   for (int k = -1; k < steps; ++k) {
-    const int exponent = k < 0 ? 0 : draw(mine, sigma, units + at, rows, cols);
+    const double one = k < 0 ? 0.0 : draw(mine, sigma, units + at, rows, cols);
     for (int i = threadIdx.x; i < mine.number; i += THREADS) {
       const Window w = window(mine.row[i], mine.col[i], sigma, rows, cols);
       double gauss[SIDE], sums[4] = {};
@@ -251,7 +251,7 @@ measure_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ know
             sums[2] += weight;
             sums[3] += height * height;
           } else {
-            const double value = (images[pixel + c] - drawn(units, pixel + c, exponent)) * weight;
+            const double value = (images[pixel + c] - drawn(units, pixel + c, one)) * weight;
             sums[0] += value * height;
             sums[1] += value;
           }
@@ -275,12 +275,12 @@ measure_columns(const VALUE* __restrict__ images, const VALUE* __restrict__ know
 }
 
 // One block per image.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 draw_columns(const int* __restrict__ offsets, double* columns, const double* __restrict__ sigmas,
              unsigned long long* units, VALUE* __restrict__ images, int n, int rows, int cols) {
   const Columns mine = columns_of(columns, offsets, n);
   const INDEX at = (INDEX)blockIdx.x * rows * cols, size = (INDEX)rows * cols;
-  const int exponent = draw(mine, sigmas[blockIdx.x], units + at, rows, cols);
+  const double one = draw(mine, sigmas[blockIdx.x], units + at, rows, cols);
   for (INDEX pixel = threadIdx.x; pixel < size; pixel += THREADS)
-    images[at + pixel] = (VALUE)drawn(units + at, pixel, exponent);
+    images[at + pixel] = (VALUE)drawn(units + at, pixel, one);
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat
@@ -94,14 +95,13 @@ class _Described:
     watch: _Stopwatch
 
 
-def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str) -> Micrograph:
-    """Return the source as a micrograph on the backend that was chosen."""
+def _micrograph(source: Any, pixel_size_nm: float | None, chosen: str, xp: ModuleType) -> Micrograph:
+    """Return the source as a micrograph on the backend that was chosen, whose namespace is `xp`."""
     micrograph = Micrograph.of(source)
     size = micrograph.pixel_size_nm if pixel_size_nm is None else pixel_size_nm
     image = micrograph.image
     # An array that lives on some device stays there unless told otherwise.
     if chosen != "auto" or array_api_compat.is_numpy_array(image):
-        xp = device.select(chosen)
         if not array_api_compat.is_cupy_namespace(xp):
             image = to_numpy(image)
         elif isinstance(image, np.ndarray) and lockstep.in_step():
@@ -136,9 +136,9 @@ def sampling(side: float, order: int | None) -> tuple[int, int]:
     return samples, order
 
 
-def _described(source: Any, options: Options, watch: _Stopwatch) -> _Described:
+def _described(source: Any, options: Options, watch: _Stopwatch, xp: ModuleType) -> _Described:
     """Return a micrograph with its columns and their moments."""
-    micrograph = _micrograph(source, options.pixel_size_nm, options.backend)
+    micrograph = _micrograph(source, options.pixel_size_nm, options.backend, xp)
     if options.mask is not None:
         mask = checked_mask(options.mask, micrograph.image, "columns")
         valid = mask if micrograph.valid is None else micrograph.valid & mask
@@ -223,7 +223,7 @@ def _laid_out(batch: Sequence[_Described], options: Options) -> list[_LaidOut]:
         for one in batch:
             one.watch.seconds[name] = share
     host, between = to_numpy(layout), pairwise(limits)
-    return [(graph.part(k), layout[a:b, :], host[a:b]) for k, (a, b) in enumerate(between)]
+    return [(part, layout[a:b, :], host[a:b]) for part, (a, b) in zip(graph.parts(), between, strict=True)]
 
 
 def _finished(one: _Described, laid_out: _LaidOut | None, options: Options) -> Analysis:
@@ -436,12 +436,13 @@ def analyze_batch(
     described: dict[int, _Described] = {}
     # One thread a matrix product, because the number of threads changes the last bits.
     with threadpool_limits(limits=1, user_api="blas"):
+        xp = device.select(options.backend)
         watches = [_Stopwatch(progress) for _ in sources]
         tasks = [
-            functools.partial(_described, source, options, watch)
+            functools.partial(_described, source, options, watch, xp)
             for source, watch in zip(sources, watches, strict=True)
         ]
-        for place, found in enumerate(_together(tasks, options.backend, watches)):
+        for place, found in enumerate(_together(tasks, xp, watches)):
             (results if isinstance(found, Exception) else described)[place] = found
         for places in _alike(described):
             try:
@@ -453,12 +454,12 @@ def analyze_batch(
                 one = described.pop(place)
                 watches.append(one.watch)
                 last.append(functools.partial(_finished, one, laid_out[k] if laid_out else None, options))
-            results.update(zip(places, _together(last, options.backend, watches), strict=True))
+            results.update(zip(places, _together(last, xp, watches), strict=True))
     return [rows.settled(results[place]) for place in range(len(sources))]
 
 
 def _together(
-    tasks: Sequence[Callable[[], Any]], backend: str, watches: Sequence[_Stopwatch]
+    tasks: Sequence[Callable[[], Any]], xp: ModuleType, watches: Sequence[_Stopwatch]
 ) -> Iterator[Any]:
     """Yield what each task returns, or the error it ends with; on a GPU they are done in step."""
 
@@ -470,7 +471,7 @@ def _together(
         except (MicrographReadError, StageError) as error:
             return error
 
-    if not namespace.is_cupy(device.select(backend)):
+    if not namespace.is_cupy(xp):
         yield from map(done, tasks)
         return
     keeping = device.kept()

@@ -115,18 +115,30 @@ def _region(band: Band, detail: Array, frequency: np.ndarray, lowest: float) -> 
     half = [min(math.ceil(_HALF_WIDTH * s), n // 2 - 1) for s, n in zip(spread, band.size, strict=True)]
     transform = namespace.fft(xp).fftn(xp.astype(detail, band.coefficients.dtype), axes=(0, 1))
     peaks = np.concatenate([frequency, -frequency, np.zeros((1, 2))])
-    total: Array = 0.0
+    wanted, number = [], []
     for one in frequency:
         beside = one + lowest * _STEPS
         apart = np.hypot(*np.moveaxis(beside[:, None, :] - peaks, 2, 0)).min(axis=1)
         held = (np.abs(beside * extended) < np.array(band.size) / 2).all(axis=1)
         order = np.argsort(-np.where(held, apart, -1.0), kind="stable")
         usable = order[: max(_FEWEST, int((held & (apart >= _APART * lowest)).sum()))][:_PLACES_BESIDE]
-        wanted = np.concatenate([one[None], beside[usable]]) * extended
-        power = _power_around(transform, wanted, spread, half)
-        noise = _averaged(xp.mean(power[1:, :, :], axis=0))
-        least = float(xp.max(noise)) * 1e-9 + 1e-30
-        total = total + power[0, :, :] / namespace.clip(noise, min=least)
+        wanted.append(np.resize(np.concatenate([one[None], beside[usable]]), (1 + _PLACES_BESIDE, 2)))
+        number.append(len(usable))
+    sides = [2 * h + 1 for h in half]
+    # A processor's cache holds one.
+    at_once = max(1, namespace.block_size(xp) // (16 * (1 + _PLACES_BESIDE) * sides[0] * sides[1]))
+    total: Array = 0.0
+    for first in range(0, len(frequency), at_once):
+        some, count = wanted[first : first + at_once], np.array(number[first : first + at_once])
+        power = _power_around(transform, np.concatenate(some) * extended, spread, half)
+        power = xp.reshape(power, (len(some), 1 + _PLACES_BESIDE, *sides))
+        # Of places beside there are as many for each peak, some of them there twice and not counted.
+        counted = np.arange(_PLACES_BESIDE) < count[:, None]
+        weight = namespace.as_like(counted[:, :, None, None].astype(np.float64), detail)
+        noise = xp.sum(power[:, 1:, :, :] * weight, axis=1)
+        noise = _averaged(noise / namespace.as_like(count[:, None, None].astype(np.float64), detail))
+        least = xp.max(noise, axis=(1, 2), keepdims=True) * 1e-9 + 1e-30
+        total = total + xp.sum(power[:, 0, :, :] / xp.maximum(noise, least), axis=0)
     places = xp.astype(total > _SAFETY * float(gammainccinv(len(frequency), _CHANCE)), detail.dtype)
     for sign, times in ((1, _HOLE), (-1, _HOLE + _BEYOND)):  # dilated and eroded
         for _ in range(times):
@@ -154,8 +166,8 @@ def _power_around(transform: Array, wanted: np.ndarray, spread: np.ndarray, half
 
 
 def _averaged(x: Array) -> Array:
-    """Average over 7 x 7 places, periodically."""
-    return namespace.ndimage(namespace.array_namespace(x)).uniform_filter(x, size=7, mode="wrap")
+    """Average each of x (p, a, b) over 7 x 7 places, periodically."""
+    return namespace.ndimage(namespace.array_namespace(x)).uniform_filter(x, size=(1, 7, 7), mode="wrap")
 
 
 def _nearest(band: Band, axis: int, places: int, lowest: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
 
+_log = logging.getLogger("motifgpu")
 _T = TypeVar("_T")
 _Call = tuple[Any, ...]
 _Answer = Callable[[Sequence[_Call]], Sequence[Any]]
@@ -88,8 +90,10 @@ class _Step:
 
     def ask(self, member: _Member, answer: _Answer, call: _Call, kind: Any, frame: FrameType | None) -> Any:
         """Wait until others ask for the same, and return the answer."""
+        if member.group:  # asked within an answer, of what is there
+            return answer([call])[0]
         member.call, member.kind, member.place = call, kind, _place(frame)
-        member.waits, member.group = True, []
+        member.waits = True
         self.pass_on()
         member.turn.acquire()
         if self.stopped:
@@ -102,10 +106,13 @@ class _Step:
             return result
         try:
             results = answer([one.call for one in group])
-        except Exception:
+        except Exception as error:
             if len(group) == 1:
                 raise
+            _log.debug("asked one by one after %r", error)
             results = [_Alone()] * len(group)
+        finally:
+            member.group = []
         for one, result in zip(group, results, strict=True):
             one.answer, one.waits, one.call = result, False, ()
         result, member.answer = member.answer, None
@@ -192,12 +199,16 @@ def together(function: _Answer) -> Callable[..., Any]:
         Takes the arguments of every task and returns an answer for each. Arguments that have a shape and a
         dtype are arrays, which are of one shape where they are on a device; of others the types are alike.
     """
-    from motifgpu.core.rows import kind_of
+    from motifgpu.core.rows import Row, kind_of
+
+    def kind(x: Any) -> Any:
+        """Pieces of an array that tasks share may be of any length."""
+        return (Row, x.shape[1:], str(x.dtype)) if isinstance(x, Row) and x.piece else kind_of(x)
 
     @functools.wraps(function)
     def asked(*arguments: Any) -> Any:
         if not in_step():
             return function([arguments])[0]
-        return ask(function, arguments, (function, *map(kind_of, arguments)))
+        return ask(function, arguments, (function, *map(kind, arguments)))
 
     return asked

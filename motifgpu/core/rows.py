@@ -444,6 +444,11 @@ class RowsNamespace(ModuleType):
 
         def multiply(one: Array, other: Array) -> Array:
             one, other = one[:, None, :] if left else one, other[:, :, None] if right else other
+            if isinstance(a, Row) and isinstance(b, Row):
+                rank = max(one.ndim, other.ndim)
+                one, other = (
+                    s.reshape((s.shape[0], *(1,) * (rank - s.ndim), *s.shape[1:])) for s in (one, other)
+                )
             made = self.library.matmul(one, other)
             made = made[..., 0] if right else made
             return made[:, 0, ...] if left else made
@@ -560,14 +565,34 @@ class Filters:
     def maximum_filter(self, x: Row, size: int, **kwargs: Any) -> Row:
         return self._sized("maximum_filter", x, size, kwargs)
 
-    def uniform_filter(self, x: Row, size: int, **kwargs: Any) -> Row:
+    def uniform_filter(self, x: Row, size: int | tuple[int, ...], **kwargs: Any) -> Row:
         return self._sized("uniform_filter", x, size, kwargs)
 
-    def _sized(self, name: str, x: Row, size: int, kwargs: Any) -> Row:
+    def _sized(self, name: str, x: Row, size: int | tuple[int, ...], kwargs: Any) -> Row:
         filter_ = getattr(self.library, name)
-        made: Row = _apply(
-            name, lambda s: filter_(s, size=(1, size, size), **kwargs), (x,), (size, repr(kwargs))
-        )
+        sizes = (1, *(size if isinstance(size, tuple) else (size, size)))
+        made: Row = _apply(name, lambda s: filter_(s, size=sizes, **kwargs), (x,), (size, repr(kwargs)))
+        return made
+
+    def label(self, x: Row, structure: Any = None) -> tuple[Row, Any]:
+        """Number groups of pixels; their number comes as an array of no dimensions of the host."""
+        around = np.asarray([[0, 1, 0], [1, 1, 1], [0, 1, 0]]) if structure is None else host_of(structure)
+        through = np.zeros((3, 3, 3), np.int32)
+        through[1] = around
+
+        def answer(calls: Sequence[Any]) -> list[tuple[Row, int]]:
+            stack = gathered([row for (row,) in calls])
+            library = array_api_compat.array_namespace(stack)
+            device = array_api_compat.device(stack)
+            groups, _ = self.library.label(stack, structure=library.asarray(through, device=device))
+            # Groups are numbered from image to image.
+            last = np.maximum.accumulate(_to_host(library.max(groups, axis=(1, 2))))
+            before = np.concatenate([[0], last[:-1]])
+            first = library.asarray(before[:, None, None].astype(str(groups.dtype)), device=device)
+            own = library.where(groups > 0, groups - first, groups)
+            return list(zip(split(own), (last - before).tolist(), strict=True))
+
+        made: tuple[Row, Any] = lockstep.ask(answer, (x,), ("label", kind_of(x), around.tobytes()))
         return made
 
     def correlate1d(self, x: Row, weights: Row, *, axis: int, **kwargs: Any) -> Row:

@@ -138,7 +138,7 @@ def _sample(calls: Sequence[tuple[Any, ...]]) -> Sequence[Array]:
         "sample_patches",
         **CONSTANTS,
         VALUE="double" if itemsize == 8 else "float",
-        BLOCKS=3 if itemsize == 8 else 4,
+        BLOCKS=2 if itemsize == 8 else 4,
         INDEX=loader.index_type(max(n * size * size, count * height * length)),
     )
     arguments = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -250,20 +249,25 @@ def pca_start(x: Array, offsets: np.ndarray) -> Array:
     """Return the first two principal components (N, 2) float32 of each graph's rows, up to `EXTENT`."""
     xp, where = namespace.array_namespace(x), namespace.device(x)
     result = xp.zeros((x.shape[0], 2), dtype=xp.float32, device=where)
-    graphs = [(a, b) for a, b in pairwise(offsets.tolist()) if b - a > 1]
-    if not graphs:
-        return result
-    centred = []
-    for a, b in graphs:
-        rows = xp.astype(x[a:b, :], xp.float64)
-        centred.append(rows - xp.mean(rows, axis=0, keepdims=True))
-    products = xp.stack([xp.matrix_transpose(rows) @ rows for rows in centred])
-    axes = xp.flip(xp.linalg.eigh(products).eigenvectors, axis=-1)[:, :, :2]
-    largest = xp.take_along_axis(axes, xp.argmax(xp.abs(axes), axis=1)[:, None, :], axis=1)
-    axes = xp.where(largest < 0, -axes, axes)
-    for number, ((a, b), rows) in enumerate(zip(graphs, centred, strict=True)):
-        layout = rows @ axes[number, :, :]
-        reach = xp.max(xp.abs(layout))
+    number = np.diff(offsets)
+    # Graphs of about one size are padded with rows of zeros and computed together.
+    for size in np.unique(np.frexp(number[number > 1])[1]):
+        graphs = np.flatnonzero((np.frexp(number)[1] == size) & (number > 1))
+        most = int(number[graphs].max())
+        step = np.arange(most)
+        held = step < number[graphs, None]
+        place = namespace.from_numpy((offsets[graphs, None] + np.where(held, step, 0)).reshape(-1), x)
+        there = namespace.from_numpy(held[:, :, None].astype(np.float64), x)
+        rows = xp.reshape(xp.astype(xp.take(x, place, axis=0), xp.float64), (graphs.size, most, -1)) * there
+        count = namespace.from_numpy(number[graphs, None, None].astype(np.float64), x)
+        centred = (rows - xp.sum(rows, axis=1, keepdims=True) / count) * there
+        products = xp.matmul(xp.matrix_transpose(centred), centred)
+        axes = xp.flip(xp.linalg.eigh(products).eigenvectors, axis=-1)[:, :, :2]
+        largest = xp.take_along_axis(axes, xp.argmax(xp.abs(axes), axis=1)[:, None, :], axis=1)
+        layout = xp.matmul(centred, xp.where(largest < 0, -axes, axes))
+        reach = xp.max(xp.abs(layout), axis=(1, 2), keepdims=True)
         layout = layout * (EXTENT / xp.where(reach > 0, reach, xp.ones_like(reach)))
-        result[a:b, : layout.shape[1]] = xp.astype(layout, xp.float32)
+        layout = xp.reshape(xp.astype(layout, xp.float32), (graphs.size * most, -1))
+        own = namespace.from_numpy(np.flatnonzero(held.reshape(-1)), x)
+        result[xp.take(place, own), : layout.shape[1]] = xp.take(layout, own, axis=0)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,18 +80,33 @@ class AffinityGraph:
         >>> len(second.indptr) - 1, int(second.indices.max())
         (30, 29)
         """
-        a, b = (int(limit) for limit in self.offsets[micrograph : micrograph + 2])
+        return self.parts()[micrograph]
+
+    def parts(self) -> list[AffinityGraph]:
+        """Return the graphs of all micrographs, each with indices from 0 on."""
         if self.offsets.size == 2:
-            return self
-        first, last = int(self.indptr[a]), int(self.indptr[b])
-        return AffinityGraph(
-            indptr=self.indptr[a : b + 1] - first,
-            indices=self.indices[first:last] - a,
-            weights=self.weights[first:last],
-            sigma=self.sigma[a:b],
-            tied=self.tied[a:b],
-            offsets=np.array([0, b - a], np.int64),
-        )
+            return [self]
+        xp, limits = namespace.array_namespace(self.indices), self.offsets
+        ends = namespace.to_numpy(xp.take(self.indptr, namespace.from_numpy(limits, self.indptr)))
+        number = np.diff(limits)
+        # Every graph has one limit more than vertices.
+        place = np.arange(limits[-1] + number.size) - np.repeat(np.arange(number.size), number + 1)
+        before = np.repeat(ends[:-1], number + 1).astype(ends.dtype)
+        indptr = xp.take(self.indptr, namespace.from_numpy(place, self.indptr))
+        indptr = indptr - namespace.from_numpy(before, indptr)
+        starts = namespace.from_numpy(limits.astype(namespace.dtype_name(self.indices)), self.indices)
+        indices = self.indices - xp.take(starts, xp.searchsorted(starts, self.indices, side="right") - 1)
+        return [
+            AffinityGraph(
+                indptr=indptr[a + k : b + k + 1],
+                indices=indices[int(ends[k]) : int(ends[k + 1])],
+                weights=self.weights[int(ends[k]) : int(ends[k + 1])],
+                sigma=self.sigma[a:b],
+                tied=self.tied[a:b],
+                offsets=np.array([0, b - a], np.int64),
+            )
+            for k, (a, b) in enumerate(pairwise(limits.tolist()))
+        ]
 
 
 def _outside(indices: Array, limits: np.ndarray) -> Array:

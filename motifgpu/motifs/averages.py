@@ -146,7 +146,7 @@ def _mean_patches(calls: Sequence[tuple[Any, ...]]) -> list[Array]:
     total = xp.matmul(xp.astype(member, every.dtype), xp.reshape(taken, (len(calls), most, -1)))
     means = total / namespace.as_like(members[:, :, None], every)
     means = xp.reshape(means, (len(calls), kinds, *size))
-    return [row[: own.size, ...] for row, own in zip(rows.split(means), counts, strict=True)]
+    return [rows.Row(means[k : k + 1, : own.size, ...], 0) for k, own in enumerate(counts)]
 
 
 def mean_rows(x: Array, labels: np.ndarray, counts: np.ndarray) -> Array:
