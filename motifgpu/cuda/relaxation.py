@@ -248,17 +248,19 @@ def relax_by_launches(
 def pca_start(x: Array, offsets: np.ndarray) -> Array:
     """Return the first two principal components (N, 2) float32 of each graph's rows, up to `EXTENT`."""
     xp, where = namespace.array_namespace(x), namespace.device(x)
-    result = xp.zeros((x.shape[0], 2), dtype=xp.float32, device=where)
     number = np.diff(offsets)
+    layouts, order = [xp.zeros((1, 2), dtype=xp.float32, device=where)], np.zeros(x.shape[0], np.int64)
     # Graphs of about one size are padded with rows of zeros and computed together.
     for size in np.unique(np.frexp(number[number > 1])[1]):
         graphs = np.flatnonzero((np.frexp(number)[1] == size) & (number > 1))
         most = int(number[graphs].max())
         step = np.arange(most)
         held = step < number[graphs, None]
-        place = namespace.from_numpy((offsets[graphs, None] + np.where(held, step, 0)).reshape(-1), x)
+        place = offsets[graphs, None] + np.where(held, step, 0)
+        order[place[held]] = np.flatnonzero(held) + sum(layout.shape[0] for layout in layouts)
+        at = namespace.from_numpy(place.reshape(-1), x)
         there = namespace.from_numpy(held[:, :, None].astype(np.float64), x)
-        rows = xp.reshape(xp.astype(xp.take(x, place, axis=0), xp.float64), (graphs.size, most, -1)) * there
+        rows = xp.reshape(xp.astype(xp.take(x, at, axis=0), xp.float64), (graphs.size, most, -1)) * there
         count = namespace.from_numpy(number[graphs, None, None].astype(np.float64), x)
         centred = (rows - xp.sum(rows, axis=1, keepdims=True) / count) * there
         products = xp.matmul(xp.matrix_transpose(centred), centred)
@@ -268,6 +270,6 @@ def pca_start(x: Array, offsets: np.ndarray) -> Array:
         reach = xp.max(xp.abs(layout), axis=(1, 2), keepdims=True)
         layout = layout * (EXTENT / xp.where(reach > 0, reach, xp.ones_like(reach)))
         layout = xp.reshape(xp.astype(layout, xp.float32), (graphs.size * most, -1))
-        own = namespace.from_numpy(np.flatnonzero(held.reshape(-1)), x)
-        result[xp.take(place, own), : layout.shape[1]] = xp.take(layout, own, axis=0)
-    return result
+        none = xp.zeros((layout.shape[0], 2 - layout.shape[1]), dtype=xp.float32, device=where)
+        layouts.append(xp.concat([layout, none], axis=1))
+    return xp.take(xp.concat(layouts), namespace.from_numpy(order, x), axis=0)

@@ -21,14 +21,13 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not STAND_IN, reason="a counte
 # Of a batch of micrographs of 128 x 144 px with some 90 columns each, whatever its size, and beside that of
 # each micrograph in it: launches, waits, bytes up, bytes down.
 BOUNDS = {
-    "columns": ((2250, 123, 63_000, 0), (26, 2, 240_000, 98_000)),
-    "core": ((34, 15, 0, 0), (2, 0, 0, 33_600)),
-    "cuda": ((75, 17, 195_000, 0), (16, 0, 32_000, 15_700)),
-    "features": ((66, 5, 830_000, 0), (1, 0, 62_000, 13_500)),
-    "graph": ((28, 3, 8, 8), (2, 2, 8, 8)),
-    "motifs": ((0, 0, 27_000, 0), (9, 0, 8200, 0)),
-    "pipeline": ((6, 4, 10_000, 0), (2, 1, 98_000, 13_300)),
-    "structure": ((0, 0, 0, 0), (0, 0, 0, 0)),
+    "columns": ((1920, 111, 63500, 0), (16.9, 0.0, 243600, 98700)),
+    "core": ((35, 16, 0, 100), (1.4, 0.0, 0, 34100)),
+    "cuda": ((97, 18, 198300, 100), (0.9, 0.0, 32900, 15900)),
+    "features": ((66, 6, 839300, 100), (0.7, 0.0, 26400, 13500)),
+    "graph": ((37, 5, 100, 100), (0.0, 0.0, 600, 100)),
+    "motifs": ((13, 0, 0, 0), (0.0, 0.0, 16400, 0)),
+    "pipeline": ((5, 4, 0, 100), (0.0, 0.0, 102100, 12500)),
 }
 IMAGES = [
     simulate.monolayer(shape=(128, 144), vacancies=0.05, counts=30, angle=5.0 * seed, seed=seed).image
