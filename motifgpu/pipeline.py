@@ -405,7 +405,7 @@ def analyze_batch(
     options: Options | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[Analysis | MicrographReadError | StageError]:
-    """Analyse several micrographs, the graphs and layouts of all in one set of kernel launches.
+    """Analyse several micrographs, on a GPU in step, so that launches hardly grow with their number.
 
     Parameters
     ----------
