@@ -14,6 +14,7 @@ from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 from motifgpu.core.pixels import as_numbers, checked_mask
 
+SMALLEST_IMAGE = 16
 # How the reasons are called where it is said what was left out.
 REASONS = {
     "given": "given as no data",
@@ -22,6 +23,13 @@ REASONS = {
     "spike": "spikes",
     "outside": "outside the region",
 }
+
+
+def check_size(what: str, shape: tuple[int, ...], stage: str) -> None:
+    """Raise a StageError if `what`, of a shape, is too small for any stage."""
+    if min(shape) < SMALLEST_IMAGE:
+        remedy = f"give at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels"
+        raise StageError(stage, f"{what} has shape {tuple(shape)}", remedy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +71,13 @@ class Pixels:
         Raises
         ------
         StageError
-            If the image is not a two-dimensional array of real numbers, or nothing of it is data.
+            If the image is not a two-dimensional array of real numbers with at least 16 x 16 pixels, or
+            nothing of it is data.
         """
         if isinstance(image, Pixels):
             return image if mask is None else image.within(checked_mask(mask, image.values, stage))
         values, valid, offset = as_numbers(image, stage, mask)
+        check_size("the image", values.shape, stage)
         xp = namespace.array_namespace(values)
         left_out: dict[str, int] = {}
         if valid is not None:

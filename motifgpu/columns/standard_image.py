@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from motifgpu.columns.filling import box_of
-from motifgpu.columns.pixels import Pixels
+from motifgpu.columns.pixels import Pixels, check_size
 from motifgpu.columns.scale import Ring, first_ring, reference_frequencies
 from motifgpu.columns.spectrum import Spectrum, hann, power_spectrum
 from motifgpu.columns.width import column_frequency
@@ -17,7 +17,6 @@ from motifgpu.core.cached import cached_property
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
-SMALLEST_IMAGE = 16
 # Larger values than this do not hold as float32 in what is computed from them.
 _LARGEST = 1e37
 
@@ -89,13 +88,7 @@ class StandardImage:
                 x, valid = x[rows, cols], valid[rows, cols]
             if bool(xp.all(valid)):
                 valid = None
-        if min(x.shape) < SMALLEST_IMAGE:
-            what = "the image" if frame is None else "what is data in the image"
-            raise StageError(
-                stage,
-                f"{what} has shape {tuple(x.shape)}",
-                f"give at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels",
-            )
+        check_size("what is data in the image", x.shape, stage)
         largest = float(xp.max(xp.abs(x)))
         if largest > _LARGEST:
             raise StageError(stage, f"the image has a value of {largest:.1e}", "scale the image down")

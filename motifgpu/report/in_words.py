@@ -87,12 +87,19 @@ def _described(analysis: Analysis, motif: Mapping[str, Any], common: Sequence[Ma
         middle, dark = window(order), gaps(usual, order)
         height = float(usual @ (middle - dark))
         apart = float((own - usual) @ (middle - dark)) / height if height else 0.0
-        how = "brighter" if apart > 0 else "dimmer"
-        where = f"on sites of {host['name']}"
-        text += f" {where}, {100 * abs(apart):.0f} % {how}" if abs(apart) > _SAME else f" {where}, as bright"
+        text += f" on sites of {host['name']}, {_brightness(apart)}"
     if motif["confidence"] < _UNSURE:
         text += f", with a confidence of only {motif['confidence']:.2f}"
     return text
+
+
+def _brightness(apart: float) -> str:
+    """Say how bright a motif is beside another, by which part of its height they are apart."""
+    if abs(apart) <= _SAME:
+        return "as bright"
+    if apart <= -1:
+        return "as dark as what is between columns"
+    return f"{100 * abs(apart):.0f} % {'brighter' if apart > 0 else 'dimmer'}"
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -11,8 +11,9 @@ from support.backends import same_home
 from motifgpu import StageError, simulate, smooth
 from motifgpu.columns.background import estimate_background
 from motifgpu.columns.band import band_of
+from motifgpu.columns.pixels import SMALLEST_IMAGE
 from motifgpu.columns.smoothing import PATCH, patch_response
-from motifgpu.columns.standard_image import SMALLEST_IMAGE, StandardImage
+from motifgpu.columns.standard_image import StandardImage
 from motifgpu.core.namespace import to_numpy
 
 
@@ -153,6 +154,8 @@ def test_background_of_a_given_period() -> None:
     [
         (np.zeros((0, 0)), "the image has shape (0, 0)"),
         (np.ones((8, 8)), f"shape (8, 8); give at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels"),
+        (np.ones((1017, 2)), "the image has shape (1017, 2); give at least"),
+        (np.arange(300.0)[None, :], "the image has shape (1, 300); give at least"),
         (np.full((64, 64), 7), "the image is constant (7); give an image with contrast"),
         (np.zeros((64, 64)), "the image is constant (0)"),
         (np.where(np.eye(64) > 0, np.nan, 1), "the image is constant (1)"),

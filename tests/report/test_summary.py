@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from motifgpu import Analysis, Micrograph, NeighborShells, analyze, simulate
+from motifgpu.features.windows import gaps, window
 
 TRUTH = simulate.monolayer(
     "MoSe2", (200, 216), counts=30, angle=7, vacancies=0.06, dopants={"W": 0.03}, seed=3
@@ -125,6 +126,11 @@ def test_what_is_special_is_said_in_words() -> None:
         share = 100 * float((found.motifs.labels == label).mean())
         count = int(found.motifs.counts[label])
         assert re.search(rf"{count} {name} \({share:.1f} %, \S+ per nm²\) on sites of {rest}", text)
+    means, order = np.array(named.motifs.means), named.parameters["order"]
+    middle = window(order) - gaps(means[1], order)
+    means[vacancy] = means[1] - 1.1 * (means[1] @ middle) / (middle @ middle) * middle
+    dark = replace(named, motifs=replace(named.motifs, means=means)).summary()["in_words"]
+    assert re.search(r"V_Se \(.*\) on sites of Se2, as dark as what is between columns", dark)
     perfect = simulate.monolayer("MoSe2", (160, 160), counts=60, seed=4)
     assert (
         analyze(perfect.image, structure=False)
