@@ -69,13 +69,11 @@ sample_patches(const VALUE* __restrict__ coefficients, const int* __restrict__ p
   Four* middle = weights + 2 * groups * span;                          // [width][pitch], sampled along rows
   VALUE* window = reinterpret_cast<VALUE*>(middle + width * pitch);    // [width][stride], coefficients
   int* place = reinterpret_cast<int*>(window + width * stride);        // [2][width], their rows and columns
-  __shared__ int image;  // that the patch is of; each has tables and coefficients of its own
   const int warp = threadIdx.x / 32, lane = threadIdx.x & 31, patch = blockIdx.x;
+  const int image = pixel[3 * patch + 2];  // that the patch is of; each has tables and coefficients of its own
   const int tile_down = blockIdx.y / tiles, tile_right = blockIdx.y % tiles;
   const int first_row = tile_down * tile, first_col = tile_right * tile;
 
-  if (threadIdx.x == 0) image = pixel[3 * patch + 2];
-  __syncthreads();
   for (int i = threadIdx.x; i < 2 * width; i += THREADS) {
     const bool right = i >= width;
     const int beyond = reach[(image * tiles + (right ? tile_right : tile_down)) * width + i - right * width];

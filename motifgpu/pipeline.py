@@ -187,10 +187,11 @@ def _described(source: Any, options: Options, watch: _Stopwatch, xp: ModuleType)
         missing, whole, seen = grid.missing[mask], grid.whole[mask], None
         patches = grid.sample(grid.whole)
         if patches.shape[0] == 0:
+            where = "inside the image" + (", all of it data" if micrograph.valid is not None else "")
             raise StageError(
                 "patches",
-                f"no patch of {size.pixels:.1f} px around the {len(columns)} columns is inside the image",
-                "give a smaller patch_size or a larger image",
+                f"no patch of {size.pixels:.1f} px around the {len(columns)} columns is {where}",
+                "give a smaller patch_size, a larger image, or one whose missing pixels are filled",
             )
         moments = rows.piecewise(functools.partial(zernike_moments, order=order), patches, key=order)
         features = rotation_invariants(moments) if options.rotation_invariant else moments

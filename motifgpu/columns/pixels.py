@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from motifgpu.columns.faults import find_faults
 from motifgpu.columns.filling import fill
 from motifgpu.core import namespace
@@ -90,7 +92,9 @@ class Pixels:
             left_out["given"] = int(xp.sum(xp.astype(~valid, xp.int64)))
             if not left_out["given"]:
                 valid, left_out = None, {}
-        for name, faults in find_faults(values, valid).items():
+        with np.errstate(over="ignore", invalid="ignore"):  # single pixels may be anything
+            found = find_faults(values, valid)
+        for name, faults in found.items():
             left_out[name] = int(xp.sum(xp.astype(faults, xp.int64)))
             valid = ~faults if valid is None else valid & ~faults
         if valid is not None:

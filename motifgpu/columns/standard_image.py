@@ -17,8 +17,8 @@ from motifgpu.core.cached import cached_property
 from motifgpu.core.errors import StageError
 from motifgpu.core.namespace import Array
 
-# Larger values than this do not hold as float32 in what is computed from them.
-_LARGEST = 1e37
+# Squares of larger values, summed over a patch, are beyond float32.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,8 @@ def check_array(
     if any(length == 0 for length in x.shape[1:]):
         raise StageError(stage, f"{name} has shape {tuple(x.shape)}", "give an array that is not empty")
     dtype = x.dtype if x.dtype in (xp.float32, getattr(xp, "float64", None)) else xp.float32
-    x = xp.astype(x, dtype, copy=copy)
+    with np.errstate(over="ignore"):  # what is too large becomes infinity
+        x = xp.astype(x, dtype, copy=copy)
     if finite and not bool(xp.all(xp.isfinite(x))):
         bad = int(xp.sum(xp.astype(~xp.isfinite(x), xp.int32)))
         raise StageError(

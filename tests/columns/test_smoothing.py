@@ -163,6 +163,7 @@ def test_background_of_a_given_period() -> None:
         (np.ones((3, 64, 64)), "shape (3, 64, 64); give an array of 2 dimensions"),
         (np.full((64, 64), "a"), "the image has dtype <U1; give real numbers"),
         (np.where(np.eye(64) > 0, 1e38, 0), "the image has a value of 1.0e+38; scale the image down"),
+        (1e16 * np.random.default_rng(0).random((64, 64)), "the image has a value of 1.0e+16; scale"),
         (
             np.random.default_rng(0).normal(size=(64, 64)),
             "the image shows no structure above its noise; check",
