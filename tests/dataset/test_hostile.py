@@ -87,7 +87,7 @@ def test_a_browser_runs_nothing_of_a_stores_text(undisturbed: Run, tmp_path: Pat
         page.on("request", lambda request: asked.append(request.url))
         page.goto(report.as_uri())
         page.wait_for_load_state("load")
-        assert "motifs of a run" in page.title()
+        assert page.title() == "store: motifs"
         assert "harm" not in page.title()
         assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
 
