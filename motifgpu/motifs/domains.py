@@ -95,10 +95,9 @@ def find_domains(moments: np.ndarray, order: int, points: np.ndarray, sublattice
     # First without the contrast of column and neighbours, which distinguishes sublattices as well.
     part = divided(patterns, points, sublattice, slice(1, -1))
     part = divided(patterns, points, part, slice(0, -1))
-    for with_contrast in (slice(0, None), slice(-1, None)):
-        if part.max() == sublattice.max():
-            # Phases of unlike brightness, where noise hides that their patterns differ as well.
-            part = divided(patterns, points, part, with_contrast, differing=True)
+    if part.max() == sublattice.max():
+        # Phases of unlike brightness, where noise hides that their patterns differ as well.
+        part = divided(patterns, points, part, slice(0, None), differing=True)
     # Where one sublattice is divided, others that stand among it are as well.
     whole = np.isin(sublattice, [k for k in np.unique(sublattice) if np.ptp(part[sublattice == k]) == 0])
     if whole.any() and not whole.all():
