@@ -184,9 +184,8 @@ def _points(power: Array, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     held = values_at(xp.concat([flat_plane, floor]), where).astype(np.float64)
     noise = np.maximum(noise_of(held[:, 1 : 1 + len(circle)]), noise_of(held[:, 1 + len(circle) :]))
     noise = np.maximum(noise, held[:, 0])
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # images without noise; what is not a number is not clear
+    # Of an image without noise some of this is infinite, and what is not a number is not clear.
+    with np.errstate(divide="ignore", invalid="ignore"):
         clearness = strength / noise
     clear = clearness >= FAINT
     return image[clear], place[clear], strength[clear], clearness[clear]

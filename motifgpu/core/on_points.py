@@ -16,7 +16,7 @@ from scipy import ndimage
 from motifgpu.core import namespace
 from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array, to_numpy
-from motifgpu.core.rows import parts, stacked
+from motifgpu.core.rows import gathered, parts
 
 
 def pixel_of(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -37,7 +37,7 @@ def positions(mask: Array) -> np.ndarray:
 
 @together
 def _positions(calls: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
-    masks = stacked([mask for (mask,) in calls])
+    masks = gathered([mask for (mask,) in calls])
     xp = namespace.array_namespace(masks)
     size = math.prod(masks.shape[1:])
     flat = to_numpy(xp.nonzero(xp.reshape(masks, (-1,)))[0])
@@ -62,7 +62,7 @@ def mean_and_values_at(image: Array, index: np.ndarray) -> tuple[Any, np.ndarray
 @together
 def _values(calls: Sequence[tuple[Any, ...]]) -> list[np.ndarray]:
     images, indices, *with_mean = zip(*calls, strict=True)
-    stack = stacked(images)
+    stack = gathered(images)
     xp, size = namespace.array_namespace(stack), math.prod(stack.shape[1:])
     where = np.concatenate([index.reshape(-1) + k * size for k, index in enumerate(indices)])
     there = xp.take(xp.reshape(stack, (-1,)), namespace.from_numpy(where, stack))
@@ -88,7 +88,7 @@ def scattered(index: Sequence[np.ndarray], weights: Sequence[np.ndarray], image:
 
 @together
 def _scattered(calls: Sequence[tuple[Any, ...]]) -> Sequence[Array]:
-    images = stacked([image for image, _, _ in calls])
+    images = gathered([image for image, _, _ in calls])
     xp, size = namespace.array_namespace(images), images.shape[1] * images.shape[2]
     where = np.concatenate([index + k * size for k, (_, index, _) in enumerate(calls)])
     weights = np.concatenate([weights for _, _, weights in calls])
@@ -112,7 +112,7 @@ def sampled(image: Array, points: np.ndarray, around: np.ndarray) -> Array:
 
 @together
 def _sampled(calls: Sequence[tuple[Any, ...]]) -> Sequence[Array]:
-    images = stacked([image for image, _, _ in calls])
+    images = gathered([image for image, _, _ in calls])
     xp, number = namespace.array_namespace(images), [len(points) for _, points, _ in calls]
     of_image = np.repeat(np.arange(len(calls)), number)
     points = np.column_stack([of_image, np.concatenate([points for _, points, _ in calls])])
@@ -169,7 +169,7 @@ def _sums_on_host(
 
 @together
 def _sums_around(calls: Sequence[tuple[Any, ...]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    images, steps = stacked([call[0] for call in calls]), calls[0][3]
+    images, steps = gathered([call[0] for call in calls]), calls[0][3]
     xp, (_, height, width) = namespace.array_namespace(images), images.shape
     many = steps.shape[1]
     first, limits = [], [0]

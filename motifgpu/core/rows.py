@@ -651,11 +651,6 @@ def namespace_of(stack: Array) -> Any:
 _operators()
 
 
-def stacked(arrays: Sequence[Any]) -> Array:
-    """Return arrays (...) of several tasks as one (b, ...) of their library."""
-    return gathered(arrays)
-
-
 def parts(stack: Array, limits: Sequence[int] | None = None) -> list[Any]:
     """Return the arrays of several tasks: (b, ...) one by one, or (n, ...) between limits (b + 1,)."""
     if limits is None:

@@ -12,7 +12,7 @@ import numpy as np
 from motifgpu.core import namespace
 from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array
-from motifgpu.core.rows import parts, stacked
+from motifgpu.core.rows import gathered, parts
 from motifgpu.core.sampling import TAPS, Sampling
 from motifgpu.cuda import loader
 
@@ -111,7 +111,7 @@ def sample(coefficients: Array, pixel: np.ndarray, fraction: np.ndarray, samplin
 @together
 def _sample(calls: Sequence[tuple[Any, ...]]) -> Sequence[Array]:
     coefficients, (size, *_), given = zip(*calls, strict=True)
-    stack = stacked(coefficients)
+    stack = gathered(coefficients)
     xp, dtype, (count, height, length) = namespace.array_namespace(stack), stack.dtype, stack.shape
     limits = [0, *itertools.accumulate(len(pixel) for pixel, _, _ in given)]
     n = limits[-1]

@@ -10,7 +10,7 @@ import numpy as np
 from motifgpu.core import fitting, namespace
 from motifgpu.core.lockstep import together
 from motifgpu.core.namespace import Array, to_numpy
-from motifgpu.core.rows import parts, stacked
+from motifgpu.core.rows import gathered, parts
 from motifgpu.cuda import loader
 
 STAGE = "refine"
@@ -62,9 +62,9 @@ class _Stack:
         columns: Sequence[Any],
         further: Any = (),
     ) -> None:
-        self.images = stacked(images)
+        self.images = gathered(images)
         self.xp = namespace.array_namespace(self.images)
-        self.known = None if known[0] is None else stacked(known)
+        self.known = None if known[0] is None else gathered(known)
         self.dtype = self.images.dtype
         self.images = loader.dense(self.images, self.dtype)
         self.limits = np.cumsum([0, *(len(points) for points, _, _ in columns)])

@@ -197,7 +197,12 @@ def _page(found: _Found, drawn: Mapping[str, Figure | Picture], links: Mapping[s
 
 def _command(*words: str) -> str:
     """Return a command of motifgpu as a shell takes it."""
-    return f"motifgpu {subprocess.list2cmdline(words) if os.name == 'nt' else ' '.join(map(_quoted, words))}"
+    return f"motifgpu {_arguments(*words)}"
+
+
+def _arguments(*words: str) -> str:
+    """Return words as a shell takes them."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else " ".join(map(_quoted, words))
 
 
 def _quoted(word: str) -> str:
@@ -273,7 +278,7 @@ def _micrographs(found: _Found, links: Mapping[str, str] | None) -> Table:
         else:
             wanted = end if ends[end] == 1 else row["micrograph"]
             make = Markup(' <button type="button" class="make" data-name="{}">make page</button>')
-            name = Markup("{}").format(name) + make.format(_command(wanted).partition(" ")[2])
+            name = Markup("{}").format(name) + make.format(_arguments(wanted))
         if (run.path / layout.PAGES / row["key"] / layout.DECISIONS).exists():
             name = Markup("{}").format(name) + Markup(" <small>decided</small>")
         title = "" if row["title"] == Path(end).stem else row["title"]
